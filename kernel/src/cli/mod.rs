@@ -1,0 +1,71 @@
+//! The `sconce` command: what a person types, and what Jupyter calls.
+
+mod cells;
+mod doctor;
+mod failure;
+mod install;
+mod interrupts;
+mod jupyter_folders;
+mod preparation;
+mod run;
+mod toolchain;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use failure::CliError;
+
+use crate::engine::CacheDir;
+
+/// Rust notebooks with computer vision on candle: a Jupyter kernel, and a runner that needs no Jupyter.
+#[derive(Debug, Parser)]
+#[command(name = "sconce", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::RunArguments),
+    /// Build the library that every cell links to, so that no notebook has to wait for it.
+    ///
+    /// `run`, `install` and the kernel do this themselves where it has not been done. It takes minutes once.
+    Prepare,
+    Install(install::InstallArguments),
+    /// Check what the kernel needs, and say how to mend what is missing.
+    Doctor,
+    /// Be the kernel: what Jupyter calls.
+    Kernel {
+        /// The file in which Jupyter says where to listen.
+        connection_file: PathBuf,
+    },
+}
+
+/// Parses the arguments of the process and does what they say.
+///
+/// The exit code is 0 on success, 2 for wrong usage, 130 after Ctrl-C, and 1 for everything else that went wrong.
+#[must_use]
+pub fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Prepare => preparation::command(),
+        Command::Install(arguments) => install::install(&arguments),
+        Command::Doctor => doctor::command(),
+        Command::Kernel { connection_file } => kernel(&connection_file),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(),
+    }
+}
+
+fn kernel(connection_file: &Path) -> Result<(), CliError> {
+    crate::jupyter::serve(connection_file, &CacheDir::from_env()?).map_err(|error| {
+        CliError::new(error).help(
+            "Jupyter calls this with a connection file that it has written; `sconce install` sets that up",
+        )
+    })
+}

@@ -1,0 +1,290 @@
+//! From a cell to a library: compile, learn from what rustc says, compile again where that helps.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use super::definitions::Definitions;
+use super::diagnose::{Findings, findings};
+use super::generate::{File, Generated, Given, Grain, Lost, Plan, generate};
+use super::names::Names;
+use super::placed::Placed;
+use super::render::{Message, NoteKind, Place, Severity, message};
+use super::rustc::{Make, Said};
+use super::session::{Session, failure};
+use super::source::{Cell, Kind, SyntaxError};
+use super::{Failure, render};
+
+/// More rounds than any cell needs; each gives up at least one variable.
+const ROUNDS: usize = 40;
+
+/// A cell's library and what is known of it.
+pub struct Built {
+    /// The crate.
+    pub generated: Generated,
+    /// The definitions in force with it.
+    pub definitions: Definitions,
+    /// The types that mean something else with it.
+    pub changed_types: Names,
+    /// The types of its variables, by key.
+    pub types: BTreeMap<String, String>,
+    /// Warnings for the user.
+    pub warnings: Vec<Message>,
+    /// Notes for the user.
+    pub notes: Vec<String>,
+}
+
+/// Why there is no library.
+pub enum Failed {
+    /// The user asked for a stop.
+    Interrupted,
+    /// rustc could not be run.
+    Io(io::Error),
+    /// The code is wrong.
+    Errors(Vec<Message>),
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Failed {
+        Failed::Io(error)
+    }
+}
+
+impl Session {
+    /// Compiles a cell.
+    pub(super) fn build(&mut self, cell: &Cell) -> Result<Built, Failed> {
+        let mut definitions = self.definitions.clone();
+        let own: Vec<_> = cell
+            .pieces
+            .iter()
+            .filter_map(|piece| match &piece.kind {
+                Kind::Items(definitions) => Some(definitions.as_slice()),
+                _ => None,
+            })
+            .flatten()
+            .cloned()
+            .collect();
+        let changed_types = definitions.add(&own);
+        let (given, crates) = self.given(cell, &changed_types);
+        let mut grain = if cell.pieces.iter().any(|piece| matches!(&piece.kind, Kind::Let(found) if !found.plain)) {
+            Grain::Whole
+        } else {
+            Grain::Steps
+        };
+        let mut lost: BTreeMap<String, Lost> = BTreeMap::new();
+        let mut notes = Vec::new();
+        for _ in 0..ROUNDS {
+            let mut names = cell.mentions.clone();
+            for definition in &own {
+                names.extend(definition.mentions.iter().cloned());
+            }
+            for given in &given {
+                super::names::collect(&given.ty, &mut names);
+            }
+            let needed: Vec<_> =
+                definitions.needed(&names).into_iter().filter(|definition| definition.cell != cell.number).collect();
+            let works = cell.works || needed.iter().any(|definition| definition.works);
+            let generated = generate(&Plan {
+                cell,
+                given: &given,
+                definitions: &needed,
+                texts: &self.texts,
+                symbols: if changed_types.is_empty() { &self.symbols } else { &EMPTY },
+                grain,
+                lost: &lost,
+            });
+            let optimize = self.optimize.unwrap_or(if works { 2 } else { 0 });
+            let make = Make::Library { optimize };
+            let said = self.rustc.compile(&generated, cell.number, &crates, make, &self.interrupter)?;
+            let said = said.ok_or(Failed::Interrupted)?;
+            let found = findings(&said, &generated, &self.rustc, cell.number, grain);
+            if said.success {
+                notes.extend(self.not_kept(&generated, &lost));
+                let warnings = self.warnings(&said, &generated);
+                return Ok(Built { generated, definitions, changed_types, types: found.types, warnings, notes });
+            }
+            if found.errors == 0 && !found.lost.is_empty() && absorb(&mut lost, &found.lost) {
+                continue;
+            }
+            if let Some(header) = gone_impl(&mut definitions, &found, &changed_types) {
+                notes.push(format!("`{header}` does not fit the new type and went away; run its cell again to mend it"));
+                continue;
+            }
+            if grain == Grain::Steps && found.errors > 0 && found.only_borrows {
+                grain = Grain::Whole;
+                lost.clear();
+                continue;
+            }
+            return Err(self.errors(cell, &generated, &crates, &said, &found));
+        }
+        Err(Failed::Errors(vec![plain("the variables of this cell could not be sorted out; split the cell in two")]))
+    }
+
+    /// The variables that the cell names, and the crates that their types need.
+    fn given(&self, cell: &Cell, changed: &Names) -> (Vec<Given>, Vec<String>) {
+        let named = self.variables.iter().filter(|(name, variable)| {
+            cell.mentions.contains(*name)
+                && (changed.is_empty() || (variable.ty_names.is_disjoint(changed) && !variable.holds_any()))
+        });
+        let mut given = Vec::new();
+        let mut crates = Vec::new();
+        for (name, variable) in named {
+            given.push(Given {
+                name: name.clone(),
+                key: variable.key.clone(),
+                ty: variable.ty.clone(),
+                mutable: variable.mutable,
+            });
+            crates.extend(variable.crates.iter().cloned());
+        }
+        (given, crates)
+    }
+
+    fn not_kept(&self, generated: &Generated, lost: &BTreeMap<String, Lost>) -> Vec<String> {
+        let borrowing = generated.made.iter().filter_map(|made| {
+            if made.closure {
+                Some(format!("`{}` is a closure and is not kept for later cells; write a `fn`, or box it: `Box<dyn Fn(i32) -> i32>`", made.name))
+            } else if lost.get(&made.key).is_some_and(|lost| lost.borrows) {
+                Some(format!("`{}` borrows from this cell and is not kept for later ones", made.name))
+            } else {
+                None
+            }
+        });
+        borrowing.collect()
+    }
+
+    fn warnings(&self, said: &Said, generated: &Generated) -> Vec<Message> {
+        let declared = self.declared();
+        said.diagnostics
+            .iter()
+            .filter(|diagnostic| diagnostic.code() == Some("unused_must_use"))
+            .map(|diagnostic| message(diagnostic, generated, &self.rustc, &declared))
+            .filter(|message| !message.places.is_empty())
+            .collect()
+    }
+
+    /// The errors as a person reads them: rustc is asked again, for short names of types.
+    fn errors(
+        &self,
+        cell: &Cell,
+        generated: &Generated,
+        crates: &[String],
+        said: &Said,
+        found: &Findings,
+    ) -> Failed {
+        let again = self.rustc.compile(generated, cell.number, crates, Make::Diagnostics, &self.interrupter);
+        let (said, link) = match &again {
+            Ok(None) => return Failed::Interrupted,
+            Ok(Some(again)) if !again.success => (again, false),
+            // Only the whole run fails: in codegen or in the linker.
+            _ => (said, true),
+        };
+        let declared = self.declared();
+        let mut messages: Vec<Message> = said
+            .diagnostics
+            .iter()
+            .filter(|diagnostic| diagnostic.is_error() && (link || !diagnostic.spans.is_empty()))
+            .filter(|diagnostic| !diagnostic.message.starts_with("aborting due to"))
+            .map(|diagnostic| message(diagnostic, generated, &self.rustc, &declared))
+            .collect();
+        // Errors without a place in a cell follow from others.
+        if messages.iter().any(|message| !message.places.is_empty()) {
+            messages.retain(|message| !message.places.is_empty());
+        }
+        for key in &found.unnameable {
+            if let Some((name, variable)) = self.variables.iter().find(|(_, variable)| variable.key == *key) {
+                let text = format!("`{name}` cannot be used here: its type `{}` cannot be named in this cell", variable.ty);
+                messages.push(plain(&text));
+            }
+        }
+        for message in &mut messages {
+            self.explain(message);
+        }
+        if messages.is_empty() {
+            messages.push(plain(&format!("rustc failed: {}", said.rest.trim())));
+        }
+        Failed::Errors(messages)
+    }
+
+    /// Adds what only the session knows: where a missing variable went.
+    fn explain(&self, message: &mut Message) {
+        if message.code.as_deref() != Some("E0425") {
+            return;
+        }
+        if let Some(name) = message.text.split('`').nth(1)
+            && let Some(why) = self.gone.get(name)
+        {
+            message.notes.insert(0, (NoteKind::Note, why.clone(), Vec::new()));
+        }
+    }
+
+    /// What rustc says of a text that cannot be taken apart.
+    pub(super) fn syntax_error(&mut self, text: &str, error: &SyntaxError) -> Failure {
+        let number = self.texts.iter().filter(|(_, known)| ***known == *text).map(|(number, _)| *number).max();
+        let number = number.unwrap_or_default();
+        let mut placed = Placed::default();
+        placed.glue("fn cell() { ");
+        placed.user(number, text, 0..text.len(), &[]);
+        placed.glue("\n}");
+        let file = File { folder: "body", cell: number, placed };
+        let generated = Generated { files: vec![file], entry: String::new(), made: Vec::new(), symbols: Vec::new() };
+        let said = self.rustc.compile(&generated, number, &[], Make::Diagnostics, &self.interrupter);
+        let declared = self.declared();
+        let mut messages: Vec<Message> = match &said {
+            Ok(Some(said)) => said
+                .diagnostics
+                .iter()
+                .filter(|diagnostic| diagnostic.is_error() && !diagnostic.spans.is_empty())
+                .map(|diagnostic| message(diagnostic, &generated, &self.rustc, &declared))
+                .filter(|message| !message.places.is_empty())
+                .collect(),
+            _ => Vec::new(),
+        };
+        if messages.is_empty() {
+            let mut own = plain(&format!("syntax error: {}", error.message));
+            own.places.push((Place { cell: number, range: error.range.clone() }, true, None));
+            messages.push(own);
+        }
+        let text: Vec<String> = messages.iter().map(|message| render::render(message, &self.texts)).collect();
+        failure("SyntaxError", &messages[0].text, &text.join("\n\n"))
+    }
+}
+
+static EMPTY: std::collections::BTreeSet<String> = std::collections::BTreeSet::new();
+
+/// Takes over what is lost; whether that is news.
+fn absorb(lost: &mut BTreeMap<String, Lost>, found: &BTreeMap<String, Lost>) -> bool {
+    let mut news = false;
+    for (key, new) in found {
+        match lost.get_mut(key) {
+            None => {
+                lost.insert(key.clone(), *new);
+                news = true;
+            }
+            Some(known) if new.from < known.from || (new.borrows && !known.borrows) => {
+                known.from = known.from.min(new.from);
+                known.borrows |= new.borrows;
+                news = true;
+            }
+            // It borrows and cannot even be dropped here: it has been moved by then.
+            Some(known) if known.borrows && !new.borrows => {
+                known.borrows = false;
+                known.from = 0;
+                news = true;
+            }
+            Some(_) => {}
+        }
+    }
+    news
+}
+
+/// Takes an impl out of force that a redefined type has broken.
+fn gone_impl(definitions: &mut Definitions, found: &Findings, changed: &Names) -> Option<String> {
+    if changed.is_empty() || found.errors == 0 {
+        return None;
+    }
+    found.in_earlier.iter().find_map(|(cell, offset)| definitions.drop_impl_at(*cell, *offset))
+}
+
+fn plain(text: &str) -> Message {
+    Message { severity: Severity::Error, code: None, text: text.to_owned(), places: Vec::new(), notes: Vec::new() }
+}

@@ -1,0 +1,166 @@
+//! Whether a text is ready to run, for consoles that send a cell when it is.
+
+use std::str::FromStr;
+
+use proc_macro2::TokenStream;
+use syn::Block;
+use syn::parse::Parser;
+
+use super::Completeness;
+
+/// Whether `code` is ready to run.
+pub fn completeness(code: &str) -> Completeness {
+    match scan(code) {
+        Scan::Open(depth) => return Completeness::Incomplete { indent: "    ".repeat(depth) },
+        Scan::Mismatch => return Completeness::Invalid,
+        Scan::Balanced => {}
+    }
+    if code.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with(':')) {
+        return Completeness::Complete;
+    }
+    proc_macro2::extra::invalidate_current_thread_spans();
+    let Ok(tokens) = TokenStream::from_str(code) else { return Completeness::Invalid };
+    match Block::parse_within.parse2(tokens) {
+        Ok(_) => Completeness::Complete,
+        // An empty last line says that nothing more is to come.
+        Err(_) if code.ends_with("\n\n") => Completeness::Invalid,
+        Err(error) => {
+            let message = error.to_string();
+            if message.starts_with("unexpected end of input") {
+                Completeness::Incomplete { indent: String::new() }
+            } else {
+                Completeness::Invalid
+            }
+        }
+    }
+}
+
+enum Scan {
+    Balanced,
+    Open(usize),
+    Mismatch,
+}
+
+/// Counts delimiters outside of strings and comments; an open string or comment counts as open.
+fn scan(code: &str) -> Scan {
+    let mut open = Vec::new();
+    let chars: Vec<char> = code.chars().collect();
+    let at = |index: usize| chars.get(index).copied().unwrap_or('\0');
+    let mut index = 0;
+    while index < chars.len() {
+        match chars[index] {
+            '/' if at(index + 1) == '/' => {
+                while index < chars.len() && chars[index] != '\n' {
+                    index += 1;
+                }
+                continue;
+            }
+            '/' if at(index + 1) == '*' => match end_of_comment(&chars, index) {
+                Some(end) => index = end,
+                None => return Scan::Open(open.len()),
+            },
+            '"' => match end_of_string(&chars, index) {
+                Some(end) => index = end,
+                None => return Scan::Open(open.len()),
+            },
+            '\'' => index = end_of_char(&chars, index),
+            left @ ('(' | '[' | '{') => open.push(left),
+            right @ (')' | ']' | '}') => {
+                let wanted = match right {
+                    ')' => '(',
+                    ']' => '[',
+                    _ => '{',
+                };
+                if open.pop() != Some(wanted) {
+                    return Scan::Mismatch;
+                }
+            }
+            _ => {}
+        }
+        index += 1;
+    }
+    if open.is_empty() { Scan::Balanced } else { Scan::Open(open.len()) }
+}
+
+/// The last character of a comment, which may hold others.
+fn end_of_comment(chars: &[char], start: usize) -> Option<usize> {
+    let mut depth = 0;
+    let mut index = start;
+    while index + 1 < chars.len() {
+        match (chars[index], chars[index + 1]) {
+            ('/', '*') => {
+                depth += 1;
+                index += 1;
+            }
+            ('*', '/') => {
+                depth -= 1;
+                index += 1;
+                if depth == 0 {
+                    return Some(index);
+                }
+            }
+            _ => {}
+        }
+        index += 1;
+    }
+    None
+}
+
+/// The last character of the string whose first quote is at `start`.
+fn end_of_string(chars: &[char], start: usize) -> Option<usize> {
+    let hashes = chars[..start].iter().rev().take_while(|c| **c == '#').count();
+    let raw = start > hashes && chars[start - hashes - 1] == 'r';
+    let mut index = start + 1;
+    while index < chars.len() {
+        match chars[index] {
+            '\\' if !raw => index += 1,
+            '"' if !raw => return Some(index),
+            '"' if chars[index + 1..].iter().take_while(|c| **c == '#').count() >= hashes => return Some(index + hashes),
+            _ => {}
+        }
+        index += 1;
+    }
+    None
+}
+
+/// The last character of a character literal, or the quote itself where it begins a lifetime.
+fn end_of_char(chars: &[char], start: usize) -> usize {
+    if chars.get(start + 1) == Some(&'\\') {
+        let close = chars[start + 3..].iter().position(|c| *c == '\'');
+        return close.map_or(start, |offset| start + 3 + offset);
+    }
+    if chars.get(start + 2) == Some(&'\'') { start + 2 } else { start }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn incomplete(indent: &str) -> Completeness {
+        Completeness::Incomplete { indent: indent.into() }
+    }
+
+    #[test]
+    fn texts_are_judged() {
+        let cases = [
+            ("", Completeness::Complete),
+            ("let x = 1;", Completeness::Complete),
+            ("1 + 1", Completeness::Complete),
+            (":vars", Completeness::Complete),
+            ("fn f() {", incomplete("    ")),
+            ("f(|x| {\n  g([", incomplete("            ")),
+            ("let s = \"abc", incomplete("")),
+            ("/* open /* nested */", incomplete("")),
+            ("let s = r#\"a\" b\"#; '('; let c: &'static str = \"}\";", Completeness::Complete),
+            ("'\\'' ; '{'", Completeness::Complete),
+            ("1 +", incomplete("")),
+            ("f())", Completeness::Invalid),
+            ("let = 3;", Completeness::Invalid),
+            ("'", Completeness::Invalid),
+            ("'\\", Completeness::Invalid),
+        ];
+        for (code, wanted) in cases {
+            assert_eq!(completeness(code), wanted, "{code:?}");
+        }
+    }
+}

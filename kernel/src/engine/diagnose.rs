@@ -1,0 +1,134 @@
+//! What rustc's diagnostics mean for a cell: types of variables, variables that cannot be kept, and what
+//! is left for a person to read.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::generate::{Generated, Grain, Lost};
+use super::placed::{Mark, Origin};
+use super::rustc::{Diagnostic, Rustc, Said, Span};
+
+/// The lint that names types.
+const PROBE: &str = "dropping_references";
+
+/// What one run of rustc told.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// The types of new variables, by key.
+    pub types: BTreeMap<String, String>,
+    /// Variables that cannot go to the store.
+    pub lost: BTreeMap<String, Lost>,
+    /// Errors that are about the user's code.
+    pub errors: usize,
+    /// All of these may come from the way the statements are cut into steps.
+    pub only_borrows: bool,
+    /// Keys of given variables whose type cannot be written in this cell.
+    pub unnameable: Vec<String>,
+    /// Errors that stand in an impl of an earlier cell: the cell and the place.
+    pub in_earlier: Vec<(u32, usize)>,
+}
+
+/// Errors of the borrow checker, which sees a closure where the user wrote a statement.
+const BORROWS: [&str; 16] = [
+    "E0373", "E0381", "E0382", "E0384", "E0495", "E0499", "E0502", "E0503", "E0505", "E0506", "E0507", "E0515",
+    "E0521", "E0594", "E0597", "E0716",
+];
+
+/// Reads what rustc said of a generated crate.
+pub fn findings(said: &Said, generated: &Generated, rustc: &Rustc, cell: u32, grain: Grain) -> Findings {
+    let mut found = Findings { only_borrows: grain == Grain::Steps, ..Findings::default() };
+    for diagnostic in &said.diagnostics {
+        if diagnostic.code() == Some(PROBE) {
+            if let Some((key, ty)) = probed(diagnostic, generated, rustc) {
+                found.types.insert(key, ty);
+            }
+        } else if diagnostic.is_error() && !diagnostic.spans.is_empty() {
+            read_error(diagnostic, generated, rustc, cell, &mut found);
+        }
+    }
+    found
+}
+
+fn probed(diagnostic: &Diagnostic, generated: &Generated, rustc: &Rustc) -> Option<(String, String)> {
+    let label = diagnostic.spans.iter().find_map(|span| {
+        let label = span.label.as_deref()?.strip_prefix("argument has type `&")?.strip_suffix('`')?;
+        Some((span, label))
+    });
+    let (span, ty) = label?;
+    match origin(span, generated, rustc) {
+        Some(Origin::Mark(Mark::Probe { key })) => Some((key.clone(), ty.to_owned())),
+        _ => None,
+    }
+}
+
+fn read_error(diagnostic: &Diagnostic, generated: &Generated, rustc: &Rustc, cell: u32, found: &mut Findings) {
+    let mut candidates: Vec<(&str, usize, bool, &Span)> = Vec::new();
+    for span in &diagnostic.spans {
+        match origin(span, generated, rustc) {
+            Some(Origin::Mark(Mark::Put { key, branch })) => candidates.push((key, *branch, true, span)),
+            Some(Origin::Mark(Mark::Drop { key, branch })) => candidates.push((key, *branch, false, span)),
+            Some(Origin::Mark(Mark::Take { key })) if span.is_primary && diagnostic.code() != Some("E0384") => {
+                if !BORROWS.contains(&diagnostic.code().unwrap_or_default()) && diagnostic.code() != Some("E0596") {
+                    found.unnameable.push(key.clone());
+                }
+            }
+            Some(Origin::User { cell: other, range }) if span.is_primary && other != cell => {
+                found.in_earlier.push((other, range.start));
+            }
+            _ => {}
+        }
+    }
+    let primary = candidates.iter().find(|(_, _, _, span)| span.is_primary);
+    if let (Some("E0382" | "E0381"), Some((key, branch, _, _))) = (diagnostic.code(), primary) {
+        // It has been moved by then, and stays so.
+        lose(found, key, Lost { from: *branch, borrows: false });
+        return;
+    }
+    // Of two variables the one to give up is the one that borrows: rustc says of it that it must live on.
+    let borrower = candidates.iter().filter(|candidate| candidate.2).max_by_key(|(_, _, _, span)| {
+        let label = span.label.as_deref().unwrap_or_default();
+        (label.contains("'static"), label.contains("later"), !span.is_primary)
+    });
+    match borrower {
+        Some((key, _, _, _)) => lose(found, key, Lost { from: 0, borrows: true }),
+        None => {
+            found.errors += 1;
+            found.only_borrows &= BORROWS.contains(&diagnostic.code().unwrap_or("closure"))
+                || diagnostic.message.contains("captured variable cannot escape")
+                || diagnostic.message.contains("lifetime may not live long enough");
+        }
+    }
+}
+
+fn lose(found: &mut Findings, key: &str, lost: Lost) {
+    let known = found.lost.entry(key.to_owned()).or_insert(lost);
+    known.from = known.from.min(lost.from);
+    known.borrows |= lost.borrows;
+}
+
+/// Where a place comes from; through macro calls to the user's own.
+pub fn origin<'a>(span: &Span, generated: &'a Generated, rustc: &Rustc) -> Option<Origin<'a>> {
+    let mut span = span;
+    loop {
+        if let Some(origin) = direct(span, generated, rustc) {
+            return Some(origin);
+        }
+        span = &span.expansion.as_ref()?.span;
+    }
+}
+
+fn direct<'a>(span: &Span, generated: &'a Generated, rustc: &Rustc) -> Option<Origin<'a>> {
+    let file = generated
+        .files
+        .iter()
+        .find(|file| *span.file_name == *rustc.path(file.folder, file.cell).to_string_lossy())?;
+    Some(file.placed.origin(span.byte_start..span.byte_end))
+}
+
+/// A place in a cell, if that is where a span comes from.
+pub fn user_place(span: &Span, generated: &Generated, rustc: &Rustc) -> Option<(u32, Range<usize>)> {
+    match origin(span, generated, rustc)? {
+        Origin::User { cell, range } => Some((cell, range)),
+        _ => None,
+    }
+}

@@ -1,0 +1,411 @@
+//! From a cell to the crate that rustc gets.
+//!
+//! The crate is called the same for every cell, because the orphan rule forbids an impl in another crate
+//! than its type: its root includes one file for each cell that gives definitions, and one that holds the
+//! cell's own statements as the function that the worker calls.
+//!
+//! The statements become steps: a `let` is one, and so are the statements up to the next. A step is a
+//! closure that borrows, run in `catch_unwind`; where it stops, the variables made so far go to the store.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::items::{Definition, Kind as DefinitionKind, Static, Text};
+use super::placed::{Edit, Mark, Placed};
+use super::source::{Cell, Kind, Let, Piece};
+
+/// The crate name of every cell, which is the path of the user's types in messages.
+pub const CRATE: &str = "notebook";
+
+/// A variable that a cell is given.
+#[derive(Debug, Clone)]
+pub struct Given {
+    /// Its name.
+    pub name: String,
+    /// Its key in the store.
+    pub key: String,
+    /// Its type, as rustc names it.
+    pub ty: String,
+    /// Whether it is `mut`.
+    pub mutable: bool,
+}
+
+/// How the statements are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grain {
+    /// Each `let` is a step: what was made before a panic is kept.
+    Steps,
+    /// One step for all: for code that borrows or initialises in ways a closure cannot give out.
+    Whole,
+}
+
+/// Why and from which step on a variable does not go to the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lost {
+    /// The first branch it is left out of.
+    pub from: usize,
+    /// It borrows, and must go before what it borrows is moved to the store.
+    pub borrows: bool,
+}
+
+/// What a crate is made from.
+pub struct Plan<'a> {
+    /// The cell.
+    pub cell: &'a Cell,
+    /// The variables it is given.
+    pub given: &'a [Given],
+    /// The earlier definitions it needs.
+    pub definitions: &'a [&'a Definition],
+    /// The texts of the cells they come from.
+    pub texts: &'a HashMap<u32, std::sync::Arc<str>>,
+    /// The symbols of statics that the worker has.
+    pub symbols: &'a BTreeSet<String>,
+    /// How to run the statements.
+    pub grain: Grain,
+    /// What does not go to the store.
+    pub lost: &'a BTreeMap<String, Lost>,
+}
+
+/// A file that the crate's root includes.
+pub struct File {
+    /// The folder it goes to: macros, items and statements of a cell are three files of one name.
+    pub folder: &'static str,
+    /// The cell it is from.
+    pub cell: u32,
+    /// What it holds.
+    pub placed: Placed,
+}
+
+/// The folders that files go to.
+pub const FOLDERS: [&str; 3] = ["macros", "items", "body"];
+
+/// A crate's files.
+pub struct Generated {
+    /// In the order that the root includes them.
+    pub files: Vec<File>,
+    /// The function that the worker calls.
+    pub entry: String,
+    /// The variables the cell makes, by key, in order.
+    pub made: Vec<Made>,
+    /// The symbols of the statics it defines.
+    pub symbols: Vec<String>,
+}
+
+/// A variable that the cell makes.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// Its name.
+    pub name: String,
+    /// Its key in the store.
+    pub key: String,
+    /// Whether it is `mut`.
+    pub mutable: bool,
+    /// Where the name stands in the cell.
+    pub range: std::ops::Range<usize>,
+    /// The value is a closure by its syntax.
+    pub closure: bool,
+}
+
+/// Makes the crate.
+pub fn generate(plan: &Plan<'_>) -> Generated {
+    let cell = plan.cell.number;
+    let mut symbols = Vec::new();
+    let (macros, items): (Vec<&Definition>, Vec<&Definition>) =
+        plan.definitions.iter().partition(|definition| matches!(definition.kind, DefinitionKind::Macro { .. }));
+    // A macro must stand before its calls, those in definitions older than itself included.
+    let mut files = earlier_items("macros", &macros, plan, &mut symbols);
+    files.push(File { folder: "items", cell, placed: own_items(plan.cell, &mut symbols) });
+    files.extend(earlier_items("items", &items, plan, &mut symbols));
+    let entry = format!("sconce_cell_{cell}");
+    let mut body = Body { plan, out: Placed::default(), live: Vec::new(), made: Vec::new(), steps: 0 };
+    body.write(&entry);
+    files.push(File { folder: "body", cell, placed: body.out });
+    Generated { files, entry, made: body.made, symbols }
+}
+
+/// One file for each cell that gives definitions.
+fn earlier_items(
+    folder: &'static str,
+    definitions: &[&Definition],
+    plan: &Plan<'_>,
+    symbols: &mut Vec<String>,
+) -> Vec<File> {
+    let mut files: Vec<File> = Vec::new();
+    let mut ends: Vec<usize> = Vec::new();
+    for definition in definitions {
+        let Some(text) = plan.texts.get(&definition.cell) else { continue };
+        if files.last().is_none_or(|file| file.cell != definition.cell) {
+            files.push(File { folder, cell: definition.cell, placed: Placed::default() });
+            ends.push(0);
+        }
+        let (Some(File { cell, placed: file, .. }), Some(end)) = (files.last_mut(), ends.last_mut()) else {
+            continue;
+        };
+        match &definition.text {
+            Text::Written(text) => file.glue(&format!("{text} ")),
+            Text::Source(range) => {
+                file.blank(text, (*end).min(range.start)..range.start);
+                let mut edits = Vec::new();
+                for found in &definition.statics {
+                    edits.extend(static_edits(found, plan.symbols, symbols));
+                }
+                for range in &definition.replaced {
+                    edits.push(Edit { range: range.clone(), with: String::new() });
+                }
+                edits.sort_by_key(|edit| edit.range.start);
+                file.user(*cell, text, range.clone(), &edits);
+                file.glue(" ");
+                *end = range.end;
+            }
+        }
+    }
+    files
+}
+
+/// A static is defined in the first library that has it, and declared in all later ones.
+fn static_edits(found: &Static, known: &BTreeSet<String>, defined: &mut Vec<String>) -> Vec<Edit> {
+    if found.symbols.iter().all(|symbol| known.contains(symbol)) {
+        return vec![Edit { range: found.range.clone(), with: found.declaration.clone() }];
+    }
+    defined.extend(found.symbols.iter().cloned());
+    let (start, end) = (found.range.start, found.range.end);
+    vec![
+        Edit { range: start..start, with: found.before.clone() },
+        Edit { range: end..end, with: found.after.clone() },
+    ]
+}
+
+fn own_items(cell: &Cell, symbols: &mut Vec<String>) -> Placed {
+    let mut file = Placed::default();
+    let mut end = 0;
+    for piece in &cell.pieces {
+        let Kind::Items(definitions) = &piece.kind else { continue };
+        file.blank(&cell.text, end..piece.range.start);
+        let mut edits = checks(cell, piece);
+        for found in definitions.iter().flat_map(|definition| &definition.statics) {
+            edits.extend(static_edits(found, &BTreeSet::new(), symbols));
+        }
+        edits.sort_by_key(|edit| edit.range.start);
+        file.user(cell.number, &cell.text, piece.range.clone(), &edits);
+        file.glue(" ");
+        end = piece.range.end;
+    }
+    file
+}
+
+/// Where loops look whether the user wants them to stop.
+fn checks(cell: &Cell, piece: &Piece) -> Vec<Edit> {
+    let inside = cell.loops.iter().filter(|at| piece.range.contains(at));
+    inside.map(|at| Edit { range: *at..*at, with: " ::sconce_cell::check();".into() }).collect()
+}
+
+struct Body<'a> {
+    plan: &'a Plan<'a>,
+    out: Placed,
+    /// The variables that a name reaches now, by name and key.
+    live: Vec<(String, String)>,
+    made: Vec<Made>,
+    steps: usize,
+}
+
+impl Body<'_> {
+    fn write(&mut self, entry: &str) {
+        self.out.glue(&format!("#[unsafe(no_mangle)] pub fn {entry}(__run: &mut ::sconce_cell::Run) {{ "));
+        for given in self.plan.given {
+            let mutable = if given.mutable { "mut " } else { "" };
+            let line = format!("let {mutable}{}: {} = ::sconce_cell::take({:?}); ", given.name, given.ty, given.key);
+            self.out.marked(&line, Mark::Take { key: given.key.clone() });
+            self.live.push((given.name.clone(), given.key.clone()));
+        }
+        match self.plan.grain {
+            Grain::Steps => self.write_steps(),
+            Grain::Whole => self.write_whole(),
+        }
+        self.put_all(self.steps);
+        self.out.glue("}");
+    }
+
+    fn write_steps(&mut self) {
+        let cell = self.plan.cell;
+        let mut end = 0;
+        let mut index = 0;
+        while let Some(piece) = cell.pieces.get(index) {
+            match &piece.kind {
+                Kind::Items(_) => index += 1,
+                Kind::Let(found) => {
+                    self.out.blank(&cell.text, end..piece.range.start);
+                    self.write_let(piece, found);
+                    end = piece.range.end;
+                    index += 1;
+                }
+                Kind::Statement { .. } => {
+                    // Definitions in between are elsewhere; they do not end a step.
+                    let group: Vec<&Piece> = cell.pieces[index..]
+                        .iter()
+                        .take_while(|piece| !matches!(piece.kind, Kind::Let(_)))
+                        .collect();
+                    index += group.len();
+                    end = self.write_statements(&group, end);
+                }
+            }
+        }
+        self.out.blank(&cell.text, end..cell.text.len());
+    }
+
+    fn write_let(&mut self, piece: &Piece, found: &Let) {
+        let names: Vec<&str> = found.bindings.iter().map(|binding| binding.name.as_str()).collect();
+        let patterns: Vec<String> = found
+            .bindings
+            .iter()
+            .map(|binding| format!("{}{}", if binding.mutable { "mut " } else { "" }, binding.name))
+            .collect();
+        let (open, close) = step(found.awaits);
+        self.out.glue(&format!("let Ok(({})) = __run.{open}", tuple(&patterns)));
+        self.statement(piece);
+        self.out.glue(&format!(" {}", ok(found.awaits, &format!("({})", tuple(&names)))));
+        self.out.glue(&format!("{close} else {{ "));
+        self.put_all(self.steps);
+        self.out.glue("return };");
+        self.steps += 1;
+        self.bind(found);
+    }
+
+    /// Puts the names of a `let` in force and asks for their types.
+    fn bind(&mut self, found: &Let) {
+        for binding in &found.bindings {
+            let key = format!("{}@{}.{}", binding.name, self.plan.cell.number, self.made.len());
+            self.live.retain(|(name, _)| *name != binding.name);
+            self.live.push((binding.name.clone(), key.clone()));
+            if !found.closure {
+                self.out.marked(&format!(" ::std::mem::drop(&{});", binding.name), Mark::Probe { key: key.clone() });
+            }
+            self.made.push(Made {
+                name: binding.name.clone(),
+                key,
+                mutable: binding.mutable,
+                range: binding.range.clone(),
+                closure: found.closure,
+            });
+        }
+    }
+
+    /// Returns where the text is after them.
+    fn write_statements(&mut self, group: &[&Piece], mut end: usize) -> usize {
+        let cell = self.plan.cell;
+        let awaits = group.iter().any(|piece| matches!(piece.kind, Kind::Statement { awaits: true, .. }));
+        let (open, close) = step(awaits);
+        let mut opened = false;
+        for piece in group {
+            let Kind::Statement { value, .. } = piece.kind else { continue };
+            self.out.blank(&cell.text, end..piece.range.start);
+            if !opened {
+                self.out.glue(&format!("let Ok(()) = __run.{open}"));
+                opened = true;
+            }
+            self.statement_or_value(piece, value);
+            end = piece.range.end;
+        }
+        if opened {
+            self.out.glue(&format!(" {}{close} else {{ ", ok(awaits, "()")));
+            self.put_all(self.steps);
+            self.out.glue("return };");
+            self.steps += 1;
+        }
+        end
+    }
+
+    fn write_whole(&mut self) {
+        let cell = self.plan.cell;
+        let awaits = cell.pieces.iter().any(|piece| match &piece.kind {
+            Kind::Let(found) => found.awaits,
+            Kind::Statement { awaits, .. } => *awaits,
+            Kind::Items(_) => false,
+        });
+        let (open, close) = step(awaits);
+        let outside = self.live.clone();
+        self.out.glue(&format!("let Ok(()) = __run.{open}"));
+        let mut end = 0;
+        let mut asked = Vec::new();
+        for piece in &cell.pieces {
+            match &piece.kind {
+                Kind::Items(_) => continue,
+                Kind::Let(found) => {
+                    self.out.blank(&cell.text, end..piece.range.start);
+                    self.statement(piece);
+                    // Without a value there is nothing to ask yet.
+                    if found.plain {
+                        self.bind(found);
+                    } else {
+                        asked.push(found);
+                    }
+                }
+                Kind::Statement { value, .. } => {
+                    self.out.blank(&cell.text, end..piece.range.start);
+                    self.statement_or_value(piece, *value);
+                }
+            }
+            end = piece.range.end;
+        }
+        self.out.blank(&cell.text, end..cell.text.len());
+        for found in asked {
+            self.bind(found);
+        }
+        // What was made inside goes to the store inside; what came from outside, outside.
+        self.live.retain(|variable| !outside.contains(variable));
+        self.put_all(1);
+        self.out.glue(&format!(" {}{close} else {{ ", ok(awaits, "()")));
+        self.live = outside;
+        self.put_all(0);
+        self.out.glue("return };");
+        let made: Vec<String> = self.made.iter().map(|made| made.name.clone()).collect();
+        self.live.retain(|(name, _)| !made.contains(name));
+        self.steps = 1;
+    }
+
+    fn statement(&mut self, piece: &Piece) {
+        let cell = self.plan.cell;
+        self.out.user(cell.number, &cell.text, piece.range.clone(), &checks(cell, piece));
+    }
+
+    fn statement_or_value(&mut self, piece: &Piece, value: bool) {
+        if value {
+            self.out.glue("match &(");
+            self.statement(piece);
+            self.out.glue(") { __value => ::sconce_cell::show!(__value) };");
+        } else {
+            self.statement(piece);
+            self.out.glue(" ");
+        }
+    }
+
+    /// The variables go to the store; those that borrow go away before what they borrow from.
+    fn put_all(&mut self, branch: usize) {
+        let lost = |key: &String| self.plan.lost.get(key).filter(|lost| branch >= lost.from);
+        let closures: Vec<&String> =
+            self.made.iter().filter(|made| made.closure).map(|made| &made.key).collect();
+        for (name, key) in self.live.iter().rev() {
+            if lost(key).is_some_and(|lost| lost.borrows) {
+                let mark = Mark::Drop { key: key.clone(), branch };
+                self.out.marked(&format!("::std::mem::drop({name}); "), mark);
+            }
+        }
+        for (name, key) in &self.live {
+            if lost(key).is_none() && !closures.contains(&key) {
+                let mark = Mark::Put { key: key.clone(), branch };
+                self.out.marked(&format!("::sconce_cell::put({key:?}, {name}); "), mark);
+            }
+        }
+    }
+}
+
+fn step(awaits: bool) -> (&'static str, &'static str) {
+    if awaits { ("step_async(async { ", " })") } else { ("step(|| { ", " })") }
+}
+
+fn ok(awaits: bool, value: &str) -> String {
+    if awaits { format!("Ok::<_, ::sconce_cell::Failed>({value})") } else { format!("Ok({value})") }
+}
+
+/// The inside of a tuple; one of one item has a comma.
+fn tuple<T: AsRef<str>>(items: &[T]) -> String {
+    items.iter().map(|item| format!("{},", item.as_ref())).collect()
+}

@@ -1,0 +1,88 @@
+//! Stopping what a session does, from any thread.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Stops what a session does: the first call asks, the second does not ask.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupter(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    doing: Doing,
+    asked: u32,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+enum Doing {
+    #[default]
+    Nothing,
+    Between,
+    Compiling(u32),
+    Running(u32),
+}
+
+impl Interrupter {
+    /// Asks the running cell to stop; asked again, ends the worker. Nothing happens between cells.
+    pub fn interrupt(&self) {
+        let mut state = self.lock();
+        match state.doing {
+            Doing::Nothing => return,
+            Doing::Between => {}
+            Doing::Compiling(process) => send(process, Signal::KILL),
+            Doing::Running(process) => {
+                send(process, if state.asked == 0 { Signal::INT } else { Signal::KILL });
+            }
+        }
+        state.asked += 1;
+    }
+
+    /// How often the running cell was asked to stop.
+    pub(super) fn asked(&self) -> u32 {
+        self.lock().asked
+    }
+
+    /// A cell begins.
+    pub(super) fn begin(&self) {
+        *self.lock() = State { doing: Doing::Between, asked: 0 };
+    }
+
+    /// A cell has ended.
+    pub(super) fn end(&self) {
+        self.lock().doing = Doing::Nothing;
+    }
+
+    /// rustc runs as this process.
+    pub(super) fn compiling(&self, process: u32) {
+        let mut state = self.lock();
+        state.doing = Doing::Compiling(process);
+        if state.asked > 0 {
+            send(process, Signal::KILL);
+        }
+    }
+
+    /// rustc has ended; whether the cell was asked to stop.
+    pub(super) fn compiled(&self) -> bool {
+        let mut state = self.lock();
+        state.doing = Doing::Between;
+        state.asked > 0
+    }
+
+    /// The worker runs the cell as this process.
+    pub(super) fn running(&self, process: u32) {
+        self.lock().doing = Doing::Running(process);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // The state is whole after every line, so a panic elsewhere leaves nothing half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn send(process: u32, signal: Signal) {
+    if let Some(process) = i32::try_from(process).ok().and_then(Pid::from_raw) {
+        // A process that has ended in the meantime needs no signal.
+        let _ = kill_process(process, signal);
+    }
+}

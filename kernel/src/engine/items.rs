@@ -1,0 +1,390 @@
+//! Definitions of a session: functions, types, traits, impls, macros, imports, statics.
+
+use std::ops::Range;
+
+use proc_macro2::{TokenStream, TokenTree};
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::spanned::Spanned;
+use syn::visit::{self, Visit};
+use syn::{ImplItem, Item, Token, TraitItem, UseTree};
+
+use super::names::{self, Names};
+
+/// One definition.
+#[derive(Debug, Clone)]
+pub struct Definition {
+    /// The cell that made it.
+    pub cell: u32,
+    /// Its text, for later cells.
+    pub text: Text,
+    /// What it is called, and where such a name lives.
+    pub names: Vec<(Space, String)>,
+    /// Names whose mention wants it too: the methods of a trait.
+    pub aliases: Vec<String>,
+    /// What it mentions.
+    pub mentions: Names,
+    /// Its tokens, to see whether a redefinition changes anything.
+    pub tokens: String,
+    /// What it is.
+    pub kind: Kind,
+    /// The statics in it, those in function bodies included.
+    pub statics: Vec<Static>,
+    /// Parts that a later impl block has replaced.
+    pub replaced: Vec<Range<usize>>,
+    /// It loops, so it is worth optimising.
+    pub works: bool,
+}
+
+/// Where a definition's text is.
+#[derive(Debug, Clone)]
+pub enum Text {
+    /// In its cell.
+    Source(Range<usize>),
+    /// Written by us: one import of a larger `use`.
+    Written(String),
+}
+
+/// Where names live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Space {
+    /// Types, traits and modules.
+    Type,
+    /// Functions, constants and statics.
+    Value,
+    /// Macros.
+    Macro,
+    /// An import may be any of them.
+    Any,
+}
+
+/// What a definition is, as far as it matters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// `macro_rules!`; whether it makes definitions.
+    Macro {
+        /// It does.
+        makes_items: bool,
+    },
+    /// A struct, enum, union, trait, alias or module.
+    Type,
+    /// An impl block.
+    Impl {
+        /// What is implemented for what.
+        header: String,
+        /// The names in the header.
+        about: Names,
+        /// Inherent functions and constants, and where they stand; none in a trait impl.
+        parts: Vec<(String, Range<usize>)>,
+    },
+    /// An import.
+    Use,
+    /// A call of a macro that makes definitions.
+    Call,
+    /// Anything else.
+    Other,
+}
+
+/// A static, which exists once however many cells' libraries hold its function.
+#[derive(Debug, Clone)]
+pub struct Static {
+    /// Where its definition stands.
+    pub range: Range<usize>,
+    /// What goes in before its definition.
+    pub before: String,
+    /// What goes in after its definition.
+    pub after: String,
+    /// What stands in its place in later cells.
+    pub declaration: String,
+    /// The symbols it is exported under.
+    pub symbols: Vec<String>,
+}
+
+/// The definitions in one item; a `use` makes one for each name.
+pub fn definitions(cell: u32, item: &Item, text: &str) -> Vec<Definition> {
+    let range = item.span().byte_range();
+    if let Item::Use(import) = item {
+        let mut leaves = Vec::new();
+        let root = if import.leading_colon.is_some() { "::" } else { "" };
+        flatten(&import.tree, root, &mut leaves);
+        return leaves.into_iter().map(|(name, text)| import_of(cell, name, text)).collect();
+    }
+    let mut search = Statics { cell, text, found: Vec::new() };
+    search.visit_item(item);
+    let (kind, names, aliases) = describe(item, text);
+    vec![definition(cell, text, range, kind, names, aliases, search.found)]
+}
+
+/// The definition that a macro call stands for. Its names are not known; those among its arguments are
+/// the best guess.
+pub fn from_macro_call(cell: u32, call: &syn::StmtMacro, text: &str, range: Range<usize>) -> Vec<Definition> {
+    let path = tokens_of(&call.mac.path);
+    let mut statics = Vec::new();
+    let mut named = Vec::new();
+    if path.ends_with("thread_local")
+        && let Ok(keys) = ThreadLocals::parse.parse2(call.mac.tokens.clone())
+    {
+        named = keys.0.iter().map(|(_, name, _)| (Space::Value, name.clone())).collect();
+        statics.push(thread_locals(cell, &keys, text, range.clone()));
+    }
+    let mut arguments = Names::new();
+    names::collect_tokens(call.mac.tokens.clone(), &mut arguments);
+    let aliases = arguments.into_iter().collect();
+    vec![definition(cell, text, range, Kind::Call, named, aliases, statics)]
+}
+
+fn definition(
+    cell: u32,
+    text: &str,
+    range: Range<usize>,
+    kind: Kind,
+    names: Vec<(Space, String)>,
+    aliases: Vec<String>,
+    statics: Vec<Static>,
+) -> Definition {
+    let own = &text[range.clone()];
+    let mut mentions = Names::new();
+    names::collect(own, &mut mentions);
+    Definition {
+        cell,
+        works: ["for", "while", "loop", "iter", "into_iter"].iter().any(|word| mentions.contains(*word)),
+        mentions,
+        tokens: own.parse::<TokenStream>().map_or_else(|_| own.to_owned(), |tokens| tokens.to_string()),
+        text: Text::Source(range),
+        names,
+        aliases,
+        kind,
+        statics,
+        replaced: Vec::new(),
+    }
+}
+
+fn describe(item: &Item, text: &str) -> (Kind, Vec<(Space, String)>, Vec<String>) {
+    let one = |space: Space, name: &syn::Ident| vec![(space, name.to_string())];
+    match item {
+        Item::Fn(item) => (Kind::Other, one(Space::Value, &item.sig.ident), Vec::new()),
+        Item::Const(item) if item.ident != "_" => (Kind::Other, one(Space::Value, &item.ident), Vec::new()),
+        Item::Static(item) => (Kind::Other, one(Space::Value, &item.ident), Vec::new()),
+        Item::Struct(item) => {
+            let mut names = one(Space::Type, &item.ident);
+            if !matches!(item.fields, syn::Fields::Named(_)) {
+                names.push((Space::Value, item.ident.to_string()));
+            }
+            (Kind::Type, names, Vec::new())
+        }
+        Item::Enum(item) => (Kind::Type, one(Space::Type, &item.ident), Vec::new()),
+        Item::Union(item) => (Kind::Type, one(Space::Type, &item.ident), Vec::new()),
+        Item::Type(item) => (Kind::Type, one(Space::Type, &item.ident), Vec::new()),
+        Item::Mod(item) => (Kind::Type, one(Space::Type, &item.ident), Vec::new()),
+        Item::TraitAlias(item) => (Kind::Type, one(Space::Type, &item.ident), Vec::new()),
+        Item::ExternCrate(item) => {
+            let name = item.rename.as_ref().map_or(&item.ident, |(_, name)| name);
+            (Kind::Use, one(Space::Type, name), Vec::new())
+        }
+        Item::Trait(item) => {
+            let methods = item.items.iter().filter_map(|item| match item {
+                TraitItem::Fn(method) => Some(method.sig.ident.to_string()),
+                TraitItem::Const(constant) => Some(constant.ident.to_string()),
+                _ => None,
+            });
+            (Kind::Type, one(Space::Type, &item.ident), methods.collect())
+        }
+        Item::Impl(item) => (impl_of(item, text), Vec::new(), Vec::new()),
+        Item::Macro(item) => match &item.ident {
+            Some(name) => {
+                let makes_items = makes_items(item.mac.tokens.clone());
+                (Kind::Macro { makes_items }, one(Space::Macro, name), Vec::new())
+            }
+            None => (Kind::Call, Vec::new(), Vec::new()),
+        },
+        Item::ForeignMod(item) => {
+            let names = item.items.iter().filter_map(|item| match item {
+                syn::ForeignItem::Fn(item) => Some((Space::Value, item.sig.ident.to_string())),
+                syn::ForeignItem::Static(item) => Some((Space::Value, item.ident.to_string())),
+                syn::ForeignItem::Type(item) => Some((Space::Type, item.ident.to_string())),
+                _ => None,
+            });
+            (Kind::Other, names.collect(), Vec::new())
+        }
+        _ => (Kind::Call, Vec::new(), Vec::new()),
+    }
+}
+
+fn impl_of(item: &syn::ItemImpl, text: &str) -> Kind {
+    let start = item.impl_token.span().byte_range().start;
+    let end = item.brace_token.span.open().byte_range().start;
+    let header = text.get(start..end).unwrap_or_default();
+    let mut about = Names::new();
+    names::collect(header, &mut about);
+    let parts = item.items.iter().filter_map(|part| {
+        let name = match part {
+            ImplItem::Fn(part) => part.sig.ident.to_string(),
+            ImplItem::Const(part) => part.ident.to_string(),
+            _ => return None,
+        };
+        Some((name, part.span().byte_range()))
+    });
+    let parts = if item.trait_.is_some() { Vec::new() } else { parts.collect() };
+    let header = header.parse::<TokenStream>().map_or_else(|_| header.to_owned(), |tokens| tokens.to_string());
+    Kind::Impl { header, about, parts }
+}
+
+/// Whether a `macro_rules!` makes definitions: what it writes begins with one.
+fn makes_items(rules: TokenStream) -> bool {
+    let mut arrow = false;
+    for token in rules {
+        if let (true, TokenTree::Group(body)) = (arrow, &token) {
+            let mut tokens = body.stream().into_iter();
+            return match tokens.next() {
+                Some(TokenTree::Ident(word)) => matches!(
+                    word.to_string().as_str(),
+                    "pub" | "struct" | "enum" | "union" | "fn" | "impl" | "trait" | "mod" | "type" | "static"
+                ),
+                Some(TokenTree::Punct(punct)) if punct.as_char() == '#' => true,
+                _ => false,
+            };
+        }
+        arrow = matches!(&token, TokenTree::Punct(punct) if punct.as_char() == '>');
+    }
+    false
+}
+
+fn tokens_of(path: &syn::Path) -> String {
+    path.segments.iter().map(|segment| segment.ident.to_string()).collect::<Vec<_>>().join("::")
+}
+
+fn import_of(cell: u32, name: Option<String>, text: String) -> Definition {
+    let mut mentions = Names::new();
+    names::collect(&text, &mut mentions);
+    Definition {
+        cell,
+        names: name.into_iter().map(|name| (Space::Any, name)).collect(),
+        aliases: Vec::new(),
+        mentions,
+        tokens: text.clone(),
+        text: Text::Written(text),
+        kind: Kind::Use,
+        statics: Vec::new(),
+        replaced: Vec::new(),
+        works: false,
+    }
+}
+
+fn flatten(tree: &UseTree, path: &str, leaves: &mut Vec<(Option<String>, String)>) {
+    match tree {
+        UseTree::Path(node) => flatten(&node.tree, &format!("{path}{}::", node.ident), leaves),
+        UseTree::Group(group) => group.items.iter().for_each(|tree| flatten(tree, path, leaves)),
+        UseTree::Glob(_) => leaves.push((None, format!("use {path}*;"))),
+        UseTree::Name(name) if name.ident == "self" => {
+            let path = path.trim_end_matches("::");
+            let last = path.rsplit("::").next().unwrap_or(path);
+            leaves.push((Some(last.to_owned()), format!("use {path}::{{self}};")));
+        }
+        UseTree::Name(name) => leaves.push((Some(name.ident.to_string()), format!("use {path}{};", name.ident))),
+        UseTree::Rename(node) => {
+            let text = if node.ident == "self" {
+                format!("use {}::{{self as {}}};", path.trim_end_matches("::"), node.rename)
+            } else {
+                format!("use {path}{} as {};", node.ident, node.rename)
+            };
+            leaves.push(((node.rename != "_").then(|| node.rename.to_string()), text));
+        }
+    }
+}
+
+struct Statics<'t> {
+    cell: u32,
+    text: &'t str,
+    found: Vec<Static>,
+}
+
+impl<'a> Visit<'a> for Statics<'_> {
+    fn visit_item_static(&mut self, item: &'a syn::ItemStatic) {
+        // A generic function's static is one for all its instances, so it needs no type parameters.
+        let symbol = format!("sconce_static_{}_{}_{}", self.cell, item.static_token.span().byte_range().start, item.ident);
+        let slice = |range: Range<usize>| self.text.get(range).unwrap_or_default();
+        let visibility = match &item.vis {
+            syn::Visibility::Inherited => "",
+            visibility => slice(visibility.span().byte_range()),
+        };
+        let (safe, mutable) = match item.mutability {
+            syn::StaticMutability::None => ("safe ", ""),
+            _ => ("", "mut "),
+        };
+        let ty = slice(item.ty.span().byte_range()).replace('\n', " ");
+        self.found.push(Static {
+            range: item.span().byte_range(),
+            before: format!("#[unsafe(export_name = \"{symbol}\")] "),
+            after: String::new(),
+            declaration: format!(
+                "unsafe extern \"Rust\" {{ #[link_name = \"{symbol}\"] {visibility} {safe}static {mutable}{}: {ty}; }}",
+                item.ident
+            ),
+            symbols: vec![symbol],
+        });
+        visit::visit_item_static(self, item);
+    }
+
+    fn visit_stmt_macro(&mut self, call: &'a syn::StmtMacro) {
+        if call.mac.path.is_ident("thread_local")
+            && let Ok(keys) = ThreadLocals::parse.parse2(call.mac.tokens.clone())
+        {
+            self.found.push(thread_locals(self.cell, &keys, self.text, call.span().byte_range()));
+        }
+    }
+}
+
+/// The keys in a `thread_local!`: visibility, name, type.
+struct ThreadLocals(Vec<(syn::Visibility, String, syn::Type)>);
+
+impl Parse for ThreadLocals {
+    fn parse(input: ParseStream<'_>) -> syn::Result<ThreadLocals> {
+        let mut keys = Vec::new();
+        while !input.is_empty() {
+            input.call(syn::Attribute::parse_outer)?;
+            let visibility = input.parse()?;
+            input.parse::<Token![static]>()?;
+            let name: syn::Ident = input.parse()?;
+            input.parse::<Token![:]>()?;
+            let ty = input.parse()?;
+            input.parse::<Token![=]>()?;
+            if input.peek(Token![const]) {
+                input.parse::<Token![const]>()?;
+            }
+            input.parse::<syn::Expr>()?;
+            if !input.is_empty() {
+                input.parse::<Token![;]>()?;
+            }
+            keys.push((visibility, name.to_string(), ty));
+        }
+        Ok(ThreadLocals(keys))
+    }
+}
+
+/// Thread-local keys are constants that hold functions; exported as statics they are the same keys in all
+/// cells.
+fn thread_locals(cell: u32, keys: &ThreadLocals, text: &str, range: Range<usize>) -> Static {
+    let mut found = Static {
+        range: range.clone(),
+        before: String::new(),
+        after: String::new(),
+        declaration: "unsafe extern \"Rust\" { ".to_owned(),
+        symbols: Vec::new(),
+    };
+    for (visibility, name, ty) in &keys.0 {
+        let symbol = format!("sconce_static_{cell}_{}_{name}", range.start);
+        let ty = text.get(ty.span().byte_range()).unwrap_or_default().replace('\n', " ");
+        let visibility = match visibility {
+            syn::Visibility::Inherited => "",
+            visibility => text.get(visibility.span().byte_range()).unwrap_or_default(),
+        };
+        found.after.push_str(&format!(
+            " #[unsafe(export_name = \"{symbol}\")] static __SCONCE_KEY_{name}: ::std::thread::LocalKey<{ty}> = {name};"
+        ));
+        found.declaration.push_str(&format!(
+            "#[link_name = \"{symbol}\"] {visibility} safe static {name}: ::std::thread::LocalKey<{ty}>; "
+        ));
+        found.symbols.push(symbol);
+    }
+    found.declaration.push('}');
+    found
+}

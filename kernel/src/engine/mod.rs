@@ -1,0 +1,38 @@
+//! A cell's source in, outputs out. Knows rustc; knows nothing of Jupyter.
+//!
+//! The way of a cell: [`source`] takes it apart, [`generate`] writes a crate, [`rustc`] compiles it,
+//! [`diagnose`] learns from what it says, [`worker`] runs it, and [`session`] keeps what lives between
+//! cells.
+
+mod build;
+mod commands;
+mod complete;
+mod definitions;
+mod diagnose;
+mod generate;
+mod interrupter;
+mod items;
+mod names;
+mod outcome;
+mod placed;
+mod prepare;
+mod render;
+mod rustc;
+mod session;
+mod source;
+mod stream;
+mod variables;
+mod worker;
+
+pub use interrupter::Interrupter;
+pub use outcome::{Completeness, Failure, Output};
+pub use prepare::{CacheDir, PrepareError, Prepared, Progress, Toolchain, prepare, prepared};
+pub use session::{EngineError, Session};
+
+impl Session {
+    /// Whether source text is ready to run.
+    #[must_use]
+    pub fn completeness(code: &str) -> Completeness {
+        complete::completeness(code)
+    }
+}

@@ -1,0 +1,89 @@
+//! The cell library: built once for a version, a toolchain and a source, then found in milliseconds.
+
+mod build;
+mod cache;
+mod toolchain;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use build::prepare;
+pub use cache::CacheDir;
+pub use toolchain::Toolchain;
+
+/// Where the cell library lies, and what cells can name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// The compiler itself, not a proxy that looks it up.
+    pub rustc: PathBuf,
+    /// The program that runs cells.
+    pub worker: PathBuf,
+    /// The libraries of all crates, by the name that code uses.
+    pub crates: BTreeMap<String, PathBuf>,
+    /// The crates that every cell can name.
+    pub nameable: BTreeSet<String>,
+    /// The folder that holds the libraries they need in turn.
+    pub dependencies: PathBuf,
+}
+
+/// How far a preparation is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// Crates that are built.
+    pub done: usize,
+    /// Crates in all, 0 while it is not known.
+    pub total: usize,
+    /// What is going on.
+    pub message: String,
+}
+
+/// Why the cell library could not be prepared. The message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// A program is missing.
+    #[error("{program} was not found: {hint}")]
+    Missing {
+        /// Its name.
+        program: String,
+        /// Where to get it.
+        hint: String,
+    },
+    /// The toolchain is too old.
+    #[error("rustc {found} is too old: cells need {wanted} or newer; `rustup update stable` brings it")]
+    TooOld {
+        /// What is there.
+        found: String,
+        /// What is needed.
+        wanted: String,
+    },
+    /// The cache folder cannot be used.
+    #[error("the cache folder {} cannot be used: {source}; {hint}", path.display())]
+    Cache {
+        /// The folder or a file in it.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// No folder for the cache is known.
+    #[error("there is no home folder to keep the cell library in; set SCONCE_CACHE_DIR to a folder with 3 GB free")]
+    NoHome,
+    /// cargo failed.
+    #[error("building the cell library failed: {reason}\n{log}")]
+    Build {
+        /// Why, as far as it is known, and what to do.
+        reason: String,
+        /// The end of what cargo said.
+        log: String,
+    },
+}
+
+/// The cell library, if it is prepared for this toolchain and this version of the source.
+#[must_use]
+pub fn prepared(cache: &CacheDir) -> Option<Prepared> {
+    let toolchain = Toolchain::find().ok()?;
+    cache.slot(&toolchain).read()
+}

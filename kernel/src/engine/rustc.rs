@@ -1,0 +1,198 @@
+//! One call of rustc for one cell.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde::Deserialize;
+
+use super::generate::{CRATE, FOLDERS, Generated};
+use super::interrupter::Interrupter;
+use super::prepare::Prepared;
+
+/// Compiles cells in a folder of its own.
+#[derive(Debug)]
+pub struct Rustc {
+    prepared: Prepared,
+    folder: PathBuf,
+}
+
+/// What rustc is to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Make {
+    /// A library to load, with the types of the new variables.
+    Library {
+        /// 0 to 3.
+        optimize: u8,
+    },
+    /// Only the diagnostics, as a person reads them.
+    Diagnostics,
+}
+
+/// What rustc said.
+#[derive(Debug)]
+pub struct Said {
+    /// Whether it made what was asked.
+    pub success: bool,
+    /// Its diagnostics, in order.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What else it wrote, e.g. of a compiler that crashed.
+    pub rest: String,
+}
+
+/// One diagnostic, as rustc writes it in JSON.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Diagnostic {
+    /// What it says.
+    pub message: String,
+    /// `E0382`, or a lint's name.
+    pub code: Option<Code>,
+    /// `error`, `warning`, `note`, `help`, `failure-note`.
+    pub level: String,
+    /// The places it is about.
+    pub spans: Vec<Span>,
+    /// Notes and helps.
+    pub children: Vec<Diagnostic>,
+}
+
+/// A diagnostic's code.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Code {
+    /// `E0382`, or a lint's name.
+    pub code: String,
+}
+
+/// A place in the source.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Span {
+    /// The file.
+    pub file_name: String,
+    /// Where it begins.
+    pub byte_start: usize,
+    /// Where it ends.
+    pub byte_end: usize,
+    /// Whether the diagnostic is mainly about this place.
+    pub is_primary: bool,
+    /// What it says about this place.
+    pub label: Option<String>,
+    /// What could stand there instead.
+    pub suggested_replacement: Option<String>,
+    /// The macro call that the place is in.
+    pub expansion: Option<Box<Expansion>>,
+}
+
+/// A macro call.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Expansion {
+    /// Where it stands.
+    pub span: Span,
+}
+
+impl Diagnostic {
+    /// Whether it stops the compilation.
+    pub fn is_error(&self) -> bool {
+        self.level.starts_with("error")
+    }
+
+    /// Its code.
+    pub fn code(&self) -> Option<&str> {
+        self.code.as_ref().map(|code| code.code.as_str())
+    }
+}
+
+impl Rustc {
+    /// A compiler that writes into `folder`, which exists.
+    pub fn new(prepared: Prepared, folder: PathBuf) -> io::Result<Rustc> {
+        for name in FOLDERS {
+            std::fs::create_dir_all(folder.join(name))?;
+        }
+        Ok(Rustc { prepared, folder })
+    }
+
+    /// Where a cell's library goes.
+    pub fn library(&self, cell: u32) -> PathBuf {
+        self.folder.join(format!("libcell{cell}.so"))
+    }
+
+    /// The path of a generated file, as it stands in diagnostics.
+    pub fn path(&self, folder: &str, cell: u32) -> PathBuf {
+        self.folder.join(folder).join(format!("cell {cell}"))
+    }
+
+    /// Compiles a cell. `Ok(None)` when an interrupt ended it.
+    pub fn compile(
+        &self,
+        generated: &Generated,
+        cell: u32,
+        crates: &[String],
+        make: Make,
+        interrupter: &Interrupter,
+    ) -> io::Result<Option<Said>> {
+        let mut root = String::new();
+        for file in &generated.files {
+            let path = self.path(file.folder, file.cell);
+            std::fs::write(&path, file.placed.text())?;
+            root.push_str(&format!("include!({:?});\n", path.display().to_string()));
+        }
+        let root_path = self.folder.join("cell.rs");
+        std::fs::write(&root_path, root)?;
+
+        let mut command = Command::new(&self.prepared.rustc);
+        command.arg(&root_path).args(["--crate-name", CRATE, "--edition", "2024", "--crate-type", "cdylib"]);
+        // One identity for all cells' crates: the types of one are those of the others.
+        command.args(["-C", "metadata=sconce", "-C", "debuginfo=0", "--error-format=json", "--cap-lints=warn"]);
+        command.args(["-A", "warnings", "--force-warn", "unused_must_use"]);
+        command.arg("--remap-path-scope=macro");
+        for name in FOLDERS {
+            command.arg(remap(&self.folder.join(name)));
+        }
+        for (name, path) in &self.prepared.crates {
+            if self.prepared.nameable.contains(name) || crates.contains(name) {
+                command.arg("--extern").arg(format!("{name}={}", path.display()));
+            }
+        }
+        command.arg("-L").arg(format!("dependency={}", self.prepared.dependencies.display()));
+        match make {
+            Make::Library { optimize } => {
+                command.arg("-o").arg(self.library(cell)).arg("-C").arg(format!("opt-level={optimize}"));
+                // Types as they must be written to be found from anywhere. The lint names them in the same
+                // run that makes the library: its text, unlike an error's, comes after all inference.
+                command.env("RUSTC_BOOTSTRAP", "1").args(["--verbose", "-Ztrim-diagnostic-paths=no"]);
+                command.args(["--force-warn", "dropping_references"]);
+            }
+            Make::Diagnostics => {
+                command.arg("--emit=metadata").arg("-o").arg(self.folder.join("cell.rmeta"));
+            }
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        interrupter.compiling(child.id());
+        let mut said = Vec::new();
+        if let Some(mut stderr) = child.stderr.take() {
+            stderr.read_to_end(&mut said)?;
+        }
+        let status = child.wait()?;
+        if interrupter.compiled() {
+            return Ok(None);
+        }
+        let mut diagnostics = Vec::new();
+        let mut rest = String::new();
+        for line in String::from_utf8_lossy(&said).lines() {
+            match serde_json::from_str::<Diagnostic>(line) {
+                Ok(diagnostic) => diagnostics.push(diagnostic),
+                Err(_) => {
+                    rest.push_str(line);
+                    rest.push('\n');
+                }
+            }
+        }
+        Ok(Some(Said { success: status.success(), diagnostics, rest }))
+    }
+}
+
+fn remap(folder: &Path) -> std::ffi::OsString {
+    let mut flag = std::ffi::OsString::from("--remap-path-prefix=");
+    flag.push(folder);
+    flag.push("/=");
+    flag
+}

@@ -1,0 +1,406 @@
+//! A session: cells in, outputs out, and what lives between cells.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use sconce_display::wire::{Ending, Panic, Reply, Request};
+use tempfile::TempDir;
+
+use super::build::{Built, Failed};
+use super::commands;
+use super::definitions::Definitions;
+use super::generate::Made;
+use super::items::Space;
+use super::names::Names;
+use super::placed::{Origin, Placed};
+use super::prepare::Prepared;
+use super::render::{Declared, Message, Place, Severity, Texts, render};
+use super::rustc::Rustc;
+use super::source::{self, Cell};
+use super::variables::{Variable, why_not_kept};
+use super::worker::{Death, Emitted, Worker};
+use super::{Failure, Interrupter, Output};
+
+/// Why a session could not start.
+#[derive(Debug, thiserror::Error)]
+#[error("the engine could not start: {0}; `sconce doctor` checks what it needs")]
+pub struct EngineError(#[from] io::Error);
+
+/// Runs cells one after the other and keeps what they define.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) prepared: Prepared,
+    pub(super) rustc: Rustc,
+    pub(super) interrupter: Interrupter,
+    pub(super) definitions: Definitions,
+    pub(super) variables: BTreeMap<String, Variable>,
+    pub(super) texts: Texts,
+    /// The symbols of statics that the worker has.
+    pub(super) symbols: BTreeSet<String>,
+    /// Why a variable that was there is not there any more.
+    pub(super) gone: HashMap<String, String>,
+    /// The level that `:opt` fixed; nothing lets it follow the cell.
+    pub(super) optimize: Option<u8>,
+    pub(super) timing: bool,
+    worker: Option<Worker>,
+    number: u32,
+    /// The files of each cell as they were compiled last, for the places of panics.
+    files: HashMap<(&'static str, u32), Placed>,
+    // Dropped last: the worker and rustc use it.
+    folder: TempDir,
+}
+
+impl Session {
+    /// Starts a session with a worker of its own.
+    pub fn start(prepared: &Prepared) -> Result<Session, EngineError> {
+        let folder = tempfile::Builder::new().prefix("sconce-").tempdir()?;
+        let rustc = Rustc::new(prepared.clone(), folder.path().to_owned())?;
+        let worker = Worker::start(prepared, folder.path())?;
+        Ok(Session {
+            prepared: prepared.clone(),
+            rustc,
+            interrupter: Interrupter::default(),
+            definitions: Definitions::default(),
+            variables: BTreeMap::new(),
+            texts: Texts::new(),
+            symbols: BTreeSet::new(),
+            gone: HashMap::new(),
+            optimize: None,
+            timing: false,
+            worker: Some(worker),
+            number: 0,
+            files: HashMap::new(),
+            folder,
+        })
+    }
+
+    /// A fresh worker, nothing remembered.
+    pub fn restart(&mut self) -> Result<(), EngineError> {
+        self.clear();
+        self.number = 0;
+        self.texts.clear();
+        self.worker = None;
+        self.worker = Some(Worker::start(&self.prepared, self.folder.path())?);
+        Ok(())
+    }
+
+    /// What stops a running cell, from any thread.
+    #[must_use]
+    pub fn interrupter(&self) -> Interrupter {
+        self.interrupter.clone()
+    }
+
+    /// Runs one cell to its end and hands on what it emits as it comes.
+    ///
+    /// # Errors
+    /// What a person needs to know of why it failed. Variables that were not moved are kept.
+    pub fn execute(&mut self, code: &str, outputs: &mut dyn FnMut(Output)) -> Result<(), Failure> {
+        self.number += 1;
+        self.interrupter.begin();
+        let result = self.run_cell(code, outputs);
+        self.interrupter.end();
+        result
+    }
+
+    fn run_cell(&mut self, code: &str, outputs: &mut dyn FnMut(Output)) -> Result<(), Failure> {
+        let number = self.number;
+        let code = commands::run(self, &code.replace("\r\n", "\n"), outputs)?;
+        if code.trim().is_empty() {
+            return Ok(());
+        }
+        let start = Instant::now();
+        let text: Arc<str> = code.into();
+        self.texts.insert(number, text.clone());
+        let cell = match source::parse(number, &text, &|name| self.definitions.macro_makes_items(name)) {
+            Ok(cell) => cell,
+            Err(error) => return Err(self.syntax_error(&text, &error)),
+        };
+        let built = match self.build(&cell) {
+            Ok(built) => built,
+            Err(Failed::Interrupted) => return Err(interrupted("while it was compiled")),
+            Err(Failed::Io(error)) => return Err(self.broken(&error)),
+            Err(Failed::Errors(messages)) => return Err(self.compile_failure(&messages)),
+        };
+        let compiled = start.elapsed();
+        let result = self.run_built(&cell, built, outputs);
+        if self.timing {
+            let text = format!("compiled in {compiled:.0?}, ran in {:.0?}\n", start.elapsed() - compiled);
+            outputs(Output::Stderr(text));
+        }
+        result
+    }
+
+    fn run_built(&mut self, cell: &Cell, built: Built, outputs: &mut dyn FnMut(Output)) -> Result<(), Failure> {
+        for warning in &built.warnings {
+            outputs(Output::Stderr(render(warning, &self.texts) + "\n"));
+        }
+        for note in &built.notes {
+            outputs(note_output(note));
+        }
+        for file in &built.generated.files {
+            self.files.insert((file.folder, file.cell), file.placed.clone());
+        }
+        if let Err(error) = self.ensure_worker() {
+            return Err(self.broken(&error));
+        }
+        self.definitions = built.definitions;
+        self.drop_stale(&built.changed_types, cell, outputs);
+        let library = self.rustc.library(cell.number);
+        let request =
+            Request::Run { library: library.to_string_lossy().into_owned(), entry: built.generated.entry.clone() };
+        let reply = self.request(&request, outputs);
+        // The worker has it mapped; nobody opens it again.
+        let _ = std::fs::remove_file(&library);
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(death) => return Err(self.bury(&death, outputs)),
+        };
+        if !matches!(reply.ending, Ending::NotLoaded { .. }) {
+            self.symbols.extend(built.generated.symbols.iter().cloned());
+        }
+        self.take_stock(cell, &built.generated.made, &built.types, &reply, outputs);
+        self.ending(&reply.ending)
+    }
+
+    fn ending(&self, ending: &Ending) -> Result<(), Failure> {
+        match ending {
+            Ending::Done => Ok(()),
+            Ending::Interrupted => Err(interrupted("variables that it did not move are kept")),
+            Ending::Failed { kind, chain } => {
+                let mut traceback = vec![format!("\x1b[1;31m{kind}\x1b[0m: {}", chain.first().map_or("", |text| text))];
+                traceback.extend(chain.iter().skip(1).map(|cause| format!("  caused by: {cause}")));
+                let message = chain.join(": ");
+                let traceback = traceback.iter().flat_map(|text| text.split('\n').map(str::to_owned)).collect();
+                Err(Failure { name: kind.clone(), message, traceback })
+            }
+            Ending::Panicked(panic) => {
+                let text = render(&self.panic_message(panic, "the cell panicked"), &self.texts);
+                Err(failure("panic", &panic.message, &text))
+            }
+            Ending::NotLoaded { message } => {
+                Err(failure("NotLoaded", message, &format!("the compiled cell could not be loaded: {message}")))
+            }
+        }
+    }
+
+    /// Where a panic was, as far as that is in a cell.
+    fn panic_message(&self, panic: &Panic, who: &str) -> Message {
+        let mut notes = Vec::new();
+        let place = self.panic_place(panic);
+        if place.is_none() && !panic.file.is_empty() {
+            let at = format!("at {}:{}:{}", panic.file, panic.line, panic.column);
+            notes.push((super::render::NoteKind::Note, at, Vec::new()));
+        }
+        Message {
+            severity: Severity::Error,
+            code: None,
+            text: format!("{who}: {}", panic.message),
+            places: place.map(|place| (place, true, None)).into_iter().collect(),
+            notes,
+        }
+    }
+
+    fn panic_place(&self, panic: &Panic) -> Option<Place> {
+        let cell: u32 = panic.file.strip_prefix("cell ")?.parse().ok()?;
+        super::generate::FOLDERS.iter().find_map(|folder| {
+            let placed = self.files.get(&(*folder, cell))?;
+            let offset = placed.offset(panic.line, panic.column)?;
+            match placed.origin(offset..offset) {
+                Origin::User { cell, range } => {
+                    let text = self.texts.get(&cell)?;
+                    let rest = text.get(range.start..)?;
+                    let length = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '!' || c == '.'));
+                    Some(Place { cell, range: range.start..range.start + length.unwrap_or(rest.len()).max(1) })
+                }
+                _ => None,
+            }
+        })
+    }
+
+    /// Variables of a type that means something else from now on go, before the cell runs.
+    fn drop_stale(&mut self, changed: &Names, cell: &Cell, outputs: &mut dyn FnMut(Output)) {
+        let mut stale: Vec<String> = Vec::new();
+        if !changed.is_empty() {
+            let of_changed = |variable: &Variable| !variable.ty_names.is_disjoint(changed) || variable.holds_any();
+            stale.extend(self.variables.iter().filter(|(_, variable)| of_changed(variable)).map(|(name, _)| name.clone()));
+            // A static of such a type begins anew in the next cell that names it.
+            self.symbols.clear();
+        }
+        if !stale.is_empty() {
+            let types = changed.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let names = stale.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            outputs(note_output(&format!("{types} changed: {names} of the old type went away")));
+            for name in &stale {
+                self.gone.insert(name.clone(), format!("`{name}` was of a type that cell {} redefined", cell.number));
+            }
+        }
+        // A function or constant takes the place of a variable of its name.
+        let values = cell.pieces.iter().filter_map(|piece| match &piece.kind {
+            source::Kind::Items(definitions) => Some(definitions),
+            _ => None,
+        });
+        for (space, name) in values.flatten().flat_map(|definition| &definition.names) {
+            if *space == Space::Value && self.variables.contains_key(name) {
+                stale.push(name.clone());
+            }
+        }
+        let keys = stale.iter().filter_map(|name| self.variables.remove(name)).map(|variable| variable.key).collect();
+        self.forget(keys, outputs);
+    }
+
+    /// Brings the list of variables up to what the worker holds.
+    fn take_stock(
+        &mut self,
+        cell: &Cell,
+        made: &[Made],
+        types: &BTreeMap<String, String>,
+        reply: &Reply,
+        outputs: &mut dyn FnMut(Output),
+    ) {
+        let number = cell.number;
+        let mut forget = Vec::new();
+        self.variables.retain(|name, variable| {
+            let kept = reply.stored.contains(&variable.key);
+            if !kept {
+                self.gone.insert(name.clone(), format!("`{name}` was moved in cell {number}"));
+            }
+            kept
+        });
+        for made in made {
+            if !reply.stored.contains(&made.key) {
+                continue;
+            }
+            match types.get(&made.key).map(|ty| (ty, why_not_kept(ty))) {
+                Some((ty, None)) => {
+                    let place = Place { cell: number, range: made.range.clone() };
+                    let variable = Variable::new(made, ty, place, &self.prepared);
+                    self.gone.remove(&made.name);
+                    if let Some(old) = self.variables.insert(made.name.clone(), variable) {
+                        forget.push(old.key);
+                    }
+                }
+                found => {
+                    let why = found.and_then(|(_, why)| why).unwrap_or("its type could not be found out");
+                    outputs(note_output(&format!("`{}` is not kept for later cells: {why}", made.name)));
+                    self.gone.insert(made.name.clone(), format!("`{}` of cell {number} was not kept: {why}", made.name));
+                    forget.push(made.key.clone());
+                    if let Some(old) = self.variables.remove(&made.name) {
+                        forget.push(old.key);
+                    }
+                }
+            }
+        }
+        self.forget(forget, outputs);
+    }
+
+    fn forget(&mut self, keys: Vec<String>, outputs: &mut dyn FnMut(Output)) {
+        if keys.is_empty() {
+            return;
+        }
+        if let Err(death) = self.request(&Request::Forget { names: keys }, outputs) {
+            let failure = self.bury(&death, outputs);
+            outputs(Output::Stderr(failure.traceback.join("\n") + "\n"));
+        }
+    }
+
+    fn request(&mut self, request: &Request, outputs: &mut dyn FnMut(Output)) -> Result<Reply, Death> {
+        let Some(mut worker) = self.worker.take() else {
+            return Err(Death { how: "is not there".into() });
+        };
+        self.interrupter.running(worker.process());
+        let reply = worker.request(request, &mut |emitted| match emitted {
+            Emitted::Output(output) => outputs(output),
+            Emitted::ThreadPanic { thread, panic } => {
+                let message = self.panic_message(&panic, &format!("thread `{thread}` panicked"));
+                outputs(Output::Stderr(render(&message, &self.texts) + "\n"));
+            }
+        });
+        self.interrupter.compiled();
+        if reply.is_ok() {
+            self.worker = Some(worker);
+        }
+        reply
+    }
+
+    fn ensure_worker(&mut self) -> io::Result<()> {
+        if self.worker.is_none() {
+            self.worker = Some(Worker::start(&self.prepared, self.folder.path())?);
+        }
+        Ok(())
+    }
+
+    /// Says what is lost with a worker, and starts the next.
+    fn bury(&mut self, death: &Death, outputs: &mut dyn FnMut(Output)) -> Failure {
+        let lost: Vec<String> = self.variables.keys().map(|name| format!("`{name}`")).collect();
+        for name in self.variables.keys() {
+            self.gone.insert(name.clone(), format!("`{name}` was lost when the worker of cell {} ended", self.number));
+        }
+        self.variables.clear();
+        self.symbols.clear();
+        let how = if self.interrupter.asked() > 1 {
+            "was ended by the second interrupt".to_owned()
+        } else {
+            death.how.clone()
+        };
+        let lost = if lost.is_empty() { "No variables were".to_owned() } else { format!("{} are", lost.join(", ")) };
+        let next = match self.ensure_worker() {
+            Ok(()) => "A new worker runs the next cell; functions, types and imports are kept.".to_owned(),
+            Err(error) => {
+                outputs(Output::Stderr(format!("a new worker could not be started yet: {error}\n")));
+                "The next cell tries again to start a worker.".to_owned()
+            }
+        };
+        let message = format!("the worker {how}. {lost} lost. {next}");
+        failure("WorkerDied", &message, &format!("\x1b[1;31mWorkerDied\x1b[0m: {message}"))
+    }
+
+    /// Forgets all definitions and variables.
+    pub(super) fn clear(&mut self) {
+        self.definitions = Definitions::default();
+        self.variables.clear();
+        self.symbols.clear();
+        self.gone.clear();
+        self.files.clear();
+    }
+
+    /// Drops all variables, for `:clear`.
+    pub(super) fn clear_all(&mut self, outputs: &mut dyn FnMut(Output)) {
+        let keys = self.variables.values().map(|variable| variable.key.clone()).collect();
+        self.clear();
+        self.forget(keys, outputs);
+    }
+
+    pub(super) fn declared(&self) -> Declared {
+        self.variables.values().map(|variable| (variable.key.clone(), variable.place.clone())).collect()
+    }
+
+    fn compile_failure(&self, messages: &[Message]) -> Failure {
+        let text: Vec<String> = messages.iter().map(|message| render(message, &self.texts)).collect();
+        let first = messages.iter().find(|message| message.severity == Severity::Error);
+        let name = first.and_then(|message| message.code.clone()).unwrap_or_else(|| "CompileError".into());
+        failure(&name, first.map_or("", |message| &message.text), &text.join("\n\n"))
+    }
+
+    fn broken(&self, error: &io::Error) -> Failure {
+        let message = format!("the engine could not run the cell: {error}; `sconce doctor` checks what it needs");
+        failure("EngineError", &message, &message)
+    }
+}
+
+pub(super) fn failure(name: &str, message: &str, text: &str) -> Failure {
+    Failure {
+        name: name.to_owned(),
+        message: message.to_owned(),
+        traceback: text.split('\n').map(str::to_owned).collect(),
+    }
+}
+
+fn interrupted(what: &str) -> Failure {
+    failure("Interrupted", &format!("the cell was interrupted; {what}"), &format!("\x1b[1;31mInterrupted\x1b[0m: the cell was stopped; {what}"))
+}
+
+fn note_output(text: &str) -> Output {
+    Output::Stderr(format!("\x1b[2mnote: {text}\x1b[0m\n"))
+}

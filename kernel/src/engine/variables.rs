@@ -1,0 +1,58 @@
+//! The variables between cells.
+
+use super::generate::Made;
+use super::names::{self, Names};
+use super::prepare::Prepared;
+use super::render::Place;
+
+/// A variable that the worker holds.
+#[derive(Debug, Clone)]
+pub struct Variable {
+    /// Its key in the worker's store.
+    pub key: String,
+    /// Its type, as rustc names it.
+    pub ty: String,
+    /// The names in its type.
+    pub ty_names: Names,
+    /// Whether it is `mut`.
+    pub mutable: bool,
+    /// Where it was made.
+    pub place: Place,
+    /// Crates that its type names and cells do not.
+    pub crates: Vec<String>,
+}
+
+impl Variable {
+    /// A variable just made.
+    pub fn new(made: &Made, ty: &str, place: Place, prepared: &Prepared) -> Variable {
+        let mut ty_names = Names::new();
+        names::collect(ty, &mut ty_names);
+        let crates = ty_names
+            .iter()
+            .filter(|name| ty.contains(&format!("{name}::")) && !prepared.nameable.contains(*name))
+            .filter(|name| prepared.crates.contains_key(*name))
+            .cloned()
+            .collect();
+        Variable { key: made.key.clone(), ty: ty.to_owned(), ty_names, mutable: made.mutable, place, crates }
+    }
+
+    /// Whether it may hide values of any type, which could be one that is redefined.
+    pub fn holds_any(&self) -> bool {
+        self.ty_names.contains("Any")
+    }
+}
+
+/// Why a variable of this type cannot be kept, if it cannot.
+pub fn why_not_kept(ty: &str) -> Option<&'static str> {
+    if ty.contains("{closure") {
+        Some("its type holds a closure, which has no name; write a `fn`, or box it: `Box<dyn Fn(i32) -> i32>`")
+    } else if ty.contains("{async") || ty.contains("{coroutine") {
+        Some("it is a future, whose type has no name; `.await` it, or box it: `Box::pin(…)`")
+    } else if ty.starts_with("impl ") || ty.contains(" impl ") || ty.contains("<impl ") || ty.contains("(impl ") {
+        Some("its type is hidden behind `impl`; collect it, or box it: `Box<dyn …>`")
+    } else if ty.contains('{') {
+        Some("its type is that of one function; give it a pointer's: `let f: fn(i32) -> i32 = …`")
+    } else {
+        None
+    }
+}

@@ -1,0 +1,30 @@
+//! What the protocol asks of an engine. The Rust engine is one; tests bring another.
+
+use std::sync::Arc;
+
+use crate::engine::{Completeness, Failure, Output};
+
+/// Can be called from any thread while a cell runs: asks it to stop, and the second time makes it stop.
+pub(super) type Interrupt = Arc<dyn Fn() + Send + Sync>;
+
+/// Starts evaluators and knows the language.
+pub(super) trait Engine: Send + Sync + 'static {
+    /// Starts an evaluator with nothing in it. May take minutes the first time, and then says how far it is:
+    /// one line each, the next replaces the one before.
+    fn start(&self, progress: &mut dyn FnMut(String)) -> Result<Box<dyn Evaluator>, Failure>;
+
+    /// Whether source text is ready to run.
+    fn completeness(&self, code: &str) -> Completeness;
+
+    /// The version of the language, for `kernel_info_reply`.
+    fn language_version(&self) -> String;
+}
+
+/// Runs cells, one after the other.
+pub(super) trait Evaluator: Send {
+    /// Runs one cell to its end and hands over what it emits as it comes.
+    fn execute(&mut self, code: &str, outputs: &mut dyn FnMut(Output)) -> Result<(), Failure>;
+
+    /// What interrupts a running cell.
+    fn interrupt(&self) -> Interrupt;
+}

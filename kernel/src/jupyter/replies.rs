@@ -1,0 +1,138 @@
+//! Contents of replies that need no engine, and of what a cell emits.
+
+use serde_json::{Map, Value, json};
+
+use super::message::PROTOCOL_VERSION;
+use crate::engine::{Completeness, Failure, Output};
+use crate::mime;
+
+/// The content of a `kernel_info_reply`.
+pub(super) fn kernel_info(language_version: &str) -> Value {
+    let version = env!("CARGO_PKG_VERSION");
+    json!({
+        "status": "ok",
+        "protocol_version": PROTOCOL_VERSION,
+        "implementation": "sconce",
+        "implementation_version": version,
+        "language_info": {
+            "name": "rust",
+            "version": language_version,
+            "mimetype": "text/rust",
+            "file_extension": ".rs",
+            "pygments_lexer": "rust",
+            "codemirror_mode": "rust",
+        },
+        "banner": format!("Sconce {version}: Rust {language_version} with tensors and vision models"),
+        "help_links": [
+            {"text": "Rust standard library", "url": "https://doc.rust-lang.org/std/"},
+            {"text": "The Rust Programming Language", "url": "https://doc.rust-lang.org/book/"},
+            {"text": "candle", "url": "https://docs.rs/candle-core/"},
+        ],
+        "debugger": false,
+        "supported_features": [],
+    })
+}
+
+/// The content of an `is_complete_reply`.
+pub(super) fn is_complete(completeness: &Completeness) -> Value {
+    match completeness {
+        Completeness::Complete => json!({"status": "complete"}),
+        Completeness::Incomplete { indent } => json!({"status": "incomplete", "indent": indent}),
+        Completeness::Invalid => json!({"status": "invalid"}),
+    }
+}
+
+/// The content of a `complete_reply` without matches: valid, and nothing is replaced.
+pub(super) fn no_completions(request: &Map<String, Value>) -> Value {
+    let cursor = request.get("cursor_pos").and_then(Value::as_u64).unwrap_or(0);
+    json!({"status": "ok", "matches": [], "cursor_start": cursor, "cursor_end": cursor, "metadata": {}})
+}
+
+/// The content of an `error` message. An error reply carries the same and a status.
+pub(super) fn error(failure: &Failure) -> Map<String, Value> {
+    Map::from_iter([
+        ("ename".to_owned(), json!(failure.name)),
+        ("evalue".to_owned(), json!(failure.message)),
+        ("traceback".to_owned(), json!(failure.traceback)),
+    ])
+}
+
+/// The content of a reply to a request that cannot be met.
+pub(super) fn refusal(name: &str, message: &str) -> Value {
+    json!({"status": "error", "ename": name, "evalue": message, "traceback": [message]})
+}
+
+/// The iopub messages for something a cell emitted: type and content of each.
+pub(super) fn output(output: &Output, count: u64) -> Vec<(&'static str, Value)> {
+    let (bundle, msg_type, extra) = match output {
+        Output::Stdout(text) => return vec![("stream", json!({"name": "stdout", "text": text}))],
+        Output::Stderr(text) => return vec![("stream", json!({"name": "stderr", "text": text}))],
+        Output::Clear { wait } => return vec![("clear_output", json!({"wait": wait}))],
+        Output::Display { id: None, bundle } => (bundle, "display_data", ("transient", json!({}))),
+        Output::Display { id: Some(id), bundle } => {
+            (bundle, "display_data", ("transient", json!({"display_id": id})))
+        }
+        Output::Update { id, bundle } => {
+            (bundle, "update_display_data", ("transient", json!({"display_id": id})))
+        }
+        Output::Result(bundle) => (bundle, "execute_result", ("execution_count", json!(count))),
+    };
+    let converted = mime::from_bundle(bundle);
+    let mut content = json!({"data": converted.data, "metadata": converted.metadata});
+    content[extra.0] = extra.1;
+    let mut messages = vec![(msg_type, content)];
+    if !converted.problems.is_empty() {
+        let text =
+            converted.problems.iter().fold(String::new(), |text, line| text + "display: " + line + "\n");
+        messages.push(("stream", json!({"name": "stderr", "text": text})));
+    }
+    messages
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sconce_display::{Bundle, Content};
+
+    #[test]
+    fn outputs() {
+        let bundle = Bundle::text("x");
+        let data = json!({"text/plain": "x"});
+        for (emitted, msg_type, content) in [
+            (Output::Stdout("a\r".into()), "stream", json!({"name": "stdout", "text": "a\r"})),
+            (Output::Stderr("b".into()), "stream", json!({"name": "stderr", "text": "b"})),
+            (Output::Clear { wait: true }, "clear_output", json!({"wait": true})),
+            (
+                Output::Display { id: None, bundle: bundle.clone() },
+                "display_data",
+                json!({"data": data, "metadata": {}, "transient": {}}),
+            ),
+            (
+                Output::Display { id: Some("7".into()), bundle: bundle.clone() },
+                "display_data",
+                json!({"data": data, "metadata": {}, "transient": {"display_id": "7"}}),
+            ),
+            (
+                Output::Update { id: "7".into(), bundle: bundle.clone() },
+                "update_display_data",
+                json!({"data": data, "metadata": {}, "transient": {"display_id": "7"}}),
+            ),
+            (
+                Output::Result(bundle.clone()),
+                "execute_result",
+                json!({"data": data, "metadata": {}, "execution_count": 3}),
+            ),
+        ] {
+            assert_eq!(output(&emitted, 3), [(msg_type, content)]);
+        }
+    }
+
+    #[test]
+    fn a_form_that_is_no_json_is_said_on_stderr() {
+        let bundle = Bundle::text("x").with("application/json", Content::Json("{".into()));
+        let messages = output(&Output::Result(bundle), 1);
+        assert_eq!(messages.len(), 2);
+        assert_eq!((messages[1].0, &messages[1].1["name"]), ("stream", &json!("stderr")));
+        assert!(messages[1].1["text"].as_str().is_some_and(|text| text.contains("application/json")));
+    }
+}

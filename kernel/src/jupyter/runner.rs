@@ -1,0 +1,245 @@
+//! The thread in which cells run, one after the other, so that the event loop never waits for one.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc as std_mpsc};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::engine::{Engine, Evaluator, Interrupt};
+use super::message::Request;
+use crate::engine::{Failure, Output};
+
+/// How many outputs may wait for the event loop. A cell that emits faster than clients take waits too, so a
+/// flood of output does not grow the kernel.
+const OUTPUTS_IN_FLIGHT: usize = 64;
+
+/// How often a cell that waits for the engine looks for an interrupt.
+const STARTUP_POLL: Duration = Duration::from_millis(50);
+
+/// A cell that runs.
+#[derive(Debug)]
+pub(super) struct Cell {
+    /// The `execute_request` it came with.
+    pub(super) request: Request,
+    /// The source text.
+    pub(super) code: String,
+    /// The execution count, from 1.
+    pub(super) count: u64,
+    /// Whether nothing of it goes to iopub.
+    pub(super) silent: bool,
+}
+
+/// What happens while cells run, in order.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// The cell emitted something.
+    Output(Arc<Cell>, Output),
+    /// The cell ended.
+    Finished(Arc<Cell>, Result<(), Failure>),
+}
+
+/// The way to the thread. Dropping it ends the thread once the running cell has ended.
+pub(super) struct Runner {
+    cells: std_mpsc::Sender<Arc<Cell>>,
+    interrupts: Arc<Interrupts>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Runner {
+    /// Starts the thread, and with it the engine.
+    pub(super) fn start(engine: Arc<dyn Engine>) -> std::io::Result<(Runner, mpsc::Receiver<Event>)> {
+        let (cells, incoming) = std_mpsc::channel::<Arc<Cell>>();
+        let (outgoing, events) = mpsc::channel(OUTPUTS_IN_FLIGHT);
+        let (end, ended) = oneshot::channel();
+        let interrupts = Arc::new(Interrupts::default());
+        let mut session =
+            Session { startup: Startup::begin(&engine)?, engine, interrupts: Arc::clone(&interrupts) };
+        thread::Builder::new().name("session".into()).spawn(move || {
+            for cell in incoming {
+                let outcome = session.run(&cell, &outgoing);
+                // The receiver is gone only when the kernel ends.
+                let _ = outgoing.blocking_send(Event::Finished(cell, outcome));
+            }
+            drop(session);
+            let _ = end.send(());
+        })?;
+        Ok((Runner { cells, interrupts, ended }, events))
+    }
+
+    /// Runs a cell after those that already wait.
+    pub(super) fn run(&self, cell: Arc<Cell>) {
+        self.interrupts.requested.store(false, Ordering::Release);
+        // The thread takes cells as long as this handle lives.
+        let _ = self.cells.send(cell);
+    }
+
+    /// Asks the running cell to stop; the second time the engine makes it stop.
+    pub(super) fn interrupt(&self) {
+        self.interrupts.requested.store(true, Ordering::Release);
+        let handler = self.interrupts.handler.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(handler) = handler {
+            handler();
+        }
+    }
+
+    /// Ends the evaluator, and returns when it is gone or after `patience`.
+    pub(super) async fn end(self, patience: Duration) {
+        let Runner { cells, interrupts: _, ended } = self;
+        drop(cells);
+        if tokio::time::timeout(patience, ended).await.is_err() {
+            eprintln!("sconce: the running cell did not end within {patience:?}; leaving it");
+        }
+    }
+}
+
+#[derive(Default)]
+struct Interrupts {
+    /// Set while a cell waits or runs; cleared before the next one.
+    requested: AtomicBool,
+    handler: Mutex<Option<Interrupt>>,
+}
+
+struct Session {
+    startup: Startup,
+    engine: Arc<dyn Engine>,
+    interrupts: Arc<Interrupts>,
+}
+
+enum Startup {
+    /// A thread of its own starts the engine; its news come here.
+    Running(std_mpsc::Receiver<News>),
+    Ready(Box<dyn Evaluator>),
+    /// The next cell tries again.
+    Failed,
+}
+
+enum News {
+    Progress(String),
+    Started(Result<Box<dyn Evaluator>, Failure>),
+}
+
+impl Startup {
+    fn begin(engine: &Arc<dyn Engine>) -> std::io::Result<Startup> {
+        let (sender, news) = std_mpsc::channel();
+        let engine = Arc::clone(engine);
+        thread::Builder::new().name("startup".into()).spawn(move || {
+            // Nobody listens any more when the kernel has ended meanwhile.
+            let started = engine.start(&mut |line| drop(sender.send(News::Progress(line))));
+            let _ = sender.send(News::Started(started));
+        })?;
+        Ok(Startup::Running(news))
+    }
+}
+
+impl Session {
+    fn run(&mut self, cell: &Arc<Cell>, events: &mpsc::Sender<Event>) -> Result<(), Failure> {
+        let mut emit = |output| {
+            if !cell.silent {
+                let _ = events.blocking_send(Event::Output(Arc::clone(cell), output));
+            }
+        };
+        self.await_engine(&mut emit)?;
+        let Startup::Ready(evaluator) = &mut self.startup else {
+            return Err(failure("KernelError", "the engine is not there".into()));
+        };
+        if self.interrupts.requested.load(Ordering::Acquire) {
+            return Err(interrupted("interrupted before it ran"));
+        }
+        // A fault of the engine costs the session its variables, never the kernel.
+        catch_unwind(AssertUnwindSafe(|| evaluator.execute(&cell.code, &mut emit))).unwrap_or_else(|panic| {
+            self.startup = Startup::Failed;
+            *self.interrupts.handler.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            let message = format!(
+                "the kernel itself panicked: {}. All variables are lost; the next cell starts anew",
+                panic_message(panic.as_ref())
+            );
+            Err(failure("KernelError", message))
+        })
+    }
+
+    /// Returns when the engine is ready, and shows on stderr how far it is.
+    fn await_engine(&mut self, emit: &mut dyn FnMut(Output)) -> Result<(), Failure> {
+        if matches!(self.startup, Startup::Failed) {
+            self.startup = Startup::begin(&self.engine)
+                .map_err(|error| failure("KernelError", format!("cannot start a thread: {error}")))?;
+        }
+        let mut line = ProgressLine::default();
+        while let Startup::Running(news) = &self.startup {
+            let received = match news.recv_timeout(STARTUP_POLL) {
+                // Only the latest line is worth showing.
+                Ok(News::Progress(text)) => Ok(news.try_iter().fold(News::Progress(text), |_, newer| newer)),
+                other => other,
+            };
+            match received {
+                Ok(News::Progress(text)) => emit(Output::Stderr(line.replace(&text))),
+                Ok(News::Started(Ok(evaluator))) => {
+                    let handler = evaluator.interrupt();
+                    *self.interrupts.handler.lock().unwrap_or_else(PoisonError::into_inner) = Some(handler);
+                    self.startup = Startup::Ready(evaluator);
+                }
+                Ok(News::Started(Err(failure))) => {
+                    self.startup = Startup::Failed;
+                    line.end(emit);
+                    return Err(failure);
+                }
+                Err(std_mpsc::RecvTimeoutError::Timeout) => {}
+                Err(std_mpsc::RecvTimeoutError::Disconnected) => {
+                    self.startup = Startup::Failed;
+                    line.end(emit);
+                    let message = "starting the engine panicked; the kernel's log says where";
+                    return Err(failure("KernelError", message.into()));
+                }
+            }
+            if matches!(self.startup, Startup::Running(_))
+                && self.interrupts.requested.load(Ordering::Acquire)
+            {
+                line.end(emit);
+                return Err(interrupted("interrupted; preparing goes on in the background"));
+            }
+        }
+        line.end(emit);
+        Ok(())
+    }
+}
+
+/// A line that is written over again.
+#[derive(Default)]
+struct ProgressLine {
+    width: usize,
+}
+
+impl ProgressLine {
+    fn replace(&mut self, text: &str) -> String {
+        // Blanks cover what is left of a longer line: not every front end knows how to erase.
+        let line = format!("\r{text:width$}", width = self.width);
+        self.width = text.chars().count();
+        line
+    }
+
+    fn end(&mut self, emit: &mut dyn FnMut(Output)) {
+        if self.width > 0 {
+            emit(Output::Stderr("\n".into()));
+            self.width = 0;
+        }
+    }
+}
+
+fn failure(name: &str, message: String) -> Failure {
+    Failure { name: name.into(), traceback: vec![format!("\x1b[1;31m{name}\x1b[0m: {message}")], message }
+}
+
+fn interrupted(message: &str) -> Failure {
+    failure("Interrupted", message.into())
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}

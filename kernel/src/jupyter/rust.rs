@@ -1,0 +1,77 @@
+//! The Rust engine behind the protocol.
+
+use std::sync::{Arc, OnceLock};
+
+use super::engine::{Engine, Evaluator, Interrupt};
+use crate::engine::{self, CacheDir, Completeness, Failure, Output, Progress, Session, Toolchain};
+
+pub(super) struct RustEngine {
+    cache: CacheDir,
+    version: Arc<OnceLock<String>>,
+}
+
+impl RustEngine {
+    /// An engine that is prepared in `cache`.
+    pub(super) fn new(cache: CacheDir) -> RustEngine {
+        let version = Arc::new(OnceLock::new());
+        let found = Arc::clone(&version);
+        // Asking rustc takes longer than a client should wait; whoever asks too early waits for this thread.
+        std::thread::spawn(move || {
+            found.get_or_init(rust_version);
+        });
+        RustEngine { cache, version }
+    }
+}
+
+impl Engine for RustEngine {
+    fn start(&self, progress: &mut dyn FnMut(String)) -> Result<Box<dyn Evaluator>, Failure> {
+        let prepared = match engine::prepared(&self.cache) {
+            Some(prepared) => prepared,
+            None => engine::prepare(&self.cache, &mut |step| progress(progress_line(&step)))
+                .map_err(|error| failure("PrepareError", &error))?,
+        };
+        let session = Session::start(&prepared).map_err(|error| failure("EngineError", &error))?;
+        Ok(Box::new(session))
+    }
+
+    fn completeness(&self, code: &str) -> Completeness {
+        Session::completeness(code)
+    }
+
+    fn language_version(&self) -> String {
+        self.version.get_or_init(rust_version).clone()
+    }
+}
+
+impl Evaluator for Session {
+    fn execute(&mut self, code: &str, outputs: &mut dyn FnMut(Output)) -> Result<(), Failure> {
+        Session::execute(self, code, outputs)
+    }
+
+    fn interrupt(&self) -> Interrupt {
+        let interrupter = self.interrupter();
+        Arc::new(move || interrupter.interrupt())
+    }
+}
+
+/// `1.95.0`, say; empty where there is no usable toolchain, which the first cell then explains.
+fn rust_version() -> String {
+    let version = Toolchain::find().map(|toolchain| toolchain.version).unwrap_or_default();
+    version.lines().find_map(|line| line.strip_prefix("release: ")).unwrap_or_default().to_owned()
+}
+
+fn progress_line(step: &Progress) -> String {
+    let Progress { done, total, message } = step;
+    match total {
+        0 => format!("preparing the cell library, once: {message}"),
+        _ => format!("preparing the cell library, once: {done}/{total} {message}"),
+    }
+}
+
+fn failure(name: &str, error: &dyn std::fmt::Display) -> Failure {
+    let text = error.to_string();
+    let traceback = format!("\x1b[1;31m{name}\x1b[0m: {text}").lines().map(str::to_owned).collect();
+    // What happened in the first line, a log behind it.
+    let message = text.lines().next().unwrap_or_default().to_owned();
+    Failure { name: name.to_owned(), message, traceback }
+}

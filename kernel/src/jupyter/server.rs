@@ -1,0 +1,355 @@
+//! The event loop: requests in, replies and status out, one cell at a time.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout, timeout_at};
+use zeromq::{RouterSocket, SocketRecv, SocketSend, ZmqMessage, ZmqResult};
+
+use super::engine::Engine;
+use super::history::History;
+use super::iopub;
+use super::message::{Author, Request, Signer};
+use super::replies;
+use super::runner::{Cell, Event, Runner};
+use super::sockets::Sockets;
+
+/// How long the end waits for the running cell, for iopub, and for replies on their way.
+const ENDING: Duration = Duration::from_secs(2);
+const FLUSH: Duration = Duration::from_millis(100);
+/// How long requests that a client sent before it could know of an error are looked for.
+const ABORT_QUIET: Duration = Duration::from_millis(2);
+const ABORT_LIMIT: Duration = Duration::from_millis(50);
+/// How often the kernel looks whether the process that started it is still there.
+const PARENT_POLL: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Channel {
+    Shell,
+    Control,
+}
+
+/// Whether the loop goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    GoOn,
+    End,
+}
+
+struct Server {
+    signer: Signer,
+    author: Author,
+    shell: RouterSocket,
+    control: RouterSocket,
+    iopub: UnboundedSender<Vec<Bytes>>,
+    engine: Arc<dyn Engine>,
+    runner: Runner,
+    running: Option<(Arc<Cell>, jiff::Timestamp)>,
+    waiting: VecDeque<Request>,
+    history: History,
+    /// The execution count of the next cell.
+    count: u64,
+}
+
+/// Serves until a client asks for the end, SIGTERM comes, or the process that started the kernel is gone.
+pub(super) async fn serve(sockets: Sockets, signer: Signer, engine: Arc<dyn Engine>) -> std::io::Result<()> {
+    let Sockets { shell, control, iopub, stdin, heartbeat } = sockets;
+    let mut interrupts = signal(SignalKind::interrupt())?;
+    let mut terminations = signal(SignalKind::terminate())?;
+    let (runner, events) = Runner::start(Arc::clone(&engine))?;
+    let author = Author::new(signer.clone());
+    let (statuses, to_publish) = unbounded_channel();
+    let (finish, mut finished) = unbounded_channel();
+    let publisher = tokio::spawn(iopub::publish(iopub, author.clone(), to_publish, events, finish));
+    tokio::spawn(echo(heartbeat));
+    tokio::spawn(discard(stdin));
+
+    let (history, waiting) = (History::default(), VecDeque::new());
+    let mut server = Server {
+        signer,
+        author,
+        shell,
+        control,
+        iopub: statuses,
+        engine,
+        runner,
+        running: None,
+        waiting,
+        history,
+        count: 1,
+    };
+    let parent_gone = parent_gone();
+    tokio::pin!(parent_gone);
+    let mut next = Next::GoOn;
+    while next == Next::GoOn {
+        tokio::select! {
+            biased;
+            message = server.control.recv() => next = server.receive(message, Channel::Control).await,
+            Some(event) = finished.recv() => next = server.finish(event).await,
+            message = server.shell.recv() => next = server.receive(message, Channel::Shell).await,
+            Some(()) = interrupts.recv() => server.interrupt(),
+            Some(()) = terminations.recv() => next = Next::End,
+            () = &mut parent_gone => next = Next::End,
+        }
+    }
+    server.end(publisher).await;
+    Ok(())
+}
+
+/// Sends every message back as it came.
+async fn echo(mut heartbeat: RouterSocket) {
+    loop {
+        let echoed = match heartbeat.recv().await {
+            Ok(message) => heartbeat.send(message).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = echoed {
+            eprintln!("sconce: heartbeat: {error}");
+        }
+    }
+}
+
+/// No cell reads input, so no client has anything to answer.
+async fn discard(mut stdin: RouterSocket) {
+    loop {
+        match stdin.recv().await {
+            Ok(_) => eprintln!("sconce: dropped a message on stdin: nothing was asked for"),
+            Err(error) => eprintln!("sconce: stdin: {error}"),
+        }
+    }
+}
+
+/// Returns when the process that started the kernel is gone, if it is one that says so: a client that dies
+/// without a word must not leave kernels behind.
+async fn parent_gone() {
+    let named = std::env::var("JPY_PARENT_PID").is_ok_and(|pid| !pid.is_empty() && pid != "0");
+    let parent = std::os::unix::process::parent_id();
+    if !named || parent == 1 {
+        return std::future::pending().await;
+    }
+    while std::os::unix::process::parent_id() == parent {
+        tokio::time::sleep(PARENT_POLL).await;
+    }
+    eprintln!("sconce: the client that started this kernel is gone: ending");
+}
+
+impl Server {
+    async fn receive(&mut self, message: ZmqResult<ZmqMessage>, channel: Channel) -> Next {
+        let request = match message {
+            Ok(message) => Request::decode(message.into_vec(), &self.signer),
+            Err(error) => {
+                eprintln!("sconce: {channel:?}: {error}");
+                return Next::GoOn;
+            }
+        };
+        match request {
+            Ok(request) => self.answer(request, channel).await,
+            Err(error) => {
+                eprintln!("sconce: dropped a message on {channel:?}: {error}");
+                Next::GoOn
+            }
+        }
+    }
+
+    async fn answer(&mut self, request: Request, channel: Channel) -> Next {
+        let content = &request.content;
+        let reply = match request.msg_type.as_str() {
+            "execute_request" if channel == Channel::Shell => {
+                self.waiting.push_back(request);
+                self.start_next().await;
+                return Next::GoOn;
+            }
+            "kernel_info_request" => replies::kernel_info(&self.engine.language_version()),
+            "is_complete_request" => match content.get("code").and_then(Value::as_str) {
+                Some(code) => replies::is_complete(&self.engine.completeness(code)),
+                None => replies::refusal("BadRequest", "`code` must be a string"),
+            },
+            "complete_request" => replies::no_completions(content),
+            "inspect_request" => json!({"status": "ok", "found": false, "data": {}, "metadata": {}}),
+            "history_request" => self.history.reply(content),
+            "comm_info_request" => json!({"status": "ok", "comms": {}}),
+            "comm_open" | "comm_msg" | "comm_close" => {
+                self.status("busy", &request.header);
+                if request.msg_type == "comm_open" {
+                    // Nobody here knows the target; the protocol asks to close such a comm at once.
+                    let id = content.get("comm_id").cloned().unwrap_or_default();
+                    self.publish("comm_close", &request.header, &json!({"comm_id": id, "data": {}}));
+                }
+                self.status("idle", &request.header);
+                self.busy_again();
+                return Next::GoOn;
+            }
+            "interrupt_request" => {
+                self.interrupt();
+                json!({"status": "ok"})
+            }
+            "shutdown_request" => {
+                let restart = content.get("restart").and_then(Value::as_bool) == Some(true);
+                let reply = json!({"status": "ok", "restart": restart});
+                self.publish("shutdown_reply", &request.header, &reply);
+                self.reply(channel, &request, &reply).await;
+                return Next::End;
+            }
+            "debug_request" => replies::refusal("NotSupported", "this kernel has no debugger"),
+            other => {
+                eprintln!("sconce: dropped a message on {channel:?}: no such request here: {other:?}");
+                return Next::GoOn;
+            }
+        };
+        self.reply(channel, &request, &reply).await;
+        Next::GoOn
+    }
+
+    /// A reply between busy and idle.
+    async fn reply(&mut self, channel: Channel, request: &Request, content: &Value) {
+        self.status("busy", &request.header);
+        self.send(channel, request, &json!({}), content).await;
+        self.status("idle", &request.header);
+        self.busy_again();
+    }
+
+    async fn send(&mut self, channel: Channel, request: &Request, metadata: &Value, content: &Value) {
+        let msg_type = request.reply_type();
+        let frames = self.author.encode(&request.identities, &msg_type, &request.header, metadata, content);
+        let Ok(message) = ZmqMessage::try_from(frames) else { return };
+        let socket = match channel {
+            Channel::Shell => &mut self.shell,
+            Channel::Control => &mut self.control,
+        };
+        if let Err(error) = socket.send(message).await {
+            eprintln!("sconce: cannot send {msg_type}: {error}");
+        }
+    }
+
+    fn publish(&self, msg_type: &'static str, parent: &Map<String, Value>, content: &Value) {
+        let topic = [Bytes::from_static(msg_type.as_bytes())];
+        // The publisher listens as long as this sender lives.
+        let _ = self.iopub.send(self.author.encode(&topic, msg_type, parent, &json!({}), content));
+    }
+
+    fn status(&self, state: &str, parent: &Map<String, Value>) {
+        self.publish("status", parent, &json!({"execution_state": state}));
+    }
+
+    /// An answer given beside a running cell ends in idle; clients that show one state for the kernel would
+    /// now show the wrong one.
+    fn busy_again(&self) {
+        if let Some((cell, _)) = &self.running {
+            self.status("busy", &cell.request.header);
+        }
+    }
+
+    fn interrupt(&self) {
+        if self.running.is_some() {
+            self.runner.interrupt();
+        }
+    }
+
+    async fn start_next(&mut self) {
+        while self.running.is_none() {
+            let Some(request) = self.waiting.pop_front() else { return };
+            let Some(code) = request.content.get("code").and_then(Value::as_str).map(str::to_owned) else {
+                let refusal = replies::refusal("BadRequest", "`code` must be a string");
+                self.reply(Channel::Shell, &request, &refusal).await;
+                continue;
+            };
+            let silent = request.content.get("silent").and_then(Value::as_bool).unwrap_or(false);
+            let stored =
+                !silent && request.content.get("store_history").and_then(Value::as_bool) != Some(false);
+            let cell = Arc::new(Cell { code, count: self.count, silent, request });
+            self.status("busy", &cell.request.header);
+            if !silent {
+                let input = json!({"code": cell.code, "execution_count": cell.count});
+                self.publish("execute_input", &cell.request.header, &input);
+            }
+            if stored {
+                self.history.push(self.count, cell.code.clone());
+                self.count += 1;
+            }
+            self.runner.run(Arc::clone(&cell));
+            self.running = Some((cell, jiff::Timestamp::now()));
+        }
+    }
+
+    /// Answers the cell that ended. After an error the cells that a client sent along are not run.
+    async fn finish(&mut self, event: Event) -> Next {
+        let Event::Finished(cell, outcome) = event else { return Next::GoOn };
+        let request = &cell.request;
+        let mut reply = Map::from_iter([("execution_count".to_owned(), json!(cell.count))]);
+        match &outcome {
+            Ok(()) => {
+                reply.insert("status".into(), json!("ok"));
+                reply.insert("user_expressions".into(), user_expressions(&request.content));
+                reply.insert("payload".into(), json!([]));
+            }
+            Err(failure) => {
+                let error = replies::error(failure);
+                if !cell.silent {
+                    self.publish("error", &request.header, &Value::Object(error.clone()));
+                }
+                reply.insert("status".into(), json!("error"));
+                reply.extend(error);
+            }
+        }
+        let stop = request.content.get("stop_on_error").and_then(Value::as_bool) != Some(false);
+        let mut next = Next::GoOn;
+        let mut aborted = VecDeque::new();
+        if outcome.is_err() && stop {
+            next = self.gather().await;
+            aborted = std::mem::take(&mut self.waiting);
+        }
+        let started = self.running.take().map(|(_, started)| timestamp(started));
+        let metadata = json!({"started": started, "status": reply["status"]});
+        self.send(Channel::Shell, request, &metadata, &Value::Object(reply)).await;
+        self.status("idle", &request.header);
+        for request in aborted {
+            self.reply(Channel::Shell, &request, &json!({"status": "aborted"})).await;
+        }
+        self.start_next().await;
+        next
+    }
+
+    /// Takes in what clients sent before they could know of an error: only that may be aborted.
+    async fn gather(&mut self) -> Next {
+        let limit = Instant::now() + ABORT_LIMIT;
+        while let Ok(Ok(message)) = timeout_at(limit, timeout(ABORT_QUIET, self.shell.recv())).await {
+            if self.receive(message, Channel::Shell).await == Next::End {
+                return Next::End;
+            }
+        }
+        Next::GoOn
+    }
+
+    /// Stops the running cell and sends what is still to be sent.
+    async fn end(self, publisher: JoinHandle<()>) {
+        if self.running.is_some() {
+            // The first one asks, the second one kills.
+            self.runner.interrupt();
+            self.runner.interrupt();
+        }
+        self.runner.end(ENDING).await;
+        drop(self.iopub);
+        if timeout(ENDING, publisher).await.is_err() {
+            eprintln!("sconce: a client did not take the last output");
+        }
+        // The sockets write in the background and do not say when they are done.
+        tokio::time::sleep(FLUSH).await;
+    }
+}
+
+fn timestamp(time: jiff::Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}
+
+/// Rust has no expressions to evaluate beside the cell: each one that is asked for says so.
+fn user_expressions(request: &Map<String, Value>) -> Value {
+    let Some(Value::Object(asked)) = request.get("user_expressions") else { return json!({}) };
+    let refused = || replies::refusal("NotSupported", "this kernel evaluates no user_expressions");
+    Value::Object(asked.keys().map(|name| (name.clone(), refused())).collect())
+}

@@ -1,0 +1,10 @@
+//! The server over real sockets.
+
+#![allow(clippy::unwrap_used)]
+
+mod client;
+mod dropped;
+mod execute;
+mod requests;
+mod script;
+mod startup;

@@ -1,0 +1,114 @@
+//! An engine whose cells are small scripts, a command a line.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::super::engine::{Engine, Evaluator, Interrupt};
+use super::client::LONG;
+use crate::engine::{Completeness, Failure, Output};
+use sconce_display::Bundle;
+
+/// How the engine starts: each start takes the next of these, and after them succeeds at once.
+#[derive(Default)]
+pub(super) struct Script {
+    pub(super) starts: Vec<Start>,
+    started: AtomicUsize,
+}
+
+pub(super) enum Start {
+    /// Shows these lines with a pause after each.
+    Slow(&'static [&'static str], Duration),
+    Fails,
+}
+
+impl Script {
+    pub(super) fn starting(starts: Vec<Start>) -> Script {
+        Script { starts, ..Script::default() }
+    }
+}
+
+impl Engine for Script {
+    fn start(&self, progress: &mut dyn FnMut(String)) -> Result<Box<dyn Evaluator>, Failure> {
+        match self.starts.get(self.started.fetch_add(1, Ordering::SeqCst)) {
+            Some(Start::Fails) => return Err(failure("PrepareError", "no rustc on the PATH")),
+            Some(Start::Slow(lines, pause)) => {
+                for line in *lines {
+                    progress((*line).to_owned());
+                    std::thread::sleep(*pause);
+                }
+            }
+            None => {}
+        }
+        Ok(Box::new(Cells { interrupts: Arc::default() }))
+    }
+
+    fn completeness(&self, code: &str) -> Completeness {
+        match code {
+            "incomplete" => Completeness::Incomplete { indent: "    ".into() },
+            "invalid" => Completeness::Invalid,
+            _ => Completeness::Complete,
+        }
+    }
+
+    fn language_version(&self) -> String {
+        "1.95.0".into()
+    }
+}
+
+struct Cells {
+    interrupts: Arc<AtomicUsize>,
+}
+
+impl Evaluator for Cells {
+    fn execute(&mut self, code: &str, outputs: &mut dyn FnMut(Output)) -> Result<(), Failure> {
+        self.interrupts.store(0, Ordering::SeqCst);
+        for line in code.lines() {
+            let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
+            match command {
+                "out" => outputs(Output::Stdout(rest.into())),
+                "err" => outputs(Output::Stderr(rest.into())),
+                "display" => outputs(Output::Display { id: Some("d".into()), bundle: Bundle::text(rest) }),
+                "update" => outputs(Output::Update { id: "d".into(), bundle: Bundle::text(rest) }),
+                "clear" => outputs(Output::Clear { wait: false }),
+                "result" => outputs(Output::Result(Bundle::text(rest))),
+                "fail" => return Err(failure("E0382", rest)),
+                "panic" => panic!("the engine has a fault"),
+                "flood" => (0..rest.parse::<usize>().unwrap())
+                    .for_each(|line| outputs(Output::Stdout(format!("line {line}\n")))),
+                // So many chunks of 64 KiB.
+                "pour" => (0..rest.parse::<usize>().unwrap())
+                    .for_each(|_| outputs(Output::Stdout("x".repeat(1 << 16)))),
+                "updates" => (0..rest.parse::<usize>().unwrap()).for_each(|state| {
+                    outputs(Output::Update { id: "d".into(), bundle: Bundle::text(state.to_string()) });
+                }),
+                // Runs until it is interrupted as often as it says.
+                "wait" => {
+                    let (asked, wanted) = (Instant::now(), rest.parse().unwrap());
+                    while self.interrupts.load(Ordering::SeqCst) < wanted {
+                        assert!(asked.elapsed() < LONG, "nobody interrupted");
+                        std::thread::sleep(Duration::from_millis(2));
+                    }
+                    return Err(failure("Interrupted", "interrupted"));
+                }
+                other => panic!("no such command: {other}"),
+            }
+        }
+        Ok(())
+    }
+
+    fn interrupt(&self) -> Interrupt {
+        let interrupts = Arc::clone(&self.interrupts);
+        Arc::new(move || {
+            interrupts.fetch_add(1, Ordering::SeqCst);
+        })
+    }
+}
+
+fn failure(name: &str, message: &str) -> Failure {
+    Failure {
+        name: name.into(),
+        message: message.into(),
+        traceback: vec![format!("{name}!"), message.into()],
+    }
+}

@@ -1,0 +1,7 @@
+//! A Jupyter kernel and headless notebook runner for Rust.
+
+pub mod cli;
+pub mod engine;
+pub mod jupyter;
+pub mod mime;
+pub mod notebook;

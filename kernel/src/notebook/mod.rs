@@ -1,0 +1,19 @@
+//! Runs notebooks headless: reads `.ipynb` files, executes their cells in order, writes what came out
+//! as Jupyter would have.
+//!
+//! [`Notebook`] is the document, [`run`] executes it on anything that is an [`Executor`], and
+//! [`Notebook::write`] puts it on disk in nbformat 4.5.
+
+mod document;
+mod lines;
+mod outputs;
+mod read;
+mod run;
+mod terminal;
+mod write;
+
+pub use document::{Cell, CellKind, LanguageInfo, Notebook};
+pub use read::ReadError;
+pub(crate) use run::first_line;
+pub use run::{CellError, Executor, Observer, OnError, Position, RunOptions, Summary, run};
+pub use write::{WriteError, check_writable};

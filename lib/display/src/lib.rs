@@ -1,0 +1,12 @@
+//! The thin layer between code that shows something and whoever shows it.
+//!
+//! A notebook's worker installs a [`Sink`]; [`display`], [`Handle::update`] and [`clear`] then send
+//! frames to it. In a plain program there is no sink and the same calls print the text form or nothing.
+
+mod bundle;
+mod channel;
+pub mod interrupt;
+pub mod wire;
+
+pub use bundle::{Bundle, Content};
+pub use channel::{Handle, Sink, Wait, clear, display, display_with_id, in_notebook, install, send};

@@ -1,0 +1,74 @@
+use std::path::PathBuf;
+
+/// What went wrong in the library: each message names the operation, what it wanted, what it got
+/// and, where there is one, the way out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A tensor, image or layer has the wrong shape.
+    #[error("{op}: expected {expected}, got {got}. {hint}")]
+    Shape {
+        /// The operation or layer that refused, e.g. `conv2d "stem"`.
+        op: String,
+        /// The shape that would fit, e.g. `(B, 3, H, W)`.
+        expected: String,
+        /// The shape that came.
+        got: String,
+        /// What to do about it, a sentence.
+        hint: String,
+    },
+    /// An argument is out of range or does not fit the others.
+    #[error("{op}: expected {expected}, got {got}. {hint}")]
+    Argument {
+        /// The operation that refused, e.g. `Dataset::split`.
+        op: String,
+        /// What would fit.
+        expected: String,
+        /// What came.
+        got: String,
+        /// What to do about it, a sentence.
+        hint: String,
+    },
+    /// A file could not be read or written.
+    #[error("{op} {}: {source}", path.display())]
+    Io {
+        /// `read`, `write`, `create`, …
+        op: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file was read, but is not what it should be.
+    #[error("{}: expected {expected}, got {got}. {hint}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What a good file holds.
+        expected: String,
+        /// What this one holds.
+        got: String,
+        /// What to do about it, a sentence.
+        hint: String,
+    },
+    /// The user asked for a stop; everything done so far is kept.
+    #[error("interrupted {at}: everything up to there is kept; call it again to go on")]
+    Interrupted {
+        /// How far it came, e.g. `in epoch 3, step 17`.
+        at: String,
+    },
+    /// A picture could not be drawn or encoded.
+    #[error("drawing {what}: {message}")]
+    Drawing {
+        /// What was being drawn.
+        what: &'static str,
+        /// What the drawing library said.
+        message: String,
+    },
+    /// candle refused an operation.
+    #[error("candle: {0}")]
+    Candle(#[from] candle_core::Error),
+}
+
+/// A result whose error is the library's own.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,21 @@
+//! Computer vision on candle, made to be used step by step in a notebook and as a plain library.
+//!
+//! A model is a graph that stays open to inspection ([`nn`]); it trains with a [`train::Learner`] or
+//! with a loop of one's own, and everything a cell can end with shows itself ([`rich`]).
+
+mod error;
+mod seed;
+
+pub mod data;
+pub mod losses;
+pub mod metrics;
+pub mod nn;
+pub mod ops;
+pub mod optim;
+pub mod plot;
+pub mod prelude;
+pub mod rich;
+pub mod train;
+
+pub use error::{Error, Result};
+pub use seed::{Rng, Seed};

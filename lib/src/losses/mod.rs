@@ -1,0 +1,7 @@
+//! Losses: how far a model's output is from its targets, as a scalar to go downhill on.
+
+mod cross_entropy;
+mod loss;
+
+pub use cross_entropy::{CrossEntropy, cross_entropy};
+pub use loss::Loss;

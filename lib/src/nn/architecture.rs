@@ -1,0 +1,91 @@
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use candle_core::{Device, Var};
+use sconce_display::Bundle;
+
+use super::draft::Draft;
+use super::graph::Graph;
+use super::model::Model;
+use super::summary::Summary;
+use super::value::Value;
+use crate::ops::require_cpu;
+use crate::rich::Rich;
+use crate::{Error, Result, Seed};
+
+/// A model without weights: its layers and their shapes. It makes any number of models.
+#[derive(Debug, Clone)]
+pub struct Architecture {
+    graph: Arc<Graph>,
+}
+
+impl Model {
+    /// Describes a model that takes images `input` = [C, H, W]: `layers` gets the images as a [`Value`]
+    /// and gives the output. Layers that the output does not depend on are left out.
+    ///
+    /// ```
+    /// use sconce::prelude::*;
+    ///
+    /// let net = Model::build([1, 8, 8], |x| {
+    ///     let x = x.conv2d(16, 3).batch_norm().relu().named("stem");
+    ///     let y = x.conv2d(16, 3).batch_norm().relu().conv2d(16, 3).batch_norm();
+    ///     (x + y).relu().global_avg_pool().linear(10)
+    /// })?
+    /// .init(Seed(42), &Device::Cpu)?;
+    /// let logits = net.forward(&Tensor::zeros((2, 1, 8, 8), DType::F32, &Device::Cpu)?, Mode::Eval)?;
+    /// assert_eq!(logits.dims(), [2, 10]);
+    /// # Ok::<(), sconce::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The first thing that cannot be: a layer that gets a shape it cannot take, an argument out of
+    /// range, a name used twice. The error names the layer, what it wanted and what it got.
+    pub fn build(input: [usize; 3], layers: impl FnOnce(Value) -> Value) -> Result<Architecture> {
+        let draft = Rc::new(RefCell::new(Draft::new(input)));
+        let output = layers(Value::input(&draft)).node_in(&draft).ok_or_else(|| Error::Argument {
+            op: "Model::build".into(),
+            expected: "a value made from the closure's argument".into(),
+            got: "a value of another model".into(),
+            hint: "Use the values of one call of Model::build only.".into(),
+        })?;
+        // Values that outlive the closure still share the draft, so it is taken out of its cell.
+        let draft = draft.replace(Draft::new(input));
+        Ok(Architecture { graph: Arc::new(draft.finish(output)?) })
+    }
+}
+
+impl Architecture {
+    /// A model with fresh weights, as PyTorch sets them by default: convolutions and linear layers
+    /// uniform within `1 / sqrt(fan_in)`, batch norms 1 and 0. The same seed gives the same weights.
+    ///
+    /// # Errors
+    /// If `device` is not the CPU, or there is not enough memory.
+    pub fn init(&self, seed: Seed, device: &Device) -> Result<Model> {
+        require_cpu("Architecture::init", device)?;
+        let mut vars = Vec::with_capacity(self.graph.tensors.len());
+        for spec in &self.graph.tensors {
+            let tensor = spec.initial.tensor(&spec.shape, seed.derive(&spec.name), device)?;
+            vars.push(Var::from_tensor(&tensor)?);
+        }
+        Ok(Model::new(Arc::clone(&self.graph), vars, device.clone()))
+    }
+
+    /// The layers.
+    #[must_use]
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The layers in a table, with shapes, parameters and multiply-adds.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        Summary::new(&self.graph)
+    }
+}
+
+impl Rich for Architecture {
+    fn rich(&self) -> Bundle {
+        self.summary().rich()
+    }
+}

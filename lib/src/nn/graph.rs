@@ -1,0 +1,125 @@
+use super::operator::Operator;
+use super::weights::{Initial, Role};
+use crate::ops::shape_text;
+use crate::{Error, Result};
+
+/// A model as data: what is computed from what, in an order in which it can be computed. Everything
+/// that looks into a model or changes it reads this.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Graph {
+    pub(super) nodes: Vec<Node>,
+    pub(super) tensors: Vec<TensorSpec>,
+    pub(super) outputs: Vec<usize>,
+}
+
+/// One operation of a [`Graph`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// Unique in the graph: the name given with `named`, or the operator's with a number, `conv2d_1`.
+    pub name: String,
+    /// What it computes.
+    pub operator: Operator,
+    /// The nodes whose outputs it takes, by index; all come before it.
+    pub inputs: Vec<usize>,
+    /// Its weights among [`Graph::tensors`], by index, in the order the operator takes them.
+    pub tensors: Vec<usize>,
+    /// The shape of its output for the image size that the model was built with, without the batch.
+    pub shape: Vec<usize>,
+}
+
+/// A tensor that a model keeps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TensorSpec {
+    /// Its name in the state and in saved files: the layer's, a dot and its own, `stem.weight`.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// What it starts as.
+    pub initial: Initial,
+    /// Who changes it.
+    pub role: Role,
+}
+
+impl Node {
+    /// The layer as errors name it: `conv2d "stem"`.
+    pub(super) fn label(&self) -> String {
+        label(&self.operator, &self.name)
+    }
+}
+
+pub(super) fn label(operator: &Operator, name: &str) -> String {
+    format!("{} {name:?}", operator.name())
+}
+
+/// The error of an operator as one of the layer `label`.
+pub(super) fn of_layer(error: Error, label: String) -> Error {
+    match error {
+        Error::Shape { expected, got, hint, .. } => Error::Shape { op: label, expected, got, hint },
+        Error::Argument { expected, got, hint, .. } => Error::Argument { op: label, expected, got, hint },
+        other => other,
+    }
+}
+
+impl Graph {
+    /// The operations, each after those it takes its inputs from. The first one is the input.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The parameters and buffers, layer by layer.
+    #[must_use]
+    pub fn tensors(&self) -> &[TensorSpec] {
+        &self.tensors
+    }
+
+    /// The nodes whose outputs are the model's, by index.
+    #[must_use]
+    pub fn outputs(&self) -> &[usize] {
+        &self.outputs
+    }
+
+    /// The node called `name`.
+    ///
+    /// # Errors
+    /// If there is none; the error lists the names there are.
+    pub fn node(&self, name: &str) -> Result<&Node> {
+        Ok(&self.nodes[self.index(name)?])
+    }
+
+    pub(super) fn index(&self, name: &str) -> Result<usize> {
+        self.nodes.iter().position(|node| node.name == name).ok_or_else(|| {
+            let names: Vec<&str> = self.nodes.iter().map(|node| node.name.as_str()).collect();
+            Error::Argument {
+                op: "Graph::node".into(),
+                expected: format!("one of the layers {}", names.join(", ")),
+                got: format!("{name:?}"),
+                hint: "Name a layer of yours with `.named(\"…\")` where the model is built.".into(),
+            }
+        })
+    }
+
+    /// The shape of every node's output for images of another size than the model was built with.
+    ///
+    /// # Errors
+    /// If a layer cannot take them; the error names it.
+    pub fn infer(&self, input: [usize; 3]) -> Result<Vec<Vec<usize>>> {
+        let mut shapes: Vec<Vec<usize>> = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let shape = if node.operator == Operator::Input {
+                input.to_vec()
+            } else {
+                let inputs: Vec<&[usize]> =
+                    node.inputs.iter().map(|&input| shapes[input].as_slice()).collect();
+                node.operator.output_shape(&inputs).map_err(|error| of_layer(error, node.label()))?
+            };
+            shapes.push(shape);
+        }
+        Ok(shapes)
+    }
+
+    /// The shape of an input batch, as errors name it: `(B, 3, 32, 32)`.
+    pub(super) fn input_text(&self) -> String {
+        self.nodes.first().map_or_else(String::new, |node| shape_text(&node.shape).replacen('(', "(B, ", 1))
+    }
+}

@@ -1,0 +1,229 @@
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor, Var};
+use sconce_display::Bundle;
+
+use super::feature_maps::FeatureMaps;
+use super::graph::{Graph, Node, of_layer};
+use super::mode::Mode;
+use super::operator::Operator;
+use super::summary::Summary;
+use super::weights::Role;
+use crate::ops::{self, Parameter, shape_text};
+use crate::rich::Rich;
+use crate::{Error, Result};
+
+/// A graph of layers with its weights. Made by [`Model::build`] and
+/// [`init`](crate::nn::Architecture::init).
+#[derive(Debug)]
+pub struct Model {
+    graph: Arc<Graph>,
+    /// The values of the graph's tensors, in their order.
+    vars: Vec<Var>,
+    device: Device,
+}
+
+impl Model {
+    pub(super) fn new(graph: Arc<Graph>, vars: Vec<Var>, device: Device) -> Model {
+        Model { graph, vars, device }
+    }
+
+    /// The output for a batch `x` (B, C, H, W), f32. The image size may differ from the one the model
+    /// was built with wherever the layers allow it. In [`Mode::Train`] batch norms update their
+    /// running statistics.
+    ///
+    /// # Errors
+    /// If `x` is not such a batch, or a layer cannot take its image size; the error names the layer.
+    pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        self.run(x, mode, self.graph.outputs[0])
+    }
+
+    /// Computes node `wanted` and what it needs.
+    pub(super) fn run(&self, x: &Tensor, mode: Mode, wanted: usize) -> Result<Tensor> {
+        self.check_input(x)?;
+        let nodes = &self.graph.nodes[..=wanted];
+        // How many times each value is still needed; it is freed after the last.
+        let mut uses = vec![0_usize; nodes.len()];
+        uses[wanted] = 1;
+        for index in (0..nodes.len()).rev() {
+            if uses[index] > 0 {
+                nodes[index].inputs.iter().for_each(|&input| uses[input] += 1);
+            }
+        }
+        let mut values: Vec<Option<Tensor>> = vec![None; nodes.len()];
+        for (index, node) in nodes.iter().enumerate() {
+            if uses[index] == 0 {
+                continue;
+            }
+            let mut inputs = Vec::with_capacity(node.inputs.len());
+            for &input in &node.inputs {
+                uses[input] -= 1;
+                inputs.extend(if uses[input] == 0 { values[input].take() } else { values[input].clone() });
+            }
+            if node.operator == Operator::Input {
+                inputs.push(x.clone());
+            }
+            let value = self.compute(node, &inputs, mode);
+            values[index] = Some(value.map_err(|error| of_layer(error, node.label()))?);
+        }
+        values.pop().flatten().ok_or_else(|| Error::Argument {
+            op: "Model::forward".into(),
+            expected: "a graph in the order of its computation".into(),
+            got: "a node without its inputs".into(),
+            hint: "Please report this.".into(),
+        })
+    }
+
+    fn compute(&self, node: &Node, inputs: &[Tensor], mode: Mode) -> Result<Tensor> {
+        let tensors = node.tensors.iter().map(|&index| match mode {
+            Mode::Train(_) => self.vars[index].as_tensor().clone(),
+            Mode::Eval => self.vars[index].as_detached_tensor(),
+        });
+        let tensors: Vec<Tensor> = tensors.collect();
+        Ok(match (&node.operator, inputs, tensors.as_slice()) {
+            (Operator::Input, [x], []) => x.clone(),
+            (Operator::Conv2d { config, .. }, [x], [weight, bias @ ..]) => {
+                ops::conv2d(x, weight, bias.first(), config.sliding())?
+            }
+            (Operator::BatchNorm { config, .. }, [x], [weight, bias, mean, var]) => match mode {
+                Mode::Train(_) => {
+                    let running = (&self.vars[node.tensors[2]], &self.vars[node.tensors[3]]);
+                    ops::batch_norm_train(x, weight, bias, running, *config)?
+                }
+                Mode::Eval => ops::batch_norm_eval(x, weight, bias, (mean, var), *config)?,
+            },
+            (Operator::Relu, [x], []) => ops::relu(x)?,
+            (Operator::MaxPool2d(config), [x], []) => {
+                ops::max_pool2d(x, config.kernel, config.sliding(), config.rounding)?
+            }
+            (Operator::GlobalAvgPool, [x], []) => ops::global_avg_pool(x)?, // (B, C)
+            (Operator::Flatten, [x], []) => x.flatten_from(1)?,             // (B, C·H·W)
+            (Operator::Linear { .. }, [x], [weight, bias]) => ops::linear(x, weight, Some(bias))?,
+            (Operator::Dropout { p }, [x], []) => match mode {
+                Mode::Train(seed) => ops::dropout(x, *p, seed.derive(&node.name))?,
+                Mode::Eval => x.clone(),
+            },
+            (Operator::Add, [x, y], []) => (x + y)?,
+            (_, inputs, tensors) => {
+                return Err(Error::Argument {
+                    op: node.operator.name().into(),
+                    expected: "the inputs and weights of this operator".into(),
+                    got: format!("{} inputs and {} weights", inputs.len(), tensors.len()),
+                    hint: "Please report this.".into(),
+                });
+            }
+        })
+    }
+
+    fn check_input(&self, x: &Tensor) -> Result<()> {
+        let op = "Model::forward";
+        let shape_error = |hint: &str| Error::Shape {
+            op: op.into(),
+            expected: format!("a batch {}", self.graph.input_text()),
+            got: shape_text(x.dims()),
+            hint: hint.into(),
+        };
+        let &[batch, channels, height, width] = x.dims() else {
+            return Err(shape_error(match x.rank() {
+                3 => "For a single image add the batch dimension with `unsqueeze(0)?`.",
+                _ => "",
+            }));
+        };
+        let built = &self.graph.nodes[0].shape;
+        if channels != built[0] || batch == 0 {
+            return Err(shape_error(""));
+        }
+        if [channels, height, width] != built[..] {
+            self.graph.infer([channels, height, width])?;
+        }
+        let argument = |expected: String, got: String, hint: &str| Error::Argument {
+            op: op.into(),
+            expected,
+            got,
+            hint: hint.into(),
+        };
+        if x.dtype() != DType::F32 {
+            let hint = "Convert it with `to_dtype(DType::F32)?`.";
+            return Err(argument("images of dtype f32".into(), x.dtype().as_str().into(), hint));
+        }
+        if !x.device().same_device(&self.device) {
+            return Err(argument(
+                format!("images on the model's device, {:?}", self.device.location()),
+                format!("{:?}", x.device().location()),
+                "Move them with `to_device(model.device())?`.",
+            ));
+        }
+        Ok(())
+    }
+
+    /// What one layer makes of an image (C, H, W) or (1, C, H, W), in [`Mode::Eval`]: a map per channel.
+    ///
+    /// # Errors
+    /// If no layer is called `layer` (the error lists them), its output is no image, or the model
+    /// cannot take `image`.
+    pub fn feature_maps(&self, image: &Tensor, layer: &str) -> Result<FeatureMaps> {
+        let index = self.graph.index(layer)?;
+        let batch = if image.rank() == 3 { image.unsqueeze(0)? } else { image.clone() };
+        FeatureMaps::new(&self.graph.nodes[index], &self.run(&batch, Mode::Eval, index)?)
+    }
+
+    /// What the optimizer changes, in the order of the graph. Clones of a variable are handles to it.
+    #[must_use]
+    pub fn parameters(&self) -> Vec<Parameter> {
+        self.of_role(Role::Parameter)
+    }
+
+    /// What training changes besides the parameters: the running statistics of the batch norms.
+    #[must_use]
+    pub fn buffers(&self) -> Vec<Parameter> {
+        self.of_role(Role::Buffer)
+    }
+
+    fn of_role(&self, role: Role) -> Vec<Parameter> {
+        let tensors = self.tensors().filter(|(spec, _)| spec.role == role);
+        tensors.map(|(spec, var)| Parameter { name: spec.name.clone(), var: var.clone() }).collect()
+    }
+
+    pub(super) fn tensors(&self) -> impl Iterator<Item = (&super::graph::TensorSpec, &Var)> {
+        self.graph.tensors.iter().zip(&self.vars)
+    }
+
+    /// Parameters and buffers with their names, layer by layer: all that is needed to come back to this
+    /// model. The tensors are copies: training does not change them.
+    ///
+    /// # Errors
+    /// If there is not enough memory on the device.
+    pub fn state(&self) -> Result<Vec<(String, Tensor)>> {
+        self.tensors().map(|(spec, var)| Ok((spec.name.clone(), var.as_tensor().copy()?.detach()))).collect()
+    }
+
+    /// The number of values the optimizer changes.
+    #[must_use]
+    pub fn num_parameters(&self) -> usize {
+        self.parameters().iter().map(|parameter| parameter.var.elem_count()).sum()
+    }
+
+    /// The layers.
+    #[must_use]
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Where the weights lie.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The layers in a table, with shapes, parameters and multiply-adds.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        Summary::new(&self.graph)
+    }
+}
+
+impl Rich for Model {
+    fn rich(&self) -> Bundle {
+        self.summary().rich()
+    }
+}

@@ -1,0 +1,224 @@
+use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor, Var};
+use rayon::prelude::*;
+
+use super::host::{Real, dtype, output, read, values, with_real};
+use super::operands::{check, check_shape, shape_error};
+use super::sums::Channels;
+use crate::Result;
+
+/// How batch norm behaves; the defaults are the usual ones.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BatchNormConfig {
+    /// Added to the variance, so that a constant channel does not divide by 0.
+    pub eps: f64,
+    /// The share of the batch's statistics in the running ones after a step, in `[0, 1]`.
+    pub momentum: f64,
+}
+
+impl Default for BatchNormConfig {
+    /// `eps` 1e-5 and `momentum` 0.1.
+    fn default() -> BatchNormConfig {
+        BatchNormConfig { eps: 1e-5, momentum: 0.1 }
+    }
+}
+
+/// Batch normalization (Ioffe and Szegedy 2015) in training: every channel of `x` (B, C, …) gets mean
+/// 0 and variance 1 over the batch, then is scaled by `weight` (C) and shifted by `bias` (C). Moves
+/// the running mean and (unbiased) variance, both (C), towards the batch's.
+///
+/// # Errors
+/// If a channel has a single value, which has no variance; if the shapes do not fit each other; if
+/// the tensors are not all f32 or all f64 on the CPU.
+pub fn batch_norm_train(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    (running_mean, running_var): (&Var, &Var),
+    config: BatchNormConfig,
+) -> Result<Tensor> {
+    let channels = checked(x, weight, bias, (running_mean, running_var))?;
+    let count = x.elem_count() / channels.count.max(1);
+    if count < 2 {
+        return Err(shape_error(
+            "batch_norm",
+            "more than one value per channel in training",
+            x.dims(),
+            "Its variance would be 0: take a larger batch or larger images, or `Mode::Eval`.",
+        ));
+    }
+    let x = x.contiguous()?;
+    let (mean, var) = with_real!(x.dtype(), "batch_norm", T => {
+        read([&x], |[x]: [&[T]; 1]| statistics(x, channels, count))
+    })?;
+    let move_towards = |running: &Var, batch: &[f64], scale: f64| -> Result<()> {
+        let batch = Tensor::new(batch, x.device())?.to_dtype(running.dtype())?;
+        let kept = (running.as_detached_tensor() * (1.0 - config.momentum))?;
+        running.set(&(kept + (batch * (config.momentum * scale))?)?)?;
+        Ok(())
+    };
+    move_towards(running_mean, &mean, 1.0)?;
+    move_towards(running_var, &var, count as f64 / (count - 1) as f64)?;
+    let inverse_std = inverse_std(&var, config.eps);
+    let op = BatchNorm { channels, mean, inverse_std, statistics: Statistics::OfBatch { count } };
+    Ok(x.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op)?)
+}
+
+/// Batch normalization in use: `(x - mean) / sqrt(var + eps) · weight + bias` with the running
+/// statistics, which are constants: no gradient reaches them. `x` is (B, C, …), the others (C).
+///
+/// # Errors
+/// If the shapes do not fit each other or the tensors are not all f32 or all f64 on the CPU.
+pub fn batch_norm_eval(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    (running_mean, running_var): (&Tensor, &Tensor),
+    config: BatchNormConfig,
+) -> Result<Tensor> {
+    let channels = checked(x, weight, bias, (running_mean, running_var))?;
+    let constants = |t: &Tensor| t.to_dtype(candle_core::DType::F64)?.to_vec1::<f64>();
+    let (mean, var) = (constants(running_mean)?, constants(running_var)?);
+    let inverse_std = inverse_std(&var, config.eps);
+    let op = BatchNorm { channels, mean, inverse_std, statistics: Statistics::Constant };
+    Ok(x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op)?)
+}
+
+fn checked(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    (running_mean, running_var): (&Tensor, &Tensor),
+) -> Result<Channels> {
+    let op = "batch_norm";
+    let of_channels =
+        [("weight", weight), ("bias", bias), ("running_mean", running_mean), ("running_var", running_var)];
+    check(op, &[("x", x)])?;
+    let [_, count, plane @ ..] = x.dims() else {
+        return Err(shape_error(op, "a batch (B, C, …)", x.dims(), ""));
+    };
+    for operand in of_channels {
+        check(op, &[("x", x), operand])?;
+        check_shape(op, operand, &[*count])?;
+    }
+    Ok(Channels { count: *count, plane: plane.iter().product() })
+}
+
+/// Mean and (biased) variance of every channel, in two passes: the second around the mean, which
+/// keeps the digits that a difference of squares would lose.
+fn statistics<T: Real>(x: &[T], channels: Channels, count: usize) -> (Vec<f64>, Vec<f64>) {
+    let mean_of = |sums: Vec<f64>| -> Vec<f64> { sums.into_iter().map(|sum| sum / count as f64).collect() };
+    let mean = mean_of(channels.sums(x, |_, x| x));
+    let centre: Vec<T> = mean.iter().map(|&mean| T::from_f64(mean)).collect();
+    let var = mean_of(channels.sums(x, |channel, x| (x - centre[channel]) * (x - centre[channel])));
+    (mean, var)
+}
+
+fn inverse_std(var: &[f64], eps: f64) -> Vec<f64> {
+    var.iter().map(|var| 1.0 / (var + eps).sqrt()).collect()
+}
+
+struct BatchNorm {
+    channels: Channels,
+    mean: Vec<f64>,
+    inverse_std: Vec<f64>,
+    statistics: Statistics,
+}
+
+/// What the mean and variance depend on.
+#[derive(Clone, Copy)]
+enum Statistics {
+    /// On the input, so its gradient flows through them too; `count` values per channel.
+    OfBatch { count: usize },
+    /// On nothing.
+    Constant,
+}
+
+impl BatchNorm {
+    /// Per channel `f(channel)` in the tensors' type.
+    fn per_channel<T: Real>(&self, f: impl Fn(usize) -> f64) -> Vec<T> {
+        (0..self.channels.count).map(|channel| T::from_f64(f(channel))).collect()
+    }
+
+    fn forward<T: Real>(&self, x: &[T], weight: &[T], bias: &[T]) -> Vec<T> {
+        let mean: Vec<T> = self.per_channel(|c| self.mean[c]);
+        let scale: Vec<T> = self.per_channel(|c| self.inverse_std[c] * weight[c].to_f64());
+        let mut y = vec![T::zero(); x.len()];
+        let planes =
+            y.par_chunks_mut(self.channels.plane.max(1)).zip(x.par_chunks(self.channels.plane.max(1)));
+        planes.enumerate().with_min_len(16).for_each(|(plane, (y, x))| {
+            let channel = plane % self.channels.count;
+            let (mean, scale, bias) = (mean[channel], scale[channel], bias[channel]);
+            y.iter_mut().zip(x).for_each(|(y, &x)| *y = (x - mean) * scale + bias);
+        });
+        y
+    }
+
+    /// The gradients of x, weight and bias.
+    fn backward<T: Real>(&self, x: &[T], weight: &[T], dy: &[T]) -> (Vec<T>, Vec<T>, Vec<T>) {
+        let mean: Vec<T> = self.per_channel(|c| self.mean[c]);
+        let db = self.channels.sums(dy, |_, dy| dy);
+        let centred = self.channels.pair_sums(x, dy, |channel, x, dy| (x - mean[channel]) * dy);
+        let dw: Vec<f64> =
+            centred.iter().zip(&self.inverse_std).map(|(sum, inverse)| sum * inverse).collect();
+        // dx = scale · (dy - mean(dy) - x̂ · mean(dy · x̂)), the means only where the statistics follow x.
+        let share = match self.statistics {
+            Statistics::OfBatch { count } => 1.0 / count as f64,
+            Statistics::Constant => 0.0,
+        };
+        let scale: Vec<T> = self.per_channel(|c| self.inverse_std[c] * weight[c].to_f64());
+        let shift: Vec<T> = self.per_channel(|c| db[c] * share);
+        let slope: Vec<T> = self.per_channel(|c| self.inverse_std[c] * dw[c] * share);
+        let mut dx = vec![T::zero(); x.len()];
+        let plane = self.channels.plane.max(1);
+        let planes = dx.par_chunks_mut(plane).zip(x.par_chunks(plane)).zip(dy.par_chunks(plane));
+        planes.enumerate().with_min_len(16).for_each(|(plane, ((dx, x), dy))| {
+            let c = plane % self.channels.count;
+            let (mean, scale, shift, slope) = (mean[c], scale[c], shift[c], slope[c]);
+            for ((dx, &x), &dy) in dx.iter_mut().zip(x).zip(dy) {
+                *dx = scale * (dy - shift - (x - mean) * slope);
+            }
+        });
+        (dx, self.per_channel(|c| dw[c]), self.per_channel(|c| db[c]))
+    }
+}
+
+impl CustomOp3 for BatchNorm {
+    fn name(&self) -> &'static str {
+        "batch_norm"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        with_real!(dtype(x), "batch_norm", T => {
+            let (weight, bias) = (values(weight, weight_layout)?, values(bias, bias_layout)?);
+            output(self.forward::<T>(values(x, x_layout)?, weight, bias), x_layout.dims())
+        })
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _: &Tensor,
+        dy: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let dy = dy.contiguous()?;
+        with_real!(x.dtype(), "batch_norm", T => {
+            let (dx, dw, db) =
+                read([x, weight, &dy], |[x, weight, dy]: [&[T]; 3]| self.backward(x, weight, dy))?;
+            Ok((
+                Some(Tensor::from_vec(dx, x.shape(), x.device())?),
+                Some(Tensor::from_vec(dw, weight.shape(), weight.device())?),
+                Some(Tensor::from_vec(db, bias.shape(), bias.device())?),
+            ))
+        })
+    }
+}

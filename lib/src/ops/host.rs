@@ -1,0 +1,60 @@
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, DType, Error, FloatDType, Layout, Result, Shape, Storage, Tensor};
+
+/// A floating point type the operators compute in: f32 or f64.
+pub(super) trait Real: FloatDType {}
+
+impl Real for f32 {}
+impl Real for f64 {}
+
+/// Runs `$body` with `$real` standing for the type that `$dtype` names.
+macro_rules! with_real {
+    ($dtype:expr, $op:expr, $real:ident => $body:expr) => {
+        match $dtype {
+            candle_core::DType::F32 => {
+                type $real = f32;
+                $body
+            }
+            candle_core::DType::F64 => {
+                type $real = f64;
+                $body
+            }
+            dtype => Err(candle_core::Error::UnsupportedDTypeForOp(dtype, $op).bt()),
+        }
+    };
+}
+pub(super) use with_real;
+
+/// The values that `layout` picks from `storage`. The operators make their inputs contiguous first.
+pub(super) fn values<'a, T: Real>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [T]> {
+    let Some((start, end)) = layout.contiguous_offsets() else {
+        return Err(Error::RequiresContiguous { op: "sconce operator" }.bt());
+    };
+    Ok(&T::cpu_storage_as_slice(storage)?[start..end])
+}
+
+/// The type of the values in `storage`.
+pub(super) fn dtype(storage: &CpuStorage) -> DType {
+    storage.dtype()
+}
+
+/// What a forward pass gives back.
+pub(super) fn output<T: Real>(values: Vec<T>, shape: impl AsRef<[usize]>) -> Result<(CpuStorage, Shape)> {
+    Ok((T::to_cpu_storage_owned(values), Shape::from(shape.as_ref())))
+}
+
+/// Hands the values of contiguous CPU tensors to `compute`.
+pub(super) fn read<T: Real, R, const N: usize>(
+    tensors: [&Tensor; N],
+    compute: impl FnOnce([&[T]; N]) -> R,
+) -> Result<R> {
+    let held = tensors.map(Tensor::storage_and_layout);
+    let mut slices: [&[T]; N] = [&[]; N];
+    for (slice, (storage, layout)) in slices.iter_mut().zip(&held) {
+        *slice = match &**storage {
+            Storage::Cpu(storage) => values(storage, layout)?,
+            _ => return Err(Error::Msg("the gradient is not on the CPU".into()).bt()),
+        };
+    }
+    Ok(compute(slices))
+}

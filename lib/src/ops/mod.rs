@@ -1,0 +1,42 @@
+//! Tensor operators with right gradients: what the model graph is made of.
+//!
+//! Every operator works on f32 and f64 tensors on the CPU, takes inputs of any strides, and checks
+//! its inputs before it computes. Its gradient is held against PyTorch's and against finite
+//! differences. Images are (B, C, H, W).
+
+mod batch_norm;
+mod columns;
+mod conv2d;
+mod cross_entropy;
+mod dropout;
+mod elementwise;
+mod gemm;
+mod global_avg_pool;
+mod host;
+mod linear;
+mod max_pool2d;
+mod operands;
+mod parameter;
+mod relu;
+mod softmax;
+mod sums;
+#[cfg(test)]
+mod tests;
+mod window;
+
+pub use batch_norm::{BatchNormConfig, batch_norm_eval, batch_norm_train};
+pub use conv2d::conv2d;
+pub use cross_entropy::softmax_cross_entropy;
+pub use dropout::dropout;
+pub use global_avg_pool::global_avg_pool;
+pub use linear::linear;
+pub use max_pool2d::max_pool2d;
+pub use parameter::Parameter;
+pub use relu::relu;
+pub use softmax::{log_softmax, softmax};
+pub use window::{Rounding, Sliding};
+
+pub(crate) use dropout::check_probability;
+pub(crate) use max_pool2d::MaxPool2d;
+pub(crate) use operands::{require_cpu, shape_text};
+pub(crate) use window::Window;

@@ -1,0 +1,31 @@
+//! Optimizers: what turns gradients into better parameters.
+//!
+//! A configuration ([`sgd`], [`adam`], [`adamw`]) says how; `build` makes the [`Optimizer`] that holds the
+//! state for given parameters:
+//!
+//! ```
+//! # use sconce::{optim::adamw, nn::Parameter};
+//! # use candle_core::{Device, Var};
+//! # fn main() -> sconce::Result<()> {
+//! let weight = Parameter { name: "weight".into(), var: Var::new(&[3.0f32, -1.0], &Device::Cpu)? };
+//! let mut optimizer = adamw(0.1).build(std::slice::from_ref(&weight))?;
+//! for _ in 0..100 {
+//!     let loss = weight.var.sqr()?.sum_all()?;
+//!     optimizer.step(&loss.backward()?)?;
+//! }
+//! assert!(weight.var.abs()?.max_all()?.to_scalar::<f32>()? < 0.1);
+//! # Ok(()) }
+//! ```
+//!
+//! The arithmetic is that of PyTorch's optimizers of the same names (each in its file's head), in the
+//! parameter's own precision, F32 or F64.
+
+mod adam;
+mod in_place;
+mod optimizer;
+mod rule;
+mod sgd;
+
+pub use adam::{Adam, adam, adamw};
+pub use optimizer::{Optimizer, OptimizerConfig};
+pub use sgd::{Sgd, sgd};

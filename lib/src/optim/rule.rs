@@ -1,0 +1,53 @@
+use candle_core::WithDType;
+
+/// A floating point type that an update can be computed in.
+pub(super) trait Float:
+    WithDType
+    + Send
+    + Sync
+    + std::ops::Neg<Output = Self>
+    + std::ops::Add<Output = Self>
+    + std::ops::Sub<Output = Self>
+    + std::ops::Mul<Output = Self>
+    + std::ops::Div<Output = Self>
+{
+    fn sqrt(self) -> Self;
+    fn larger(self, other: Self) -> Self;
+}
+
+impl Float for f32 {
+    fn sqrt(self) -> f32 {
+        self.sqrt()
+    }
+    fn larger(self, other: f32) -> f32 {
+        self.max(other)
+    }
+}
+
+impl Float for f64 {
+    fn sqrt(self) -> f64 {
+        self.sqrt()
+    }
+    fn larger(self, other: f64) -> f64 {
+        self.max(other)
+    }
+}
+
+/// When and how far a parameter moves.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    /// The parameter's own step, from 1: the first step of a momentum differs from the others.
+    pub(super) step: u64,
+    /// The learning rate of this step.
+    pub(super) lr: f64,
+}
+
+/// How one optimizer moves the elements of a parameter. Elements do not know of each other, so any cut of
+/// a parameter into chunks gives the same bits.
+pub(super) trait Rule: Sync {
+    /// How many numbers are kept for each element from step to step: a momentum, a second moment.
+    fn state_per_element(&self) -> usize;
+
+    /// Moves `weight` along `gradient`. Each slice of `state` is as long as `weight`.
+    fn update<T: Float>(&self, moment: Moment, weight: &mut [T], gradient: &[T], state: &mut [&mut [T]]);
+}

@@ -1,0 +1,105 @@
+//! Stochastic gradient descent with momentum, after `torch.optim.SGD`: the momentum buffer starts as the
+//! first gradient, undampened (Sutskever et al. 2013, in the form where the learning rate multiplies the
+//! whole step).
+
+use super::optimizer::{Optimizer, OptimizerConfig};
+use super::rule::{Float, Moment, Rule};
+use crate::ops::Parameter;
+use crate::{Error, Result};
+
+/// Stochastic gradient descent with learning rate `lr`, without momentum unless asked for.
+#[must_use]
+pub fn sgd(lr: f64) -> Sgd {
+    Sgd { lr, momentum: 0.0, dampening: 0.0, nesterov: false, weight_decay: 0.0 }
+}
+
+/// How [`sgd`] is set up.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[must_use]
+pub struct Sgd {
+    pub(super) lr: f64,
+    momentum: f64,
+    dampening: f64,
+    nesterov: bool,
+    weight_decay: f64,
+}
+
+impl Sgd {
+    /// How much of the last step's direction is kept, in `[0, 1)`. Mostly 0.9.
+    pub fn momentum(mut self, momentum: f64) -> Sgd {
+        self.momentum = momentum;
+        self
+    }
+
+    /// How much the gradient's share in the momentum is lowered, in `[0, 1]`; default 0.
+    pub fn dampening(mut self, dampening: f64) -> Sgd {
+        self.dampening = dampening;
+        self
+    }
+
+    /// Nesterov's momentum: the step looks ahead along the momentum. Needs a momentum and no dampening.
+    pub fn nesterov(mut self) -> Sgd {
+        self.nesterov = true;
+        self
+    }
+
+    /// The pull to zero, added to the gradient as `weight_decay * weight`; default 0.
+    pub fn weight_decay(mut self, weight_decay: f64) -> Sgd {
+        self.weight_decay = weight_decay;
+        self
+    }
+
+    /// The optimizer of these parameters, its state empty.
+    ///
+    /// # Errors
+    /// A setting out of its range; a parameter that is not F32 or F64, not contiguous, or given twice.
+    pub fn build(self, parameters: &[Parameter]) -> Result<Optimizer> {
+        OptimizerConfig::from(self).build(parameters)
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        let op = "sgd";
+        super::optimizer::in_range(op, "momentum", self.momentum, 0.0..1.0)?;
+        super::optimizer::in_range(op, "dampening", self.dampening, 0.0..f64::INFINITY)?;
+        super::optimizer::in_range(op, "weight_decay", self.weight_decay, 0.0..f64::INFINITY)?;
+        if self.nesterov && (self.momentum == 0.0 || self.dampening != 0.0) {
+            return Err(Error::Argument {
+                op: op.into(),
+                expected: "a momentum above 0 and no dampening beside nesterov".into(),
+                got: format!("momentum {}, dampening {}", self.momentum, self.dampening),
+                hint: "Write e.g. sgd(0.1).momentum(0.9).nesterov().".into(),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Rule for Sgd {
+    fn state_per_element(&self) -> usize {
+        usize::from(self.momentum != 0.0)
+    }
+
+    fn update<T: Float>(&self, moment: Moment, weight: &mut [T], gradient: &[T], state: &mut [&mut [T]]) {
+        let (lr, decay) = (T::from_f64(moment.lr), T::from_f64(self.weight_decay));
+        let Some(velocity) = state.first_mut() else {
+            for (w, &g) in weight.iter_mut().zip(gradient) {
+                *w = *w - lr * (g + decay * *w);
+            }
+            return;
+        };
+        let (kept, added) = match moment.step {
+            1 => (T::from_f64(0.0), T::from_f64(1.0)),
+            _ => (T::from_f64(self.momentum), T::from_f64(1.0 - self.dampening)),
+        };
+        // Without Nesterov the step is the velocity itself.
+        let (ahead, direct) = match self.nesterov {
+            true => (T::from_f64(self.momentum), T::from_f64(1.0)),
+            false => (T::from_f64(1.0), T::from_f64(0.0)),
+        };
+        for ((w, &g), v) in weight.iter_mut().zip(gradient).zip(velocity.iter_mut()) {
+            let g = g + decay * *w;
+            *v = kept * *v + added * g;
+            *w = *w - lr * (direct * g + ahead * *v);
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Pictures from plain data: slices and structs, never tensors.
+//!
+//! Every picture is a value: it shows itself in a notebook ([`crate::rich::Rich`]), gives its SVG and
+//! text, and saves itself to a file. The same data give the same bytes.
+
+mod color;
+mod confusion;
+mod curves;
+mod grid;
+mod heat_map;
+mod number;
+mod panels;
+mod picture;
+mod points;
+mod save;
+mod sparkline;
+mod svg;
+mod table;
+
+pub use confusion::ConfusionMatrix;
+pub use curves::Curves;
+pub use grid::ImageGrid;
+pub use heat_map::HeatMap;
+pub use number::{count, number, percent};
+pub use panels::Panels;
+pub use picture::{Picture, ValueRange};
+pub use sparkline::sparkline;
+pub use svg::escape;
+pub use table::Table;

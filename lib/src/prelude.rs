@@ -1,0 +1,16 @@
+//! Everything a notebook names: `use sconce::prelude::*;`.
+
+pub use crate::data::{Batch, BatchConfig, Batches, DataSplit, Dataset, LastBatch, datasets};
+pub use crate::losses::{Loss, cross_entropy};
+pub use crate::metrics::{Metric, accuracy};
+pub use crate::nn::{
+    Architecture, Conv2dConfig, FeatureMaps, Mode, Model, Parameter, Pool2dConfig, Rounding, Summary, Value,
+};
+pub use crate::optim::{Optimizer, adam, adamw, sgd};
+pub use crate::plot::{
+    ConfusionMatrix, Curves, HeatMap, ImageGrid, Panels, Picture, Table, ValueRange, sparkline,
+};
+pub use crate::rich::{Rich, Statistics, display};
+pub use crate::train::{Evaluation, History, Learner, Net, Predictions, Split};
+pub use crate::{Error, Result, Seed};
+pub use candle_core::{DType, Device, IndexOp, Module, Tensor, Var};

@@ -1,0 +1,147 @@
+use std::fmt;
+
+use candle_core::Tensor;
+use sconce_display::Bundle;
+
+use super::epoch::Pass;
+use crate::data::{Batch, Dataset};
+use crate::metrics::{ConfusionCounts, predicted_classes};
+use crate::plot::{ConfusionMatrix, Table, count, number};
+use crate::rich::Rich;
+use crate::{Error, Result};
+
+/// A part of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Split {
+    /// What the model learns from.
+    Train,
+    /// What is looked at while it learns.
+    Valid,
+    /// What it has never seen.
+    Test,
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Split::Train => "train",
+            Split::Valid => "valid",
+            Split::Test => "test",
+        })
+    }
+}
+
+/// How good a model is on one part of the data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    split: Split,
+    loss: f64,
+    metrics: Vec<(String, f64)>,
+    predicted: Vec<u32>,
+    targets: Vec<u32>,
+    confusion: ConfusionMatrix,
+}
+
+impl Evaluation {
+    /// Goes once over `part`: `walk` calls back with each batch's output.
+    pub(super) fn of(
+        split: Split,
+        part: &Dataset,
+        walk: impl FnOnce(&mut dyn FnMut(&Tensor, &Batch) -> Result<()>) -> Result<Pass>,
+    ) -> Result<Evaluation> {
+        let classes = part.num_classes();
+        let (mut predicted, mut targets) = (Vec::with_capacity(part.len()), Vec::with_capacity(part.len()));
+        let pass = walk(&mut |logits, batch| {
+            if logits.dims() != [batch.indices.len(), classes] {
+                return Err(Error::Shape {
+                    op: "Learner::evaluate".into(),
+                    expected: format!(
+                        "logits [{}, {classes}], one for each class of the data",
+                        batch.indices.len()
+                    ),
+                    got: format!("{:?}", logits.dims()),
+                    hint: format!("End the model with linear({classes})."),
+                });
+            }
+            predicted.extend(predicted_classes("Learner::evaluate", logits)?);
+            targets.extend(batch.labels.to_vec1::<u32>()?);
+            Ok(())
+        })?;
+        let mut counts = ConfusionCounts::new(classes);
+        counts.record(&targets, &predicted)?;
+        let confusion = ConfusionMatrix::new(part.class_names(), counts.counts())?;
+        Ok(Evaluation { split, loss: pass.loss, metrics: pass.metrics, predicted, targets, confusion })
+    }
+
+    /// Which part was looked at.
+    #[must_use]
+    pub fn split(&self) -> Split {
+        self.split
+    }
+
+    /// The mean loss of an image.
+    #[must_use]
+    pub fn loss(&self) -> f64 {
+        self.loss
+    }
+
+    /// A metric by its name.
+    ///
+    /// # Errors
+    /// A name that the learner has no metric of.
+    pub fn metric(&self, name: &str) -> Result<f64> {
+        let found = self.metrics.iter().find(|(known, _)| known == name);
+        found.map(|&(_, value)| value).ok_or_else(|| {
+            let known: Vec<&str> = self.metrics.iter().map(|(name, _)| name.as_str()).collect();
+            Error::Argument {
+                op: "Evaluation::metric".into(),
+                expected: format!("one of the learner's metrics {known:?}"),
+                got: format!("{name:?}"),
+                hint: "Give the learner the metric before: .metric(accuracy()).".into(),
+            }
+        })
+    }
+
+    /// All metrics by name.
+    #[must_use]
+    pub fn metrics(&self) -> &[(String, f64)] {
+        &self.metrics
+    }
+
+    /// The predicted class of each image, in the part's order.
+    #[must_use]
+    pub fn predicted(&self) -> &[u32] {
+        &self.predicted
+    }
+
+    /// The true class of each image, in the part's order.
+    #[must_use]
+    pub fn targets(&self) -> &[u32] {
+        &self.targets
+    }
+
+    /// The images, by their number in the part, that were predicted wrong.
+    #[must_use]
+    pub fn mistakes(&self) -> Vec<usize> {
+        (0..self.targets.len()).filter(|&at| self.predicted[at] != self.targets[at]).collect()
+    }
+
+    /// Which class was taken for which: a picture.
+    #[must_use]
+    pub fn confusion_matrix(&self) -> ConfusionMatrix {
+        self.confusion.clone()
+    }
+}
+
+impl Rich for Evaluation {
+    fn rich(&self) -> Bundle {
+        let mut table = Table::new(&[&format!("{} part", self.split), ""])
+            .row(&["images", &count(self.targets.len())])
+            .row(&["wrong", &count(self.mistakes().len())])
+            .row(&["loss", &number(self.loss)]);
+        for (name, value) in &self.metrics {
+            table.push(&[name.as_str(), &number(*value)]);
+        }
+        Bundle::text(table.text()).html(table.html())
+    }
+}

@@ -1,0 +1,194 @@
+use sconce_display::Bundle;
+
+use crate::plot::{Curves, Panels, Table, number};
+use crate::rich::Rich;
+
+/// Curves of single steps are drawn with about so many points, or one for each epoch if there are more.
+const POINTS: usize = 200;
+/// A table shows at most so many epochs.
+const ROWS: usize = 40;
+
+/// What one epoch brought.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Epoch {
+    /// Which one, from 1.
+    pub epoch: usize,
+    /// The mean loss of the training images, each taken while its step was being made.
+    pub train_loss: f64,
+    /// The metrics over the same outputs, by name. They lag behind: the model was learning meanwhile.
+    pub train_metrics: Vec<(String, f64)>,
+    /// The mean loss of the validation images after the epoch; `None` if there are none.
+    pub valid_loss: Option<f64>,
+    /// The metrics on the validation part after the epoch, by name.
+    pub valid_metrics: Vec<(String, f64)>,
+    /// The learning rate at the epoch's end.
+    pub learning_rate: f64,
+    /// How long the training steps took, validation and display aside.
+    pub seconds: f64,
+    /// How many images went through training in a second.
+    pub images_per_second: f64,
+}
+
+/// What happened in training so far: a value that shows itself as curves and a table.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct History {
+    epochs: Vec<Epoch>,
+    /// Where each step lies, in epochs, and its loss.
+    steps: Vec<(f64, f64)>,
+}
+
+impl History {
+    /// The epochs that are complete.
+    #[must_use]
+    pub fn epochs(&self) -> &[Epoch] {
+        &self.epochs
+    }
+
+    /// How many epochs are complete.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.epochs.len()
+    }
+
+    /// Whether no epoch is complete.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.epochs.is_empty()
+    }
+
+    /// The last epoch that is complete.
+    #[must_use]
+    pub fn last(&self) -> Option<&Epoch> {
+        self.epochs.last()
+    }
+
+    pub(super) fn has_steps(&self) -> bool {
+        !self.steps.is_empty()
+    }
+
+    /// The loss of every training step, those of an epoch under way among them.
+    #[must_use]
+    pub fn step_losses(&self) -> Vec<f64> {
+        self.steps.iter().map(|&(_, loss)| loss).collect()
+    }
+
+    pub(super) fn push(&mut self, epoch: Epoch) {
+        self.epochs.push(epoch);
+    }
+
+    pub(super) fn push_step(&mut self, at: f64, loss: f64) {
+        self.steps.push((at, loss));
+    }
+
+    /// Forgets the steps of an epoch that is going to be made again.
+    pub(super) fn drop_partial_epoch(&mut self) {
+        let complete = self.epochs.len() as f64;
+        self.steps.retain(|&(at, _)| at <= complete);
+    }
+
+    /// The mean loss of the last few steps, which jumps less than the loss of one.
+    pub(super) fn recent_loss(&self) -> Option<f64> {
+        const STEPS: usize = 20;
+        let recent = &self.steps[self.steps.len().saturating_sub(STEPS)..];
+        (!recent.is_empty()).then(|| recent.iter().map(|&(_, loss)| loss).sum::<f64>() / recent.len() as f64)
+    }
+
+    /// Names of all metrics that some epoch has, in the order they came.
+    fn metric_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        let all = self.epochs.iter().flat_map(|epoch| epoch.train_metrics.iter().chain(&epoch.valid_metrics));
+        for (name, _) in all {
+            if !names.contains(&name.as_str()) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// Loss and metrics over the epochs, side by side. The training loss is drawn step by step.
+    #[must_use]
+    pub fn curves(&self) -> Panels {
+        let valid: Vec<(f64, f64)> =
+            self.epochs.iter().filter_map(|epoch| Some((epoch.epoch as f64, epoch.valid_loss?))).collect();
+        let mut loss = Curves::new("loss").x_label("epoch").series("train", &means(&self.steps));
+        if !valid.is_empty() {
+            loss = loss.series("valid", &valid);
+        }
+        let mut panels = vec![loss];
+        for name in self.metric_names() {
+            let points = |of: &dyn Fn(&Epoch) -> Option<f64>| -> Vec<(f64, f64)> {
+                self.epochs.iter().filter_map(|epoch| Some((epoch.epoch as f64, of(epoch)?))).collect()
+            };
+            let train = points(&|epoch| value(&epoch.train_metrics, name));
+            let valid = points(&|epoch| value(&epoch.valid_metrics, name));
+            let mut curves = Curves::new(name).x_label("epoch").series("train", &train);
+            if !valid.is_empty() {
+                curves = curves.series("valid", &valid);
+            }
+            panels.push(curves);
+        }
+        Panels::new(panels)
+    }
+
+    /// A row for each epoch; of more than 40 epochs, 40 spread evenly with the first and the last.
+    #[must_use]
+    pub fn table(&self) -> Table {
+        let names = self.metric_names();
+        let mut columns = vec!["epoch".to_owned(), "train loss".into(), "valid loss".into()];
+        for name in &names {
+            columns.extend([format!("train {name}"), format!("valid {name}")]);
+        }
+        columns.extend(["images/s".to_owned(), "seconds".into()]);
+        let mut table = Table::new(&columns.iter().map(String::as_str).collect::<Vec<_>>());
+        let shown = self.epochs.len().min(ROWS);
+        for row in 0..shown {
+            let at = if shown == ROWS { row * (self.epochs.len() - 1) / (ROWS - 1) } else { row };
+            let epoch = &self.epochs[at];
+            let or_dash = |value: Option<f64>| value.map_or("–".to_owned(), number);
+            let mut cells =
+                vec![epoch.epoch.to_string(), number(epoch.train_loss), or_dash(epoch.valid_loss)];
+            for name in &names {
+                cells.push(or_dash(value(&epoch.train_metrics, name)));
+                cells.push(or_dash(value(&epoch.valid_metrics, name)));
+            }
+            cells.extend([format!("{:.0}", epoch.images_per_second), format!("{:.2}", epoch.seconds)]);
+            table.push(&cells);
+        }
+        table
+    }
+}
+
+fn value(metrics: &[(String, f64)], name: &str) -> Option<f64> {
+    metrics.iter().find(|(known, _)| known == name).map(|&(_, value)| value)
+}
+
+/// About [`POINTS`] points, each at the end of the stretch of steps whose mean it is. Every epoch ends with
+/// one, so that training and validation can be compared there.
+fn means(steps: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let epochs = || steps.chunk_by(|one, other| one.0.ceil() == other.0.ceil());
+    let parts = (POINTS / epochs().count().max(1)).max(1);
+    let mut points = Vec::new();
+    for stretch in epochs().flat_map(|epoch| epoch.chunks(epoch.len().div_ceil(parts))) {
+        let sum: f64 = stretch.iter().map(|&(_, loss)| loss).sum();
+        points.push((stretch[stretch.len() - 1].0, sum / stretch.len() as f64));
+    }
+    points
+}
+
+impl Rich for History {
+    fn rich(&self) -> Bundle {
+        if self.steps.is_empty() {
+            return Bundle::text("no training yet; learner.fit(epochs)? makes some\n");
+        }
+        let table = self.table();
+        let text = if table.is_empty() { self.curves().text() } else { table.text() };
+        match self.curves().svg() {
+            Ok(svg) => {
+                let picture = super::show::svg_in_html(&svg, "curves of the training so far");
+                Bundle::text(text).html(format!("{picture}{}", table.html())).svg(svg)
+            }
+            Err(error) => Bundle::text(format!("{text}({error})\n")).html(table.html()),
+        }
+    }
+}

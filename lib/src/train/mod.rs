@@ -1,0 +1,20 @@
+//! Training: a [`Learner`] puts a model, data, a loss and an optimizer together, shows how it goes while
+//! it goes, and can be stopped and taken up again at any step.
+//!
+//! It does nothing that a loop of one's own could not do: `forward`, [`crate::losses::Loss::of`],
+//! `backward`, [`crate::optim::Optimizer::step`].
+
+mod epoch;
+mod evaluation;
+mod history;
+mod learner;
+mod live;
+mod net;
+mod predictions;
+mod show;
+
+pub use evaluation::{Evaluation, Split};
+pub use history::{Epoch, History};
+pub use learner::Learner;
+pub use net::Net;
+pub use predictions::Predictions;

@@ -1,0 +1,87 @@
+use std::fmt;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use sconce_display::Bundle;
+
+use super::learner::Learner;
+use crate::plot::{Table, count, escape, number};
+use crate::rich::Rich;
+
+/// An SVG document as an HTML image. An image has its own ids and survives the cleaning that some
+/// notebook viewers give inline SVG.
+pub(super) fn svg_in_html(svg: &str, description: &str) -> String {
+    format!(
+        "<img alt=\"{}\" style=\"max-width:100%\" src=\"data:image/svg+xml;base64,{}\">",
+        escape(description),
+        BASE64_STANDARD.encode(svg)
+    )
+}
+
+/// A time for people: `12.3 s`, `4 min 05 s`, `2 h 07 min`.
+pub(super) fn duration(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match seconds {
+        s if !s.is_finite() => "?".into(),
+        s if s < 60.0 => format!("{s:.1} s"),
+        _ if whole < 3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
+    }
+}
+
+/// `1 epoch`, `2 epochs`.
+pub(super) fn epochs(count: usize) -> String {
+    format!("{count} epoch{}", if count == 1 { "" } else { "s" })
+}
+
+impl Learner {
+    /// What it is made of and how far it is.
+    fn table(&self) -> Table {
+        let parameters = self.net.parameters();
+        let numbers: usize = parameters.iter().map(|parameter| parameter.var.elem_count()).sum();
+        let parts = [&self.data.train, &self.data.valid, &self.data.test].map(|part| count(part.len()));
+        let metrics: Vec<&str> = self.metrics.iter().map(|metric| metric.name()).collect();
+        let mut table = Table::new(&["learner", ""])
+            .row(&["model", &format!("{} parameters in {} tensors", count(numbers), parameters.len())])
+            .row(&["data", &format!("{} train, {} valid, {} test images", parts[0], parts[1], parts[2])])
+            .row(&["loss", self.loss.name()])
+            .row(&[
+                "optimizer",
+                &format!("{}, learning rate {}", self.config.name(), number(self.learning_rate())),
+            ])
+            .row(&["metrics", &if metrics.is_empty() { "none".to_owned() } else { metrics.join(", ") }])
+            .row(&["batch size", &self.batch_size.to_string()])
+            .row(&["seed", &self.seed.0.to_string()]);
+        let trained = match (self.history.len(), &self.partial) {
+            (0, None) => "not yet".to_owned(),
+            (complete, None) => epochs(complete),
+            (complete, Some(partial)) => {
+                format!("{} and {} of {} steps of the next", epochs(complete), partial.step, partial.steps)
+            }
+        };
+        table.push(&["trained", &trained]);
+        if let Some(last) = self.history.last() {
+            table.push(&["train loss", &number(last.train_loss)]);
+            if let Some(loss) = last.valid_loss {
+                table.push(&["valid loss", &number(loss)]);
+            }
+            for (name, value) in &last.valid_metrics {
+                table.push(&[&format!("valid {name}"), &number(*value)]);
+            }
+        }
+        table
+    }
+}
+
+impl Rich for Learner {
+    fn rich(&self) -> Bundle {
+        let table = self.table();
+        Bundle::text(table.text()).html(table.html())
+    }
+}
+
+impl fmt::Debug for Learner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.table().text())
+    }
+}

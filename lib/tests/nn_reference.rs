@@ -1,0 +1,188 @@
+//! Whole models against PyTorch: the output in use, and loss, gradients and running statistics of a
+//! training step. Weights and inputs follow from their names, as the fixtures' README says.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Tensor};
+use sconce::nn::{Conv2dConfig, Mode, Model, Pool2dConfig, Value};
+use sconce::{Result, Seed, ops};
+use serde_json::Value as Json;
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures");
+
+fn json(path: &str) -> Json {
+    serde_json::from_str(&std::fs::read_to_string(format!("{FIXTURES}/{path}")).unwrap()).unwrap()
+}
+
+/// Uniform in [0, 1), the numbers that belong to a name.
+fn uniform(name: &str, len: usize) -> Vec<f64> {
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let mut rng = Seed(hash).rng();
+    (0..len).map(|_| f64::from(rng.uniform_f32())).collect()
+}
+
+fn weight(name: &str, dims: &[usize]) -> Result<Tensor> {
+    let value = |u: f64| {
+        let v = 2.0 * u - 1.0;
+        if name.ends_with("running_var") {
+            0.5 + u
+        } else if name.ends_with("running_mean") {
+            0.1 * v
+        } else if dims.len() >= 2 {
+            v * (3.0 / dims[1..].iter().product::<usize>() as f64).sqrt()
+        } else if name.ends_with("weight") {
+            1.0 + 0.1 * v
+        } else {
+            0.1 * v
+        }
+    };
+    let values: Vec<f32> =
+        uniform(name, dims.iter().product()).into_iter().map(|u| value(u) as f32).collect();
+    Ok(Tensor::from_vec(values, dims, &Device::Cpu)?)
+}
+
+/// The case's images.
+fn images(case: &Json) -> Result<Tensor> {
+    let dims: Vec<usize> =
+        case["input"]["shape"].as_array().unwrap().iter().map(|dim| dim.as_u64().unwrap() as usize).collect();
+    let values = uniform("input", dims.iter().product()).into_iter().map(|u| (2.0 * u - 1.0) as f32);
+    Ok(Tensor::from_vec(values.collect::<Vec<_>>(), dims, &Device::Cpu)?)
+}
+
+/// The model with the case's weights. Its names and shapes must be exactly those of the state dict.
+fn with_weights(input: [usize; 3], layers: impl FnOnce(Value) -> Value, case: &Json) -> Result<Model> {
+    let net = Model::build(input, layers)?.init(Seed(0), &Device::Cpu)?;
+    let names = case["state_dict"].as_array().unwrap().iter().map(|entry| entry[0].as_str().unwrap());
+    // How many batches were seen changes nothing at a fixed momentum, and is not kept.
+    let state: Vec<(String, Tensor)> = names
+        .zip(case["state_dict"].as_array().unwrap())
+        .filter(|(name, _)| !name.ends_with("num_batches_tracked"))
+        .map(|(name, entry)| {
+            let dims = entry[1].as_array().unwrap().iter().map(|dim| dim.as_u64().unwrap() as usize);
+            Ok((name.to_owned(), weight(name, &dims.collect::<Vec<_>>())?))
+        })
+        .collect::<Result<_>>()?;
+    net.set_state(&state)?;
+    Ok(net)
+}
+
+fn seed_net(x: Value) -> Value {
+    let conv = Conv2dConfig { kernel: [5, 5], ..Conv2dConfig::default() };
+    let x = x.conv2d_with(6, conv).named("conv1").relu().max_pool2d(2);
+    let x = x.conv2d_with(16, conv).named("conv2").relu().max_pool2d(2);
+    let x = x.flatten().linear(120).named("fc1").relu();
+    x.linear(84).named("fc2").relu().linear(10).named("fc3")
+}
+
+/// ResNet-18 (He et al. 2016) in torchvision's names.
+fn resnet18(x: Value) -> Value {
+    let conv = |x: &Value, channels: usize, kernel: usize, stride: usize| {
+        let config = Conv2dConfig {
+            kernel: [kernel; 2],
+            stride: [stride; 2],
+            padding: [kernel / 2; 2],
+            bias: false,
+            ..Conv2dConfig::default()
+        };
+        x.conv2d_with(channels, config)
+    };
+    let x = conv(&x, 64, 7, 2).named("conv1").batch_norm().named("bn1").relu();
+    let pool = Pool2dConfig { kernel: [3, 3], stride: [2, 2], padding: [1, 1], ..Pool2dConfig::default() };
+    let mut x = x.max_pool2d_with(pool);
+    for (stage, channels) in [(1, 64), (2, 128), (3, 256), (4, 512)] {
+        for block in 0..2 {
+            let name = format!("layer{stage}.{block}");
+            let halves = stage > 1 && block == 0;
+            let stride = if halves { 2 } else { 1 };
+            let y = conv(&x, channels, 3, stride).named(format!("{name}.conv1"));
+            let y = y.batch_norm().named(format!("{name}.bn1")).relu();
+            let y = conv(&y, channels, 3, 1).named(format!("{name}.conv2"));
+            let y = y.batch_norm().named(format!("{name}.bn2"));
+            if halves {
+                x = conv(&x, channels, 1, 2).named(format!("{name}.downsample.0"));
+                x = x.batch_norm().named(format!("{name}.downsample.1"));
+            }
+            x = (x + y).relu();
+        }
+    }
+    x.global_avg_pool().linear(10).named("fc")
+}
+
+/// One training step against the case: the loss and the running statistics at 1e-4, the gradients'
+/// norms at 1e-3 and their first values at 1e-3 of the norm.
+fn train_step(input: [usize; 3], layers: impl FnOnce(Value) -> Value, path: &str) -> Result<()> {
+    let case = json(path);
+    let net = with_weights(input, layers, &case)?;
+    let labels: Vec<u32> =
+        case["labels"].as_array().unwrap().iter().map(|label| label.as_u64().unwrap() as u32).collect();
+    let logits = net.forward(&images(&case)?, Mode::Train(Seed(0)))?;
+    let loss = ops::softmax_cross_entropy(&logits, &Tensor::new(labels, &Device::Cpu)?, 0.0)?;
+    let wanted = case["loss"].as_f64().unwrap();
+    let got = f64::from(loss.to_scalar::<f32>()?);
+    assert!((got - wanted).abs() < 1e-4 * wanted, "loss {got}, not {wanted}");
+
+    let gradients = loss.backward()?;
+    let wanted: BTreeMap<&str, &Json> =
+        case["grads"].as_object().unwrap().iter().map(|(name, gradient)| (name.as_str(), gradient)).collect();
+    let parameters = net.parameters();
+    assert_eq!(parameters.len(), wanted.len());
+    for parameter in &parameters {
+        let wanted = wanted[parameter.name.as_str()];
+        let got = gradients.get(&parameter.var).unwrap().flatten_all()?.to_vec1::<f32>()?;
+        let norm = got.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+        let wanted_norm = wanted["norm"].as_f64().unwrap();
+        assert!(
+            (norm / wanted_norm - 1.0).abs() < 1e-3,
+            "{}: norm {norm}, not {wanted_norm}",
+            parameter.name
+        );
+        for (got, wanted) in got.iter().zip(wanted["first"].as_array().unwrap()) {
+            let difference = (f64::from(*got) - wanted.as_f64().unwrap()).abs();
+            assert!(difference < 1e-3 * wanted_norm, "{}: {got}, not {wanted}", parameter.name);
+        }
+    }
+    let buffers = net.buffers();
+    let wanted = case["buffers_after"].as_object().unwrap();
+    assert_eq!(buffers.len(), wanted.len());
+    for buffer in &buffers {
+        let got = buffer.var.to_vec1::<f32>()?;
+        for (got, wanted) in got.iter().zip(wanted[&buffer.name].as_array().unwrap()) {
+            let wanted = wanted.as_f64().unwrap();
+            assert!(
+                (f64::from(*got) - wanted).abs() < 1e-4 * wanted.abs().max(0.1),
+                "{}: {got}, not {wanted}",
+                buffer.name
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn seed_net_gives_what_pytorch_gives() -> Result<()> {
+    let case = json("models/seed_net.json");
+    let net = with_weights([3, 32, 32], seed_net, &case)?;
+    let wanted =
+        candle_core::safetensors::load(format!("{FIXTURES}/models/seed_net.safetensors"), &Device::Cpu)?;
+    let wanted = wanted["output"].flatten_all()?.to_vec1::<f32>()?;
+    let got = net.forward(&images(&case)?, Mode::Eval)?.flatten_all()?.to_vec1::<f32>()?;
+    let largest = wanted.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+    assert_eq!(got.len(), wanted.len());
+    for (got, wanted) in got.iter().zip(&wanted) {
+        assert!((got - wanted).abs() < 1e-5 * largest, "{got}, not {wanted}");
+    }
+    Ok(())
+}
+
+#[test]
+fn seed_net_trains_as_pytorch_trains_it() -> Result<()> {
+    train_step([3, 32, 32], seed_net, "train/seed_net.json")
+}
+
+#[test]
+fn resnet18_trains_as_pytorch_trains_it() -> Result<()> {
+    train_step([3, 64, 64], resnet18, "train/resnet18.json")
+}

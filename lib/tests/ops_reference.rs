@@ -1,0 +1,149 @@
+//! Operators against PyTorch: output and every gradient, at 1e-5 of the largest value.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::HashMap;
+
+use candle_core::{D, DType, Device, Tensor, Var};
+use sconce::Result;
+use sconce::ops::{self, BatchNormConfig, Rounding, Sliding};
+use serde_json::Value as Json;
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures");
+
+/// Cases our operators cover. A listed one that is missing from the file is a failure.
+const COVERED: &[&str] = &[
+    "conv2d_0",
+    "conv2d_1",
+    "conv2d_2",
+    "conv2d_3",
+    "conv2d_4",
+    "conv2d_5",
+    "conv2d_8",
+    "conv2d_9",
+    "conv2d_10",
+    "conv2d_11",
+    "conv2d_12",
+    "max_pool2d_0",
+    "max_pool2d_1",
+    "max_pool2d_2",
+    "max_pool2d_3",
+    "max_pool2d_4",
+    "max_pool2d_5",
+    "adaptive_avg_pool2d_0",
+    "batch_norm_train",
+    "batch_norm_eval",
+    "softmax",
+    "log_softmax",
+    "relu",
+    "linear",
+];
+
+/// An entry of the case's parameters that is a number or a pair: height and width.
+fn pair(params: &Json, name: &str, otherwise: usize) -> [usize; 2] {
+    match &params[name] {
+        Json::Null => [otherwise; 2],
+        Json::Array(sides) => [0, 1].map(|side| sides[side].as_u64().unwrap() as usize),
+        side => [side.as_u64().unwrap() as usize; 2],
+    }
+}
+
+fn sliding(params: &Json) -> Sliding {
+    Sliding {
+        stride: pair(params, "stride", 1),
+        padding: pair(params, "padding", 0),
+        dilation: pair(params, "dilation", 1),
+    }
+}
+
+/// The value that the fixtures' README gives the tensor `name`: uniform in [0, 1).
+fn uniform(name: &str, len: usize) -> Vec<f64> {
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let mut rng = sconce::Seed(hash).rng();
+    (0..len).map(|_| f64::from(rng.uniform_f32())).collect()
+}
+
+fn run(op: &str, params: &Json, inputs: &HashMap<String, Var>) -> Result<Tensor> {
+    let input = |name: &str| inputs[name].as_tensor();
+    let scaled = || -> Result<Tensor> {
+        let scale = params["scale_input_by"].as_f64().unwrap_or(1.0);
+        Ok((input("x") * scale)?)
+    };
+    match op {
+        "conv2d" => ops::conv2d(input("x"), input("w"), Some(input("b")), sliding(params)),
+        "max_pool2d" => {
+            let ceil = params["ceil_mode"].as_bool() == Some(true);
+            let rounding = if ceil { Rounding::Ceil } else { Rounding::Floor };
+            ops::max_pool2d(input("x"), pair(params, "kernel_size", 1), sliding(params), rounding)
+        }
+        "adaptive_avg_pool2d" => Ok(ops::global_avg_pool(input("x"))?.unsqueeze(2)?.unsqueeze(3)?),
+        "batch_norm" => {
+            let channels = input("w").elem_count();
+            let config =
+                BatchNormConfig { eps: params["eps"].as_f64().unwrap(), ..BatchNormConfig::default() };
+            if params["training"].as_bool() == Some(true) {
+                let running = [
+                    Var::zeros(channels, DType::F32, &Device::Cpu)?,
+                    Var::ones(channels, DType::F32, &Device::Cpu)?,
+                ];
+                ops::batch_norm_train(input("x"), input("w"), input("b"), (&running[0], &running[1]), config)
+            } else {
+                let values = |name: &str, f: fn(f64) -> f64| -> Result<Tensor> {
+                    let values: Vec<f32> = uniform(name, channels).into_iter().map(|u| f(u) as f32).collect();
+                    Ok(Tensor::new(values, &Device::Cpu)?)
+                };
+                let mean = values("bn.running_mean", |u| 0.1 * (2.0 * u - 1.0))?;
+                let var = values("bn.running_var", |u| 0.5 + u)?;
+                ops::batch_norm_eval(input("x"), input("w"), input("b"), (&mean, &var), config)
+            }
+        }
+        "softmax" => ops::softmax(&scaled()?, D::Minus1),
+        "log_softmax" => ops::log_softmax(&scaled()?, D::Minus1),
+        "relu" => ops::relu(&scaled()?),
+        "linear" => ops::linear(input("x"), input("w"), Some(input("b"))),
+        other => panic!("no operator for {other}"),
+    }
+}
+
+/// The largest difference over the largest value wanted.
+fn deviation(got: &Tensor, wanted: &Tensor) -> Result<f64> {
+    assert_eq!(got.dims(), wanted.dims());
+    let largest =
+        |t: &Tensor| -> Result<f64> { Ok(f64::from(t.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>()?)) };
+    Ok(largest(&(got - wanted)?)? / largest(wanted)?)
+}
+
+#[test]
+fn operators_compute_what_pytorch_computes() -> Result<()> {
+    let cases: Vec<Json> =
+        serde_json::from_str(&std::fs::read_to_string(format!("{FIXTURES}/ops/ops.json")).unwrap()).unwrap();
+    let tensors = candle_core::safetensors::load(format!("{FIXTURES}/ops/ops.safetensors"), &Device::Cpu)?;
+    let mut failures = Vec::new();
+    for name in COVERED {
+        let case = cases.iter().find(|case| case["name"] == *name);
+        let case = case.unwrap_or_else(|| panic!("{name} is not in the fixtures"));
+        let tensor = |part: &str| &tensors[&format!("{name}/{part}")];
+        let inputs: HashMap<String, Var> = case["inputs"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(|input| (input.clone(), Var::from_tensor(tensor(input)).unwrap()))
+            .collect();
+        let y = run(case["op"].as_str().unwrap(), &case["params"], &inputs)?;
+        let gradients = (&y * tensor("dy"))?.sum_all()?.backward()?;
+        let mut check = |part: String, got: &Tensor| -> Result<()> {
+            let deviation = deviation(got, tensor(&part))?;
+            if deviation.is_nan() || deviation > 1e-5 {
+                failures.push(format!("{name}/{part}: {deviation:.2e}"));
+            }
+            Ok(())
+        };
+        check("y".into(), &y)?;
+        for (input, var) in &inputs {
+            check(format!("d{input}"), gradients.get(var).unwrap())?;
+        }
+    }
+    assert!(failures.is_empty(), "deviations above 1e-5: {failures:?}");
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! What a notebook gets to see while a learner trains. Alone in its process: the sink is the process's own.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use candle_core::{Device, Tensor};
+use sconce::data::{DataSplit, Dataset};
+use sconce::nn::Model;
+use sconce::prelude::{Learner, Loss, Seed, accuracy, cross_entropy};
+use sconce::{Error, Result};
+use sconce_display::wire::Frame;
+use sconce_display::{Bundle, Content, Sink};
+
+static FRAMES: Mutex<Vec<(Instant, Frame)>> = Mutex::new(Vec::new());
+
+struct Record;
+
+impl Sink for Record {
+    fn send(&self, frame: Frame) {
+        FRAMES.lock().unwrap_or_else(PoisonError::into_inner).push((Instant::now(), frame));
+    }
+}
+
+fn taken() -> Vec<(Instant, Frame)> {
+    std::mem::take(&mut FRAMES.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn html(bundle: &Bundle) -> &str {
+    bundle
+        .forms
+        .iter()
+        .find_map(|(mime, content)| match content {
+            Content::Text(html) if mime == "text/html" => Some(html.as_str()),
+            _ => None,
+        })
+        .unwrap_or_default()
+}
+
+/// Each frame's bundle; there must be one display, and updates of it.
+fn bundles(frames: &[(Instant, Frame)]) -> Vec<&Bundle> {
+    let Some((_, Frame::Display { id: Some(shown), .. })) = frames.first() else {
+        panic!("the first frame should be a display with an id")
+    };
+    frames
+        .iter()
+        .enumerate()
+        .map(|(at, (_, frame))| match frame {
+            Frame::Display { bundle, .. } if at == 0 => bundle,
+            Frame::Update { id, bundle } if id == shown => bundle,
+            other => panic!("frame {at} is {other:?}"),
+        })
+        .collect()
+}
+
+#[test]
+fn one_display_moves_a_few_times_a_second_and_ends_in_the_final_state() -> Result<()> {
+    assert!(sconce_display::install(Box::new(Record)).is_ok());
+    let images = Tensor::rand(0f32, 1.0, (40, 1, 4, 4), &Device::Cpu)?;
+    let labels: Vec<u32> = (0..40).map(|at| at % 2).collect();
+    let data = Dataset::new(images, &labels, &["a", "b"])?;
+    let data = DataSplit { train: data.clone(), valid: data.clone(), test: data };
+    let net = Model::build([1, 4, 4], |x| x.flatten().linear(2))?.init(Seed(1), &Device::Cpu)?;
+    // A step takes 20 ms, most of them asleep.
+    let slow = Loss::new("slow", |logits, targets| {
+        std::thread::sleep(Duration::from_millis(20));
+        cross_entropy().of(logits, targets)
+    });
+    let mut learner = Learner::new(net, data).loss(slow).metric(accuracy()).batch_size(4);
+
+    let start = Instant::now();
+    learner.fit(5)?;
+    let took = start.elapsed();
+    let frames = taken();
+    let shown = bundles(&frames);
+    let most = 2 + took.as_millis() / 250;
+    assert!((3..=most as usize).contains(&shown.len()), "{} states in {took:?}", shown.len());
+    for pair in frames[..frames.len() - 1].windows(2) {
+        assert!(pair[1].0 - pair[0].0 >= Duration::from_millis(240), "updates too close to each other");
+    }
+    for bundle in &shown {
+        assert!(bundle.plain().is_some_and(|text| text.starts_with('[')), "{bundle:?}");
+        assert!(html(bundle).contains("<progress"));
+    }
+    assert!(shown[0].plain().is_some_and(|text| text.contains("epoch 1/5")));
+    let middle = shown[shown.len() / 2];
+    let line = middle.plain().unwrap_or_default();
+    assert!(line.contains("/5, ") && line.contains("loss ") && line.contains("images/s"), "{line}");
+    assert!(line.contains("left") && html(middle).contains("data:image/svg+xml;base64,"), "{line}");
+    let last = shown[shown.len() - 1];
+    let line = last.plain().unwrap_or_default();
+    assert!(
+        line.starts_with("[########################] 5 epochs") && line.contains("valid accuracy"),
+        "{line}"
+    );
+    assert!(html(last).contains("data:image/svg+xml;base64,"));
+
+    // The next fit has a display of its own, which starts with the curves so far.
+    learner.fit(1)?;
+    let frames = taken();
+    assert!(html(bundles(&frames)[0]).contains("data:image/svg+xml;base64,"));
+
+    // An interrupt and an error are final states too.
+    sconce_display::interrupt::request();
+    assert!(matches!(learner.fit(1), Err(Error::Interrupted { .. })));
+    sconce_display::interrupt::reset();
+    let frames = taken();
+    let line = bundles(&frames)[1].plain().unwrap_or_default().to_owned();
+    assert!(line.contains("interrupted in epoch 7, after step 0 of 10"), "{line}");
+    let mut learner = learner.loss(Loss::new("lost", |logits, _| Ok((logits.sum_all()? * f64::NAN)?)));
+    assert!(learner.fit(1).is_err());
+    let frames = taken();
+    assert!(bundles(&frames)[1].plain().is_some_and(|line| line.contains("stopped by an error in epoch 7")));
+    Ok(())
+}

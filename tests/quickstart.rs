@@ -1,0 +1,66 @@
+//! The quickstart notebook, executed by the README's own command: what a person gets to see.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+
+use sconce_tests::{prepare, root, sconce, stderr};
+use serde_json::Value;
+
+/// How long the model may train, in seconds, on two cores.
+const TRAINING: f64 = 60.0;
+
+/// The seconds that the cells whose first line starts so took, by the lines of progress.
+fn seconds_of(progress: &str, first_line: &str) -> f64 {
+    let of_line = |line: &str| {
+        let (_, rest) = line.strip_prefix("cell ")?.split_once("  ")?;
+        rest.starts_with(first_line).then_some(())?;
+        rest.strip_suffix(" s")?.rsplit_once(' ')?.1.parse::<f64>().ok()
+    };
+    let times: Vec<f64> = progress.lines().filter_map(of_line).collect();
+    assert!(!times.is_empty(), "no cell starts with `{first_line}`:\n{progress}");
+    times.iter().sum()
+}
+
+#[test]
+fn it_trains_a_good_model_in_time_and_the_file_holds_the_pictures() {
+    prepare().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("quickstart.ipynb");
+    let mut command = sconce().unwrap();
+    // The notebook itself asserts an accuracy of at least 98 % on the test part.
+    let output =
+        command.args(["run", "notebooks/01_quickstart.ipynb", "-o"]).arg(&path).current_dir(root()).output();
+    let output = output.unwrap();
+    let progress = stderr(&output);
+    assert!(output.status.success(), "{progress}");
+    let training =
+        seconds_of(&progress, "learner.fit(") + seconds_of(&progress, "learner.set_learning_rate(");
+    assert!(training < TRAINING, "training took {training} s:\n{progress}");
+
+    let file: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let cells = file["cells"].as_array().unwrap();
+    let outputs = |id: &str| {
+        let cell = cells.iter().find(|cell| cell["id"] == id).unwrap_or_else(|| panic!("no cell `{id}`"));
+        cell["outputs"].as_array().unwrap()
+    };
+    for id in ["data", "fit", "curves", "confusion", "predict", "image", "feature-maps"] {
+        let pictures = outputs(id).iter().filter(|output| has_picture(&output["data"]));
+        assert!(pictures.count() > 0, "cell `{id}` shows no picture: {:?}", outputs(id));
+    }
+    for cell in cells.iter().filter(|cell| cell["cell_type"] == "code") {
+        for output in cell["outputs"].as_array().unwrap() {
+            assert_ne!(output["output_type"], "error", "{output}");
+            let data = &output["data"];
+            assert!(data.is_null() || data["text/plain"].is_array(), "no text beside {output}");
+        }
+    }
+}
+
+/// Whether a picture is among the forms of a display: on its own, or inside its HTML.
+fn has_picture(data: &Value) -> bool {
+    let html: String = data["text/html"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    ["image/png", "image/svg+xml"].iter().any(|mime| !data[*mime].is_null())
+        || html.contains("<svg")
+        || html.contains("data:image/png")
+}
