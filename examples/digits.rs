@@ -7,14 +7,11 @@
 
 use std::time::Instant;
 
-use sconce::data::datasets;
-use sconce::nn::{Architecture, Mode, Model};
 use sconce::plot::percent;
 use sconce::prelude::*;
-use sconce::rich::Rich;
 
 fn main() -> Result<()> {
-    let seeds: Vec<u64> = std::env::args().skip(1).filter_map(|seed| seed.parse().ok()).collect();
+    let seeds: Vec<u64> = std::env::args().skip(1).map(|text| seed(&text)).collect::<Result<_>>()?;
     let seeds = if seeds.is_empty() { vec![42] } else { seeds };
     let architecture = network()?;
     for (run, &seed) in seeds.iter().enumerate() {
@@ -33,6 +30,15 @@ fn main() -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn seed(text: &str) -> Result<u64> {
+    text.parse().map_err(|_| Error::Argument {
+        op: "digits".into(),
+        expected: "seeds, which are whole numbers".into(),
+        got: format!("{text:?}"),
+        hint: "For example: digits 1 2 3.".into(),
+    })
 }
 
 /// Two residual blocks of 3 x 3 convolutions, pooling between them.
@@ -84,7 +90,15 @@ fn train(model: Model, seed: Seed) -> Result<f64> {
     let images = learner.data().test.images();
     let before = learner.model()?.forward(&images, Mode::Eval)?.to_vec2::<f32>()?;
     let after = loaded.forward(&images, Mode::Eval)?.to_vec2::<f32>()?;
-    println!("the same predictions after saving and loading: {}\n", before == after);
     std::fs::remove_dir_all(&folder).map_err(|source| Error::Io { op: "remove", path: folder, source })?;
+    if before != after {
+        return Err(Error::Argument {
+            op: "digits".into(),
+            expected: "the same logits after saving and loading".into(),
+            got: "others".into(),
+            hint: "Model::save or Model::load is broken.".into(),
+        });
+    }
+    println!("saved and loaded: the same logits\n");
     Ok(accuracy)
 }

@@ -2,6 +2,8 @@
 //! asked for, on a machine that does nothing else:
 //! `cargo test --release -p sconce --test train_overhead -- --ignored --nocapture`.
 
+#![allow(clippy::print_stdout)] // A measurement is for reading.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 

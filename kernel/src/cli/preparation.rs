@@ -1,6 +1,8 @@
 //! Preparing the cell library, with the progress that a person sees.
 
 use std::io::{IsTerminal, Write};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -8,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::CliError;
 use crate::engine::{CacheDir, PrepareError, Prepared, Progress, prepare, prepared};
 
-/// Without a terminal, lines come at most this often.
+/// Without a terminal, a line comes this often.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// `sconce prepare`.
@@ -34,10 +36,13 @@ pub fn ensure() -> Result<Prepared, CliError> {
 }
 
 fn build(cache: &CacheDir) -> Result<Prepared, CliError> {
-    let mut display = Display::new();
-    let result = prepare(cache, &mut |progress| display.show(&progress));
-    display.finish(result.is_ok());
-    Ok(result?)
+    let start = Instant::now();
+    let display = Display::new();
+    let result = prepare(cache, &mut |progress| display.show(progress));
+    display.finish();
+    let prepared = result?;
+    line(&format!("Prepared in {:.0} s.", start.elapsed().as_secs_f64()));
+    Ok(prepared)
 }
 
 impl From<PrepareError> for CliError {
@@ -47,63 +52,76 @@ impl From<PrepareError> for CliError {
 }
 
 /// How far the preparation is, on stderr.
-struct Display {
-    start: Instant,
-    bar: Option<ProgressBar>,
-    last_line: Option<Instant>,
+enum Display {
+    /// A moving line in a terminal.
+    Bar(ProgressBar),
+    /// Lines elsewhere, from a thread of their own: one also comes while a large crate compiles and nothing ends.
+    Lines { progress: Sender<Progress>, writer: JoinHandle<()> },
 }
 
 impl Display {
     fn new() -> Display {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(0);
-            let template = "preparing {bar:24.cyan} {pos}/{len} {elapsed:>5} {wide_msg:.dim}";
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style);
-            }
-            // The clock moves while a large crate compiles and nothing else does.
-            bar.enable_steady_tick(Duration::from_millis(200));
-            bar
-        });
-        let display = Display { start: Instant::now(), bar, last_line: None };
-        display.line("Preparing the cell library. This takes some minutes, once.");
-        display
+        line("Preparing the cell library. This takes some minutes, once.");
+        if !std::io::stderr().is_terminal() {
+            let (progress, incoming) = channel();
+            return Display::Lines { progress, writer: std::thread::spawn(move || write_lines(&incoming)) };
+        }
+        let bar = ProgressBar::new(0);
+        let template = "preparing {bar:24.cyan} {pos}/{len} {elapsed:>5} {wide_msg:.dim}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Display::Bar(bar)
     }
 
-    fn show(&mut self, progress: &Progress) {
-        if let Some(bar) = &self.bar {
-            bar.set_length(progress.total as u64);
-            bar.set_position(progress.done as u64);
-            bar.set_message(progress.message.clone());
-        } else if self.last_line.is_none_or(|last| last.elapsed() >= LINE_INTERVAL) {
-            self.last_line = Some(Instant::now());
-            let Progress { done, total, message } = progress;
-            let seconds = self.start.elapsed().as_secs();
+    fn show(&self, now: Progress) {
+        match self {
+            Display::Bar(bar) => {
+                bar.set_length(now.total as u64);
+                bar.set_position(now.done as u64);
+                bar.set_message(now.message);
+            }
+            // The thread listens for as long as this side exists.
+            Display::Lines { progress, .. } => drop(progress.send(now)),
+        }
+    }
+
+    fn finish(self) {
+        match self {
+            Display::Bar(bar) => bar.finish_and_clear(),
+            Display::Lines { progress, writer } => {
+                drop(progress);
+                let _ = writer.join();
+            }
+        }
+    }
+}
+
+/// Writes the first step at once, and then the latest one every [`LINE_INTERVAL`].
+fn write_lines(incoming: &Receiver<Progress>) {
+    let start = Instant::now();
+    let Ok(mut latest) = incoming.recv() else { return };
+    let mut next_line = start;
+    loop {
+        let Progress { done, total, message } = &latest;
+        if Instant::now() >= next_line {
+            let seconds = start.elapsed().as_secs();
             match total {
-                0 => self.line(&format!("preparing: {message}")),
-                _ => self.line(&format!("preparing {done}/{total} {seconds:>4} s  {message}")),
+                0 => line(&format!("preparing {seconds:>4} s  {message}")),
+                _ => line(&format!("preparing {seconds:>4} s  {done}/{total} crates: {message}")),
             }
+            next_line = Instant::now() + LINE_INTERVAL;
+        }
+        match incoming.recv_timeout(next_line.saturating_duration_since(Instant::now())) {
+            Ok(progress) => latest = progress,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
         }
     }
+}
 
-    fn finish(&self, succeeded: bool) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-        let seconds = self.start.elapsed().as_secs_f64();
-        if succeeded {
-            self.line(&format!("Prepared in {seconds:.0} s."));
-        }
-    }
-
-    fn line(&self, text: &str) {
-        let write = || {
-            // With stderr closed the preparation goes on unseen.
-            let _ = writeln!(std::io::stderr(), "{text}");
-        };
-        match &self.bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
-        }
-    }
+fn line(text: &str) {
+    // With stderr closed the preparation goes on unseen.
+    let _ = writeln!(std::io::stderr(), "{text}");
 }

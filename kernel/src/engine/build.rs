@@ -207,6 +207,15 @@ impl Session {
 
     /// Adds what only the session knows: where a missing variable went.
     fn explain(&self, message: &mut Message) {
+        let ours = |text: &str| text.contains("sconce_cell::Failed") || text.contains("`Failed`");
+        if message.places.iter().any(|(_, _, label)| label.as_deref().is_some_and(ours)) {
+            let text = "a cell is no function to return from: `Err(…)?` ends it with an error";
+            message.notes = vec![(NoteKind::Help, text.into(), Vec::new())];
+            message.places.retain(|(_, primary, _)| *primary);
+            for (_, _, label) in &mut message.places {
+                *label = None;
+            }
+        }
         if message.code.as_deref() != Some("E0425") {
             return;
         }

@@ -2,7 +2,6 @@
 //! is left for a person to read.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use super::generate::{Generated, Grain, Lost};
 use super::placed::{Mark, Origin};
@@ -123,12 +122,4 @@ fn direct<'a>(span: &Span, generated: &'a Generated, rustc: &Rustc) -> Option<Or
         .iter()
         .find(|file| *span.file_name == *rustc.path(file.folder, file.cell).to_string_lossy())?;
     Some(file.placed.origin(span.byte_start..span.byte_end))
-}
-
-/// A place in a cell, if that is where a span comes from.
-pub fn user_place(span: &Span, generated: &Generated, rustc: &Rustc) -> Option<(u32, Range<usize>)> {
-    match origin(span, generated, rustc)? {
-        Origin::User { cell, range } => Some((cell, range)),
-        _ => None,
-    }
 }

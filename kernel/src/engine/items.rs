@@ -310,7 +310,7 @@ impl<'a> Visit<'a> for Statics<'_> {
             syn::StaticMutability::None => ("safe ", ""),
             _ => ("", "mut "),
         };
-        let ty = slice(item.ty.span().byte_range()).replace('\n', " ");
+        let ty = static_type(&item.ty, self.text);
         self.found.push(Static {
             range: item.span().byte_range(),
             before: format!("#[unsafe(export_name = \"{symbol}\")] "),
@@ -331,6 +331,43 @@ impl<'a> Visit<'a> for Statics<'_> {
             self.found.push(thread_locals(self.cell, &keys, self.text, call.span().byte_range()));
         }
     }
+}
+
+/// A static's type as it must be written in its declaration: on one line, and with the lifetimes that may be
+/// left out in its definition.
+fn static_type(ty: &syn::Type, text: &str) -> String {
+    struct Elided(Vec<(Range<usize>, &'static str)>);
+    impl<'a> Visit<'a> for Elided {
+        fn visit_type_reference(&mut self, reference: &'a syn::TypeReference) {
+            if reference.lifetime.is_none() {
+                let end = reference.and_token.span().byte_range().end;
+                self.0.push((end..end, "'static "));
+            }
+            visit::visit_type_reference(self, reference);
+        }
+
+        fn visit_lifetime(&mut self, lifetime: &'a syn::Lifetime) {
+            if lifetime.ident == "_" {
+                self.0.push((lifetime.span().byte_range(), "'static"));
+            }
+        }
+
+        // In the signature of a function, what is left out is any lifetime.
+        fn visit_type_fn_ptr(&mut self, _: &'a syn::TypeFnPtr) {}
+        fn visit_parenthesized_generic_arguments(&mut self, _: &'a syn::ParenthesizedGenericArguments) {}
+    }
+    let range = ty.span().byte_range();
+    let mut elided = Elided(Vec::new());
+    elided.visit_type(ty);
+    let mut written = String::new();
+    let mut from = range.start;
+    for (at, with) in elided.0 {
+        written.push_str(text.get(from..at.start).unwrap_or_default());
+        written.push_str(with);
+        from = at.end;
+    }
+    written.push_str(text.get(from..range.end).unwrap_or_default());
+    written.replace('\n', " ")
 }
 
 /// The keys in a `thread_local!`: visibility, name, type.
@@ -372,7 +409,7 @@ fn thread_locals(cell: u32, keys: &ThreadLocals, text: &str, range: Range<usize>
     };
     for (visibility, name, ty) in &keys.0 {
         let symbol = format!("sconce_static_{cell}_{}_{name}", range.start);
-        let ty = text.get(ty.span().byte_range()).unwrap_or_default().replace('\n', " ");
+        let ty = static_type(ty, text);
         let visibility = match visibility {
             syn::Visibility::Inherited => "",
             visibility => text.get(visibility.span().byte_range()).unwrap_or_default(),

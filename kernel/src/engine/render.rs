@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
 
-use super::diagnose::{origin, user_place};
+use super::diagnose::origin;
 use super::generate::Generated;
 use super::placed::{Mark, Origin};
 use super::rustc::{Diagnostic, Rustc, Span};
@@ -64,7 +64,13 @@ pub fn message(diagnostic: &Diagnostic, generated: &Generated, rustc: &Rustc, de
     let place = |span: &Span| match origin(span, generated, rustc)? {
         Origin::User { cell, range } => Some(Place { cell, range }),
         // The variable was made in another cell: its name there stands for the glue here.
-        Origin::Mark(Mark::Take { key }) => declared.get(key).cloned(),
+        Origin::Mark(Mark::Take { key }) => {
+            let mut place = declared.get(key)?.clone();
+            if span.byte_start == span.byte_end {
+                place.range.end = place.range.start; // what is to come before the name
+            }
+            Some(place)
+        }
         _ => None,
     };
     let mut places: Vec<(Place, bool, Option<String>)> = Vec::new();
@@ -79,17 +85,18 @@ pub fn message(diagnostic: &Diagnostic, generated: &Generated, rustc: &Rustc, de
         let mut replacements = Vec::new();
         let mut foreign = false;
         for span in &child.spans {
-            match (user_place(span, generated, rustc), &span.suggested_replacement) {
-                (Some((cell, range)), Some(with)) => replacements.push((Place { cell, range }, with.clone())),
-                (Some((cell, range)), None) => {
-                    places.push((Place { cell, range }, false, span.label.clone().or(Some(child.message.clone()))));
+            match (place(span), &span.suggested_replacement) {
+                (Some(place), Some(with)) => replacements.push((place, with.clone())),
+                (Some(place), None) => {
+                    places.push((place, false, span.label.clone().or(Some(child.message.clone()))));
                 }
                 (None, Some(_)) => foreign = true,
                 (None, None) => {}
             }
         }
         // A suggestion to change the generated code helps nobody; neither does talk of crate attributes.
-        if !foreign && !child.message.contains("#![feature") && !child.message.contains("on by default") {
+        let about_flags = ["#![feature", "on by default", "on the command line"];
+        if !foreign && !about_flags.iter().any(|text| child.message.contains(text)) {
             let told = !replacements.is_empty() || child.spans.is_empty();
             if told || places.is_empty() {
                 notes.push((kind, child.message.clone(), replacements));

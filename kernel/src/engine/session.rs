@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sconce_display::wire::{Ending, Panic, Reply, Request};
 use tempfile::TempDir;
@@ -27,6 +27,9 @@ use super::{Failure, Interrupter, Output};
 #[derive(Debug, thiserror::Error)]
 #[error("the engine could not start: {0}; `sconce doctor` checks what it needs")]
 pub struct EngineError(#[from] io::Error);
+
+/// How long a cell that was asked to stop may go on before that is remarked on.
+const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// Runs cells one after the other and keeps what they define.
 #[derive(Debug)]
@@ -168,6 +171,8 @@ impl Session {
         match ending {
             Ending::Done => Ok(()),
             Ending::Interrupted => Err(interrupted("variables that it did not move are kept")),
+            // A long loop of the library that was asked to stop says how far it came.
+            Ending::Failed { chain, .. } if self.interrupter.asked() > 0 => Err(interrupted(&chain.join(": "))),
             Ending::Failed { kind, chain } => {
                 let mut traceback = vec![format!("\x1b[1;31m{kind}\x1b[0m: {}", chain.first().map_or("", |text| text))];
                 traceback.extend(chain.iter().skip(1).map(|cause| format!("  caused by: {cause}")));
@@ -204,19 +209,49 @@ impl Session {
 
     fn panic_place(&self, panic: &Panic) -> Option<Place> {
         let cell: u32 = panic.file.strip_prefix("cell ")?.parse().ok()?;
+        let start = self.user_offset(cell, panic.line, panic.column)?;
+        let rest = self.texts.get(&cell)?.get(start..)?;
+        let length = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '!' || c == '.'));
+        Some(Place { cell, range: start..start + length.unwrap_or(rest.len()).max(1) })
+    }
+
+    /// The offset in a cell of a place that the program knows by the generated file's line and column.
+    fn user_offset(&self, cell: u32, line: u32, column: u32) -> Option<usize> {
         super::generate::FOLDERS.iter().find_map(|folder| {
             let placed = self.files.get(&(*folder, cell))?;
-            let offset = placed.offset(panic.line, panic.column)?;
+            let offset = placed.offset(line, column)?;
             match placed.origin(offset..offset) {
-                Origin::User { cell, range } => {
-                    let text = self.texts.get(&cell)?;
-                    let rest = text.get(range.start..)?;
-                    let length = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '!' || c == '.'));
-                    Some(Place { cell, range: range.start..range.start + length.unwrap_or(rest.len()).max(1) })
-                }
+                Origin::User { range, .. } => Some(range.start),
                 _ => None,
             }
         })
+    }
+
+    /// `dbg!` writes `[cell 3:1:87]`: the line is the user's, the column counts our glue on it.
+    fn with_user_columns(&self, text: String) -> String {
+        const BEGIN: &str = "[cell ";
+        if !text.contains(BEGIN) {
+            return text;
+        }
+        let mut mended = String::with_capacity(text.len());
+        for (index, part) in text.split(BEGIN).enumerate() {
+            if index > 0 {
+                mended.push_str(BEGIN);
+            }
+            let place = part.split(']').next().filter(|_| index > 0).unwrap_or_default();
+            let numbers: Vec<u32> = place.split(':').map_while(|number| number.parse().ok()).collect();
+            match numbers[..] {
+                [cell, line, column] if self.user_offset(cell, line, column).is_some() => {
+                    let start = self.user_offset(cell, line, column).unwrap_or_default();
+                    let before = self.texts.get(&cell).and_then(|text| text.get(..start)).unwrap_or_default();
+                    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+                    mended.push_str(&format!("{cell}:{line}:{column}"));
+                    mended.push_str(&part[place.len()..]);
+                }
+                _ => mended.push_str(part),
+            }
+        }
+        mended
     }
 
     /// Variables of a type that means something else from now on go, before the cell runs.
@@ -310,13 +345,28 @@ impl Session {
             return Err(Death { how: "is not there".into() });
         };
         self.interrupter.running(worker.process());
-        let reply = worker.request(request, &mut |emitted| match emitted {
+        let mut asked_at: Option<Instant> = None;
+        let mut told = false;
+        let mut look_in = |emit: &mut dyn FnMut(Emitted)| {
+            if self.interrupter.asked() == 1 && !told {
+                told = asked_at.get_or_insert_with(Instant::now).elapsed() > PATIENCE;
+                if told {
+                    emit(Emitted::Output(note_output(
+                        "the cell is inside a call that does not look for interrupts; interrupt again to end the \
+                         worker, which loses all variables",
+                    )));
+                }
+            }
+        };
+        let mut emit = |emitted| match emitted {
+            Emitted::Output(Output::Stderr(text)) => outputs(Output::Stderr(self.with_user_columns(text))),
             Emitted::Output(output) => outputs(output),
             Emitted::ThreadPanic { thread, panic } => {
                 let message = self.panic_message(&panic, &format!("thread `{thread}` panicked"));
                 outputs(Output::Stderr(render(&message, &self.texts) + "\n"));
             }
-        });
+        };
+        let reply = worker.request(request, &mut emit, &mut look_in);
         self.interrupter.compiled();
         if reply.is_ok() {
             self.worker = Some(worker);

@@ -110,8 +110,14 @@ impl Worker {
         self.child.id()
     }
 
-    /// Makes a request and hands on what the worker emits until it answers.
-    pub fn request(&mut self, request: &Request, emit: &mut dyn FnMut(Emitted)) -> Result<Reply, Death> {
+    /// Makes a request and hands on what the worker emits until it answers; looks in every second while it
+    /// waits.
+    pub fn request(
+        &mut self,
+        request: &Request,
+        emit: &mut dyn FnMut(Emitted),
+        look_in: &mut dyn FnMut(&mut dyn FnMut(Emitted)),
+    ) -> Result<Reply, Death> {
         if wire::write(&mut self.control, request).is_err() {
             return Err(self.death(emit));
         }
@@ -120,6 +126,7 @@ impl Worker {
                 Ok(ready) => ready,
                 Err(_) => return Err(self.death(emit)),
             };
+            look_in(emit);
             if stdout || stderr {
                 self.drain(emit);
             }
@@ -141,7 +148,7 @@ impl Worker {
         }
     }
 
-    /// Waits until one of stdout, stderr, display and control has something.
+    /// Waits until one of stdout, stderr, display and control has something, a second at the most.
     fn wait(&self) -> io::Result<[bool; 4]> {
         let mut fds = [
             PollFd::new(&self.display, PollFlags::IN),
@@ -161,7 +168,8 @@ impl Worker {
             (false, false) => 2,
         };
         loop {
-            match poll(&mut fds[..count], None) {
+            let second = Timespec { tv_sec: 1, tv_nsec: 0 };
+            match poll(&mut fds[..count], Some(&second)) {
                 Ok(_) => break,
                 Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),

@@ -5,7 +5,6 @@ use crate::{Error, Result, ops};
 
 /// Cross-entropy of raw logits (B, C) against u32 labels (B,), the mean over the batch, in nats: `ln C` for
 /// a model that knows nothing. Softmax is inside; do not put one at the end of the model.
-#[must_use]
 pub fn cross_entropy() -> CrossEntropy {
     CrossEntropy { label_smoothing: 0.0 }
 }

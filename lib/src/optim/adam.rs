@@ -8,14 +8,12 @@ use crate::ops::Parameter;
 
 /// Adam with learning rate `lr`, betas (0.9, 0.999), eps 1e-8 and no weight decay. Its weight decay, where
 /// set, is added to the gradient; see [`adamw`] for the other kind.
-#[must_use]
 pub fn adam(lr: f64) -> Adam {
     Adam { lr, betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.0, decay: Decay::InGradient, amsgrad: false }
 }
 
 /// AdamW with learning rate `lr`, betas (0.9, 0.999), eps 1e-8 and weight decay 0.01, which shrinks the
 /// weights beside the step instead of going through the moments.
-#[must_use]
 pub fn adamw(lr: f64) -> Adam {
     Adam { weight_decay: 0.01, decay: Decay::BesideStep, ..adam(lr) }
 }

@@ -10,6 +10,7 @@ pub(super) trait Float:
     + std::ops::Sub<Output = Self>
     + std::ops::Mul<Output = Self>
     + std::ops::Div<Output = Self>
+    + std::ops::SubAssign
 {
     fn sqrt(self) -> Self;
     fn larger(self, other: Self) -> Self;

@@ -8,7 +8,6 @@ use crate::ops::Parameter;
 use crate::{Error, Result};
 
 /// Stochastic gradient descent with learning rate `lr`, without momentum unless asked for.
-#[must_use]
 pub fn sgd(lr: f64) -> Sgd {
     Sgd { lr, momentum: 0.0, dampening: 0.0, nesterov: false, weight_decay: 0.0 }
 }
@@ -83,7 +82,7 @@ impl Rule for Sgd {
         let (lr, decay) = (T::from_f64(moment.lr), T::from_f64(self.weight_decay));
         let Some(velocity) = state.first_mut() else {
             for (w, &g) in weight.iter_mut().zip(gradient) {
-                *w = *w - lr * (g + decay * *w);
+                *w -= lr * (g + decay * *w);
             }
             return;
         };
@@ -99,7 +98,7 @@ impl Rule for Sgd {
         for ((w, &g), v) in weight.iter_mut().zip(gradient).zip(velocity.iter_mut()) {
             let g = g + decay * *w;
             *v = kept * *v + added * g;
-            *w = *w - lr * (direct * g + ahead * *v);
+            *w -= lr * (direct * g + ahead * *v);
         }
     }
 }

@@ -84,10 +84,8 @@ impl Live {
         self.busy += seconds;
         if self.is_due() {
             self.loss = history.recent_loss();
-            self.place = format!(
-                "epoch {} of {}, step {} of {}",
-                partial.epoch, self.until, partial.step, partial.steps
-            );
+            self.place =
+                format!("epoch {}/{}, step {}/{}", partial.epoch, self.until, partial.step, partial.steps);
             self.deliver(Some(history), self.going());
         }
     }

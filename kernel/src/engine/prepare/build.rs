@@ -109,8 +109,9 @@ fn build(
     let mut command = cargo(slot);
     command.args(["build", "--release", "--package", "sconce-cell"]);
     command.args(["--message-format", "json-render-diagnostics"]);
-    // The library and the cells share one std, which is kept beside them; the worker finds both there.
-    let flags = "-Cprefer-dynamic\x1f-Clink-arg=-Wl,-rpath,$ORIGIN";
+    // The library and the cells share one std, which is kept beside them; the worker finds both there, also
+    // where LD_LIBRARY_PATH has others of their names: an old-style rpath goes before it.
+    let flags = "-Cprefer-dynamic\x1f-Clink-arg=-Wl,--disable-new-dtags,-rpath,$ORIGIN";
     command.env("CARGO_ENCODED_RUSTFLAGS", flags);
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let child = child.as_mut().map_err(|error| failed(format!("cargo could not be started: {error}")))?;

@@ -1,0 +1,140 @@
+//! A session as a person sees it, for tests.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::time::Duration;
+
+use sconce_display::Bundle;
+use sconce_kernel::engine::{CacheDir, Failure, Output, Session, prepare};
+
+/// What a cell did.
+#[derive(Debug, Default)]
+pub struct Ran {
+    pub stdout: String,
+    pub stderr: String,
+    /// Everything in order: text as it is, displays in brackets, updates in braces, the result after `=`.
+    pub log: String,
+    pub result: Option<String>,
+    /// The MIME types of the last thing that was shown.
+    pub mimes: Vec<String>,
+    pub failure: Option<Failure>,
+}
+
+pub struct Notebook(Session);
+
+impl Notebook {
+    /// Prepares the cell library if that was not done, and starts a session.
+    pub fn start() -> Notebook {
+        let cache = CacheDir::from_env().unwrap();
+        let prepared = prepare(&cache, &mut |_| {}).unwrap_or_else(|error| panic!("{error}"));
+        Notebook(Session::start(&prepared).unwrap())
+    }
+
+    pub fn run(&mut self, code: &str) -> Ran {
+        let mut ran = Ran::default();
+        let plain = |bundle: &Bundle| bundle.plain().unwrap_or_default().to_owned();
+        let mimes = |bundle: &Bundle| bundle.forms.iter().map(|(mime, _)| mime.clone()).collect();
+        let result = self.0.execute(code, &mut |output| match output {
+            Output::Stdout(text) => {
+                ran.stdout.push_str(&text);
+                ran.log.push_str(&text);
+            }
+            Output::Stderr(text) => {
+                ran.stderr.push_str(&text);
+                ran.log.push_str(&text);
+            }
+            Output::Display { bundle, .. } => {
+                ran.log.push_str(&format!("[{}]", plain(&bundle)));
+                ran.mimes = mimes(&bundle);
+            }
+            Output::Update { bundle, .. } => ran.log.push_str(&format!("{{{}}}", plain(&bundle))),
+            Output::Clear { .. } => ran.log.push_str("<clear>"),
+            Output::Result(bundle) => {
+                ran.log.push_str(&format!("={}", plain(&bundle)));
+                ran.result = Some(plain(&bundle));
+                ran.mimes = mimes(&bundle);
+            }
+        });
+        ran.failure = result.err();
+        ran
+    }
+
+    #[track_caller]
+    pub fn gives(&mut self, code: &str, wanted: &str) {
+        let ran = self.run(code);
+        assert_eq!(ran.result.as_deref(), Some(wanted), "{code}\n{}", text(&ran));
+    }
+
+    #[track_caller]
+    pub fn prints(&mut self, code: &str, wanted: &str) {
+        let ran = self.run(code);
+        assert_eq!(ran.stdout, wanted, "{code}\n{}", text(&ran));
+    }
+
+    #[track_caller]
+    pub fn shows_nothing(&mut self, code: &str) {
+        let ran = self.run(code);
+        assert!(ran.failure.is_none() && ran.log.is_empty(), "{code}\n{}", text(&ran));
+    }
+
+    /// The traceback without colours.
+    #[track_caller]
+    pub fn fails(&mut self, code: &str, name: &str) -> String {
+        let ran = self.run(code);
+        let failure = ran.failure.unwrap_or_else(|| panic!("{code} did not fail: {:?}", ran.log));
+        let text = without_colours(&failure.traceback.join("\n"));
+        assert_eq!(failure.name, name, "{code}\n{text}");
+        text
+    }
+
+    /// Interrupts a cell that runs for so many milliseconds.
+    #[track_caller]
+    #[allow(dead_code, reason = "each test program uses what it needs")]
+    pub fn interrupted_after(&mut self, milliseconds: u64, code: &str) -> String {
+        self.interrupts(code, &[milliseconds], "Interrupted")
+    }
+
+    #[track_caller]
+    #[allow(dead_code, reason = "each test program uses what it needs")]
+    pub fn interrupted_twice(&mut self, code: &str) -> String {
+        self.interrupts(code, &[300, 300], "WorkerDied")
+    }
+
+    #[track_caller]
+    fn interrupts(&mut self, code: &str, waits: &[u64], name: &str) -> String {
+        let interrupter = self.0.interrupter();
+        let waits = waits.to_vec();
+        // The cell says when it runs: compiling takes as long as it takes.
+        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            receiver.recv().unwrap();
+            for wait in waits {
+                std::thread::sleep(Duration::from_millis(wait));
+                interrupter.interrupt();
+            }
+        });
+        let result = self.0.execute(&format!("println!(\"running\");\n{code}"), &mut |output| {
+            if matches!(&output, Output::Stdout(text) if text.contains("running")) {
+                let _ = sender.send(());
+            }
+        });
+        thread.join().unwrap();
+        let failure = result.expect_err("it was interrupted");
+        let text = without_colours(&failure.traceback.join("\n"));
+        assert_eq!(failure.name, name, "{code}\n{text}");
+        text
+    }
+}
+
+fn text(ran: &Ran) -> String {
+    let traceback = ran.failure.iter().flat_map(|failure| &failure.traceback);
+    format!("{}\n{}", ran.log, without_colours(&traceback.cloned().collect::<Vec<_>>().join("\n")))
+}
+
+fn without_colours(text: &str) -> String {
+    let mut plain = String::new();
+    for (index, part) in text.split("\x1b[").enumerate() {
+        plain.push_str(if index == 0 { part } else { part.split_once('m').map_or("", |(_, rest)| rest) });
+    }
+    plain
+}
