@@ -44,9 +44,11 @@ fn it_trains_a_good_model_in_time_and_the_file_holds_the_pictures() {
         let cell = cells.iter().find(|cell| cell["id"] == id).unwrap_or_else(|| panic!("no cell `{id}`"));
         cell["outputs"].as_array().unwrap()
     };
-    for id in ["data", "fit", "curves", "confusion", "predict", "image", "feature-maps"] {
-        let pictures = outputs(id).iter().filter(|output| has_picture(&output["data"]));
-        assert!(pictures.count() > 0, "cell `{id}` shows no picture: {:?}", outputs(id));
+    for id in ["data", "fit", "history", "confusion", "image", "feature-maps"] {
+        assert!(
+            outputs(id).iter().any(|output| has_picture(&output["data"])),
+            "cell `{id}` shows no picture"
+        );
     }
     for cell in cells.iter().filter(|cell| cell["cell_type"] == "code") {
         for output in cell["outputs"].as_array().unwrap() {
@@ -62,5 +64,5 @@ fn has_picture(data: &Value) -> bool {
     let html: String = data["text/html"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     ["image/png", "image/svg+xml"].iter().any(|mime| !data[*mime].is_null())
         || html.contains("<svg")
-        || html.contains("data:image/png")
+        || html.contains("src=\"data:image/")
 }

@@ -49,23 +49,22 @@ fn source(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
         .or_else(|| of::<serde_json::Error>(error))
 }
 
-/// `alloc::boxed::Box<dyn core::error::Error>` as `Box<dyn Error>`; the crate's name stays before a plain
-/// `Error`, which says nothing alone: `std::io::error::Error` as `std::Error`.
+/// `alloc::boxed::Box<dyn core::error::Error>` as `Box<dyn Error>`. A plain `Error` says nothing alone, so its
+/// crate or, in the standard library, its module stays: `sconce::Error`, `io::Error`.
 fn short_name(full: &str) -> String {
+    let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
     let mut short = String::new();
-    for part in full.split_inclusive(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')) {
-        let end = part.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(part.len());
-        let (path, separator) = part.split_at(end);
-        let mut segments = path.split("::").filter(|segment| !segment.is_empty());
-        let first = segments.next().unwrap_or_default();
-        let last = segments.last();
-        match last {
-            Some("Error") if !matches!(first, "core" | "alloc") => {
-                short.push_str(first);
+    for part in full.split_inclusive(|c: char| !is_path(c)) {
+        let (path, separator) = part.split_at(part.find(|c: char| !is_path(c)).unwrap_or(part.len()));
+        let segments: Vec<&str> = path.split("::").filter(|segment| !segment.is_empty()).collect();
+        match segments[..] {
+            ["core" | "alloc" | "std", "error", .., "Error"] => short.push_str("Error"),
+            ["core" | "alloc" | "std", owner, .., "Error"] | [owner, .., "Error"] => {
+                short.push_str(owner);
                 short.push_str("::Error");
             }
-            Some(last) => short.push_str(last),
-            None => short.push_str(first),
+            [.., last] => short.push_str(last),
+            [] => {}
         }
         short.push_str(separator);
     }
@@ -79,7 +78,9 @@ mod tests {
     #[test]
     fn names_are_short_but_tell_whose_error_it_is() {
         assert_eq!(short_name("core::num::error::ParseIntError"), "ParseIntError");
-        assert_eq!(short_name("std::io::error::Error"), "std::Error");
+        assert_eq!(short_name("std::io::error::Error"), "io::Error");
+        assert_eq!(short_name("core::fmt::Error"), "fmt::Error");
+        assert_eq!(short_name("anyhow::Error"), "anyhow::Error");
         assert_eq!(short_name("sconce::error::Error"), "sconce::Error");
         assert_eq!(short_name("alloc::boxed::Box<dyn core::error::Error>"), "Box<dyn Error>");
         assert_eq!(short_name("&str"), "&str");

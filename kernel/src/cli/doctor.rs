@@ -12,7 +12,7 @@ use super::{CliError, jupyter_folders};
 use crate::engine::{CacheDir, prepared};
 
 /// What preparing the cell library takes on disk, with room for a session's cells.
-const ROOM_TO_PREPARE: u64 = 3 << 30;
+const ROOM_TO_PREPARE: u64 = 1 << 30;
 
 /// What is left for the libraries of cells once it is prepared.
 const ROOM_FOR_CELLS: u64 = 256 << 20;
