@@ -44,7 +44,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("Cargo.toml"), manifest)?;
     writeln!(list, "(\"Cargo.toml\", include_bytes!({:?}).as_slice()),", out.join("Cargo.toml"))?;
     for path in files {
-        let name = path.strip_prefix(workspace)?.to_str().ok_or("a file name that is not UTF-8")?.replace('\\', "/");
+        let name =
+            path.strip_prefix(workspace)?.to_str().ok_or("a file name that is not UTF-8")?.replace('\\', "/");
         hash.write(name.as_bytes());
         hash.write(&fs::read(&path)?);
         writeln!(list, "({name:?}, include_bytes!({path:?}).as_slice()),")?;

@@ -20,7 +20,10 @@ fn values_variables_and_moves() {
     assert!(failure.contains("cell 5:1:5") && failure.contains("let mut w"), "{failure}");
     notebook.gives("let k; if w.len() > 3 { k = \"big\" } else { k = \"small\" } k", "\"big\"");
     notebook.gives("k", "\"big\"");
-    notebook.gives("let (a, mut b) = (1, 2); b += a; let [c, .., d] = [b, 0, 0, 4]; (a, b, c, d)", "(1, 3, 3, 4)");
+    notebook.gives(
+        "let (a, mut b) = (1, 2); b += a; let [c, .., d] = [b, 0, 0, 4]; (a, b, c, d)",
+        "(1, 3, 3, 4)",
+    );
     notebook.gives("b += 1; (a, b, c, d)", "(1, 4, 3, 4)");
     notebook.gives("let Some(n) = Some(3) else { panic!() }; n", "3");
     notebook.shows_nothing("drop(w); let w = 5;");
@@ -53,7 +56,8 @@ fn panics_and_errors_keep_variables() {
     let failure = notebook.fails("count += 1;\nlet early = count * 10;\npanic!(\"boom {early}\");", "panic");
     assert!(failure.contains("boom 10") && failure.contains("cell 2:3:1"), "{failure}");
     notebook.gives("(kept.len(), count, early)", "(3, 1, 10)");
-    let failure = notebook.fails("let late = 1; let n: i32 = \"12x\".parse()?; let never = n;", "ParseIntError");
+    let failure =
+        notebook.fails("let late = 1; let n: i32 = \"12x\".parse()?; let never = n;", "ParseIntError");
     assert!(failure.contains("invalid digit"), "{failure}");
     notebook.gives("late", "1");
     notebook.fails("never", "E0425");
@@ -62,9 +66,11 @@ fn panics_and_errors_keep_variables() {
     assert!(failure.contains("cell 7:2:5"), "{failure}");
     notebook.gives("moved", "[1, 2, 3]");
     notebook.fails("kept", "E0425");
-    let failure = notebook.fails("Err::<(), _>(anyhow::anyhow!(\"inner\").context(\"outer\"))?;", "anyhow::Error");
+    let failure =
+        notebook.fails("Err::<(), _>(anyhow::anyhow!(\"inner\").context(\"outer\"))?;", "anyhow::Error");
     assert!(failure.contains("outer") && failure.contains("caused by: inner"), "{failure}");
-    notebook.fails("let b: Result<i32, Box<dyn std::error::Error>> = Err(\"bad\".into()); b?;", "Box<dyn Error>");
+    notebook
+        .fails("let b: Result<i32, Box<dyn std::error::Error>> = Err(\"bad\".into()); b?;", "Box<dyn Error>");
     notebook.fails("vec![1][std::hint::black_box(7)]", "panic");
     let ran = notebook.run("std::thread::spawn(|| panic!(\"elsewhere\")).join().is_err()");
     assert_eq!(ran.result.as_deref(), Some("true"));
@@ -74,10 +80,13 @@ fn panics_and_errors_keep_variables() {
 #[test]
 fn definitions_over_cells() {
     let mut notebook = Notebook::start();
-    notebook.shows_nothing("trait Shape { fn area(&self) -> f64; fn twice(&self) -> f64 { 2.0 * self.area() } }");
+    notebook
+        .shows_nothing("trait Shape { fn area(&self) -> f64; fn twice(&self) -> f64 { 2.0 * self.area() } }");
     notebook.shows_nothing("#[derive(Debug, Clone, PartialEq)] struct Square(f64);\nimpl Shape for Square { fn area(&self) -> f64 { self.0 * self.0 } }");
     notebook.shows_nothing("use std::fmt;\nimpl fmt::Display for Square { fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { write!(f, \"square of {}\", self.0) } }");
-    notebook.shows_nothing("let shapes: Vec<Box<dyn Shape>> = vec![Box::new(Square(2.0)), Box::new(Square(3.0))];");
+    notebook.shows_nothing(
+        "let shapes: Vec<Box<dyn Shape>> = vec![Box::new(Square(2.0)), Box::new(Square(3.0))];",
+    );
     notebook.gives("shapes.iter().map(|s| s.twice()).sum::<f64>()", "26.0");
     notebook.gives("Square(1.5).area()", "2.25");
     notebook.prints("println!(\"{}\", Square(4.0));", "square of 4\n");
@@ -97,7 +106,10 @@ fn definitions_over_cells() {
     notebook.shows_nothing("macro_rules! unit { ($name:ident) => { #[derive(Debug)] struct $name; } }");
     notebook.shows_nothing("unit!(Marker);");
     notebook.gives("Marker", "Marker");
-    notebook.gives("use std::collections::{BTreeMap, HashMap as Map};\nlet m: BTreeMap<i32, i32> = BTreeMap::new(); m", "{}");
+    notebook.gives(
+        "use std::collections::{BTreeMap, HashMap as Map};\nlet m: BTreeMap<i32, i32> = BTreeMap::new(); m",
+        "{}",
+    );
     notebook.gives("let h: Map<&str, Vec<i32>> = Map::from([(\"a\", vec![1])]); h", "{\"a\": [1]}");
     notebook.gives("h[\"a\"].len() + m.len()", "1");
 }
@@ -114,7 +126,11 @@ fn redefinition() {
     notebook.gives("p.x()", "1.5");
     let ran = notebook.run("struct Point { name: String }\nlet q = Point { name: \"q\".into() };");
     assert!(ran.failure.is_none(), "{:?}", ran.failure);
-    assert!(ran.stderr.contains("`Point` changed: `p`") && ran.stderr.contains("impl Point"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("`Point` changed: `p`") && ran.stderr.contains("impl Point"),
+        "{}",
+        ran.stderr
+    );
     let failure = notebook.fails("p.x()", "E0425");
     assert!(failure.contains("a type that cell 7 redefined"), "{failure}");
     notebook.gives("(q.name.len(), n)", "(1, 3)");
@@ -152,7 +168,8 @@ fn tensors_share_one_candle() {
     let mut notebook = Notebook::start();
     notebook.shows_nothing("use candle_core::{Device, Tensor, Var};\nlet a = Var::new(2f32, &Device::Cpu)?;");
     notebook.shows_nothing("let b = Var::new(3f32, &Device::Cpu)?;");
-    notebook.shows_nothing("let product = (a.as_tensor() * b.as_tensor())?;\nlet grads = product.backward()?;");
+    notebook
+        .shows_nothing("let product = (a.as_tensor() * b.as_tensor())?;\nlet grads = product.backward()?;");
     notebook.gives(
         "(grads.get(&a).unwrap().to_scalar::<f32>()?, grads.get(&b).unwrap().to_scalar::<f32>()?)",
         "(3.0, 2.0)",
@@ -197,7 +214,10 @@ fn awaiting() {
     let ran = notebook.run("let future = async { 7 };");
     assert!(ran.stderr.contains("`future` is not kept"), "{}", ran.stderr);
     notebook.gives("let task = tokio::spawn(async { 5 }); task.await?", "5");
-    notebook.fails("async fn fail() -> Result<i32, std::fmt::Error> { Err(std::fmt::Error) } fail().await?;", "fmt::Error");
+    notebook.fails(
+        "async fn fail() -> Result<i32, std::fmt::Error> { Err(std::fmt::Error) } fail().await?;",
+        "fmt::Error",
+    );
 }
 
 #[test]
@@ -239,7 +259,8 @@ fn a_worker_that_dies_is_replaced() {
         "WorkerDied",
     );
     assert!(failure.contains("SIGKILL"), "{failure}");
-    let failure = notebook.fails("fn deep(n: u64) -> u64 { std::hint::black_box(n) + deep(n + 1) } deep(0)", "WorkerDied");
+    let failure = notebook
+        .fails("fn deep(n: u64) -> u64 { std::hint::black_box(n) + deep(n + 1) } deep(0)", "WorkerDied");
     assert!(failure.contains("stack overflow"), "{failure}");
     notebook.gives("twice(5)", "10");
 }
@@ -251,7 +272,8 @@ fn interrupts_keep_variables() {
     let failure = notebook.interrupted_after(300, "loop { n += 1; }");
     assert!(failure.contains("cell was stopped"), "{failure}");
     notebook.gives("n > 0", "true");
-    let failure = notebook.interrupted_after(300, "tokio::time::sleep(std::time::Duration::from_secs(60)).await;");
+    let failure =
+        notebook.interrupted_after(300, "tokio::time::sleep(std::time::Duration::from_secs(60)).await;");
     assert!(failure.contains("cell was stopped"), "{failure}");
     let failure = notebook.interrupted_twice("std::thread::sleep(std::time::Duration::from_secs(60));");
     assert!(failure.contains("second interrupt") && failure.contains("`n`"), "{failure}");

@@ -18,6 +18,6 @@ pub use worker::worker_main;
 
 // The crates that a cell can name; the kernel points each cell at the copies inside this library.
 pub use {
-    anyhow, candle_core, candle_nn, candle_transformers, image, plotters, rand, sconce, sconce_display, serde,
-    serde_json, tokio,
+    anyhow, candle_core, candle_nn, candle_transformers, image, plotters, rand, sconce, sconce_display,
+    serde, serde_json, tokio,
 };

@@ -12,9 +12,8 @@ use tokio::runtime::Runtime;
 use crate::Failed;
 
 /// Where `.await` at the top level of a cell runs, and what a cell spawns goes on running.
-pub(crate) static RUNTIME: LazyLock<Option<Runtime>> = LazyLock::new(|| {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().ok()
-});
+pub(crate) static RUNTIME: LazyLock<Option<Runtime>> =
+    LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().ok());
 
 thread_local! {
     /// What the panic hook saw last on this thread.

@@ -124,7 +124,11 @@ fn load(library: &str, entry: &str) -> Result<Entry, String> {
         // SAFETY: `dlerror` gives a NUL-ended string or null.
         let message = unsafe {
             let text = libc::dlerror();
-            if text.is_null() { None } else { Some(std::ffi::CStr::from_ptr(text).to_string_lossy().into_owned()) }
+            if text.is_null() {
+                None
+            } else {
+                Some(std::ffi::CStr::from_ptr(text).to_string_lossy().into_owned())
+            }
         };
         return Err(message.unwrap_or_else(|| format!("no symbol {entry} in {library}")));
     }

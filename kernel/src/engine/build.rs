@@ -8,7 +8,7 @@ use super::diagnose::{Findings, findings};
 use super::generate::{File, Generated, Given, Grain, Lost, Plan, generate};
 use super::names::Names;
 use super::placed::Placed;
-use super::render::{Message, NoteKind, Place, Severity, message};
+use super::render::{Message, Note, NoteKind, Place, Severity, message};
 use super::rustc::{Make, Said};
 use super::session::{Session, failure};
 use super::source::{Cell, Kind, SyntaxError};
@@ -65,11 +65,12 @@ impl Session {
             .collect();
         let changed_types = definitions.add(&own);
         let (given, crates) = self.given(cell, &changed_types);
-        let mut grain = if cell.pieces.iter().any(|piece| matches!(&piece.kind, Kind::Let(found) if !found.plain)) {
-            Grain::Whole
-        } else {
-            Grain::Steps
-        };
+        let mut grain =
+            if cell.pieces.iter().any(|piece| matches!(&piece.kind, Kind::Let(found) if !found.plain)) {
+                Grain::Whole
+            } else {
+                Grain::Steps
+            };
         let mut lost: BTreeMap<String, Lost> = BTreeMap::new();
         let mut notes = Vec::new();
         for _ in 0..ROUNDS {
@@ -80,8 +81,11 @@ impl Session {
             for given in &given {
                 super::names::collect(&given.ty, &mut names);
             }
-            let needed: Vec<_> =
-                definitions.needed(&names).into_iter().filter(|definition| definition.cell != cell.number).collect();
+            let needed: Vec<_> = definitions
+                .needed(&names)
+                .into_iter()
+                .filter(|definition| definition.cell != cell.number)
+                .collect();
             let works = cell.works || needed.iter().any(|definition| definition.works);
             let generated = generate(&Plan {
                 cell,
@@ -100,13 +104,22 @@ impl Session {
             if said.success {
                 notes.extend(self.not_kept(&generated, &lost));
                 let warnings = self.warnings(&said, &generated);
-                return Ok(Built { generated, definitions, changed_types, types: found.types, warnings, notes });
+                return Ok(Built {
+                    generated,
+                    definitions,
+                    changed_types,
+                    types: found.types,
+                    warnings,
+                    notes,
+                });
             }
             if found.errors == 0 && !found.lost.is_empty() && absorb(&mut lost, &found.lost) {
                 continue;
             }
             if let Some(header) = gone_impl(&mut definitions, &found, &changed_types) {
-                notes.push(format!("`{header}` does not fit the new type and went away; run its cell again to mend it"));
+                notes.push(format!(
+                    "`{header}` does not fit the new type and went away; run its cell again to mend it"
+                ));
                 continue;
             }
             if grain == Grain::Steps && found.errors > 0 && found.only_borrows {
@@ -116,7 +129,9 @@ impl Session {
             }
             return Err(self.errors(cell, &generated, &crates, &said, &found));
         }
-        Err(Failed::Errors(vec![plain("the variables of this cell could not be sorted out; split the cell in two")]))
+        Err(Failed::Errors(vec![plain(
+            "the variables of this cell could not be sorted out; split the cell in two",
+        )]))
     }
 
     /// The variables that the cell names, and the crates that their types need.
@@ -192,7 +207,10 @@ impl Session {
         }
         for key in &found.unnameable {
             if let Some((name, variable)) = self.variables.iter().find(|(_, variable)| variable.key == *key) {
-                let text = format!("`{name}` cannot be used here: its type `{}` cannot be named in this cell", variable.ty);
+                let text = format!(
+                    "`{name}` cannot be used here: its type `{}` cannot be named in this cell",
+                    variable.ty
+                );
                 messages.push(plain(&text));
             }
         }
@@ -210,7 +228,7 @@ impl Session {
         let ours = |text: &str| text.contains("sconce_cell::Failed") || text.contains("`Failed`");
         if message.places.iter().any(|(_, _, label)| label.as_deref().is_some_and(ours)) {
             let text = "a cell is no function to return from: `Err(…)?` ends it with an error";
-            message.notes = vec![(NoteKind::Help, text.into(), Vec::new())];
+            message.notes = vec![Note::new(NoteKind::Help, text)];
             message.places.retain(|(_, primary, _)| *primary);
             for (_, _, label) in &mut message.places {
                 *label = None;
@@ -222,20 +240,22 @@ impl Session {
         if let Some(name) = message.text.split('`').nth(1)
             && let Some(why) = self.gone.get(name)
         {
-            message.notes.insert(0, (NoteKind::Note, why.clone(), Vec::new()));
+            message.notes.insert(0, Note::new(NoteKind::Note, why.as_str()));
         }
     }
 
     /// What rustc says of a text that cannot be taken apart.
     pub(super) fn syntax_error(&mut self, text: &str, error: &SyntaxError) -> Failure {
-        let number = self.texts.iter().filter(|(_, known)| ***known == *text).map(|(number, _)| *number).max();
+        let number =
+            self.texts.iter().filter(|(_, known)| ***known == *text).map(|(number, _)| *number).max();
         let number = number.unwrap_or_default();
         let mut placed = Placed::default();
         placed.glue("fn cell() { ");
         placed.user(number, text, 0..text.len(), &[]);
         placed.glue("\n}");
         let file = File { folder: "body", cell: number, placed };
-        let generated = Generated { files: vec![file], entry: String::new(), made: Vec::new(), symbols: Vec::new() };
+        let generated =
+            Generated { files: vec![file], entry: String::new(), made: Vec::new(), symbols: Vec::new() };
         let said = self.rustc.compile(&generated, number, &[], Make::Diagnostics, &self.interrupter);
         let declared = self.declared();
         let mut messages: Vec<Message> = match &said {
@@ -295,5 +315,11 @@ fn gone_impl(definitions: &mut Definitions, found: &Findings, changed: &Names) -
 }
 
 fn plain(text: &str) -> Message {
-    Message { severity: Severity::Error, code: None, text: text.to_owned(), places: Vec::new(), notes: Vec::new() }
+    Message {
+        severity: Severity::Error,
+        code: None,
+        text: text.to_owned(),
+        places: Vec::new(),
+        notes: Vec::new(),
+    }
 }

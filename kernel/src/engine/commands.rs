@@ -22,7 +22,9 @@ pub fn run(session: &mut Session, code: &str, outputs: &mut dyn FnMut(Output)) -
     for line in lines.by_ref() {
         match line.trim() {
             "" => {}
-            command if command.starts_with(':') && !command.starts_with("::") => obey(session, command, outputs)?,
+            command if command.starts_with(':') && !command.starts_with("::") => {
+                obey(session, command, outputs)?
+            }
             _ => {
                 rest.push_str(line);
                 break;

@@ -115,7 +115,9 @@ fn end_of_string(chars: &[char], start: usize) -> Option<usize> {
         match chars[index] {
             '\\' if !raw => index += 1,
             '"' if !raw => return Some(index),
-            '"' if chars[index + 1..].iter().take_while(|c| **c == '#').count() >= hashes => return Some(index + hashes),
+            '"' if chars[index + 1..].iter().take_while(|c| **c == '#').count() >= hashes => {
+                return Some(index + hashes);
+            }
             _ => {}
         }
         index += 1;

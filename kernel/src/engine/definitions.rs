@@ -35,7 +35,9 @@ impl Definitions {
             let more: Vec<String> = self
                 .list
                 .iter()
-                .filter(|definition| definition.kind == Kind::Type && !definition.mentions.is_disjoint(&changed))
+                .filter(|definition| {
+                    definition.kind == Kind::Type && !definition.mentions.is_disjoint(&changed)
+                })
                 .flat_map(|definition| definition.names.iter().map(|(_, name)| name.clone()))
                 .filter(|name| !changed.contains(name))
                 .collect();

@@ -29,8 +29,8 @@ pub struct Findings {
 
 /// Errors of the borrow checker, which sees a closure where the user wrote a statement.
 const BORROWS: [&str; 16] = [
-    "E0373", "E0381", "E0382", "E0384", "E0495", "E0499", "E0502", "E0503", "E0505", "E0506", "E0507", "E0515",
-    "E0521", "E0594", "E0597", "E0716",
+    "E0373", "E0381", "E0382", "E0384", "E0495", "E0499", "E0502", "E0503", "E0505", "E0506", "E0507",
+    "E0515", "E0521", "E0594", "E0597", "E0716",
 ];
 
 /// Reads what rustc said of a generated crate.
@@ -60,16 +60,25 @@ fn probed(diagnostic: &Diagnostic, generated: &Generated, rustc: &Rustc) -> Opti
     }
 }
 
-fn read_error(diagnostic: &Diagnostic, generated: &Generated, rustc: &Rustc, cell: u32, found: &mut Findings) {
+fn read_error(
+    diagnostic: &Diagnostic,
+    generated: &Generated,
+    rustc: &Rustc,
+    cell: u32,
+    found: &mut Findings,
+) {
     let mut candidates: Vec<(&str, usize, bool, &Span)> = Vec::new();
     for span in &diagnostic.spans {
         match origin(span, generated, rustc) {
             Some(Origin::Mark(Mark::Put { key, branch })) => candidates.push((key, *branch, true, span)),
             Some(Origin::Mark(Mark::Drop { key, branch })) => candidates.push((key, *branch, false, span)),
-            Some(Origin::Mark(Mark::Take { key })) if span.is_primary && diagnostic.code() != Some("E0384") => {
-                if !BORROWS.contains(&diagnostic.code().unwrap_or_default()) && diagnostic.code() != Some("E0596") {
-                    found.unnameable.push(key.clone());
-                }
+            // A variable that is not `mut` is wrongly used; any other error here is its type's.
+            Some(Origin::Mark(Mark::Take { key }))
+                if span.is_primary
+                    && !BORROWS.contains(&diagnostic.code().unwrap_or_default())
+                    && diagnostic.code() != Some("E0596") =>
+            {
+                found.unnameable.push(key.clone());
             }
             Some(Origin::User { cell: other, range }) if span.is_primary && other != cell => {
                 found.in_earlier.push((other, range.start));

@@ -109,8 +109,10 @@ pub struct Made {
 pub fn generate(plan: &Plan<'_>) -> Generated {
     let cell = plan.cell.number;
     let mut symbols = Vec::new();
-    let (macros, items): (Vec<&Definition>, Vec<&Definition>) =
-        plan.definitions.iter().partition(|definition| matches!(definition.kind, DefinitionKind::Macro { .. }));
+    let (macros, items): (Vec<&Definition>, Vec<&Definition>) = plan
+        .definitions
+        .iter()
+        .partition(|definition| matches!(definition.kind, DefinitionKind::Macro { .. }));
     // A macro must stand before its calls, those in definitions older than itself included.
     let mut files = earlier_items("macros", &macros, plan, &mut symbols);
     files.push(File { folder: "items", cell, placed: own_items(plan.cell, &mut symbols) });
@@ -212,7 +214,8 @@ impl Body<'_> {
         self.out.glue(&format!("#[unsafe(no_mangle)] pub fn {entry}(__run: &mut ::sconce_cell::Run) {{ "));
         for given in self.plan.given {
             let mutable = if given.mutable { "mut " } else { "" };
-            let line = format!("let {mutable}{}: {} = ::sconce_cell::take({:?}); ", given.name, given.ty, given.key);
+            let line =
+                format!("let {mutable}{}: {} = ::sconce_cell::take({:?}); ", given.name, given.ty, given.key);
             self.out.marked(&line, Mark::Take { key: given.key.clone() });
             self.live.push((given.name.clone(), given.key.clone()));
         }
@@ -276,7 +279,10 @@ impl Body<'_> {
             self.live.retain(|(name, _)| *name != binding.name);
             self.live.push((binding.name.clone(), key.clone()));
             if !found.closure {
-                self.out.marked(&format!(" ::std::mem::drop(&{});", binding.name), Mark::Probe { key: key.clone() });
+                self.out.marked(
+                    &format!(" ::std::mem::drop(&{});", binding.name),
+                    Mark::Probe { key: key.clone() },
+                );
             }
             self.made.push(Made {
                 name: binding.name.clone(),

@@ -224,7 +224,8 @@ fn impl_of(item: &syn::ItemImpl, text: &str) -> Kind {
         Some((name, part.span().byte_range()))
     });
     let parts = if item.trait_.is_some() { Vec::new() } else { parts.collect() };
-    let header = header.parse::<TokenStream>().map_or_else(|_| header.to_owned(), |tokens| tokens.to_string());
+    let header =
+        header.parse::<TokenStream>().map_or_else(|_| header.to_owned(), |tokens| tokens.to_string());
     Kind::Impl { header, about, parts }
 }
 
@@ -279,7 +280,9 @@ fn flatten(tree: &UseTree, path: &str, leaves: &mut Vec<(Option<String>, String)
             let last = path.rsplit("::").next().unwrap_or(path);
             leaves.push((Some(last.to_owned()), format!("use {path}::{{self}};")));
         }
-        UseTree::Name(name) => leaves.push((Some(name.ident.to_string()), format!("use {path}{};", name.ident))),
+        UseTree::Name(name) => {
+            leaves.push((Some(name.ident.to_string()), format!("use {path}{};", name.ident)))
+        }
         UseTree::Rename(node) => {
             let text = if node.ident == "self" {
                 format!("use {}::{{self as {}}};", path.trim_end_matches("::"), node.rename)
@@ -300,7 +303,12 @@ struct Statics<'t> {
 impl<'a> Visit<'a> for Statics<'_> {
     fn visit_item_static(&mut self, item: &'a syn::ItemStatic) {
         // A generic function's static is one for all its instances, so it needs no type parameters.
-        let symbol = format!("sconce_static_{}_{}_{}", self.cell, item.static_token.span().byte_range().start, item.ident);
+        let symbol = format!(
+            "sconce_static_{}_{}_{}",
+            self.cell,
+            item.static_token.span().byte_range().start,
+            item.ident
+        );
         let slice = |range: Range<usize>| self.text.get(range).unwrap_or_default();
         let visibility = match &item.vis {
             syn::Visibility::Inherited => "",

@@ -1,7 +1,7 @@
 //! A cell's source in, outputs out. Knows rustc; knows nothing of Jupyter.
 //!
-//! The way of a cell: [`source`] takes it apart, [`generate`] writes a crate, [`rustc`] compiles it,
-//! [`diagnose`] learns from what it says, [`worker`] runs it, and [`session`] keeps what lives between
+//! The way of a cell: `source` takes it apart, `generate` writes a crate, `rustc` compiles it,
+//! `diagnose` learns from what it says, `worker` runs it, and `session` keeps what lives between
 //! cells.
 
 mod build;
@@ -15,6 +15,7 @@ mod items;
 mod names;
 mod outcome;
 mod placed;
+mod places;
 mod prepare;
 mod render;
 mod rustc;

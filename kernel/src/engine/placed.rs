@@ -123,7 +123,8 @@ impl Placed {
 
     /// Where a range comes from.
     pub fn origin(&self, range: Range<usize>) -> Origin<'_> {
-        let hit = |at: &Range<usize>| at.contains(&range.start) || (at.end == range.start && range.is_empty());
+        let hit =
+            |at: &Range<usize>| at.contains(&range.start) || (at.end == range.start && range.is_empty());
         if let Some((_, mark)) = self.marks.iter().find(|(at, _)| hit(at)) {
             return Origin::Mark(mark);
         }

@@ -43,8 +43,26 @@ pub struct Message {
     pub text: String,
     /// The places, whether it is mainly about each, and what it says about it.
     pub places: Vec<(Place, bool, Option<String>)>,
-    /// Notes and helps: their kind, their text, and replacements.
-    pub notes: Vec<(NoteKind, String, Vec<(Place, String)>)>,
+    /// Notes and helps.
+    pub notes: Vec<Note>,
+}
+
+/// A note or help.
+#[derive(Debug, Clone)]
+pub struct Note {
+    /// What it is.
+    pub kind: NoteKind,
+    /// What it says.
+    pub text: String,
+    /// What could stand in some places instead.
+    pub replacements: Vec<(Place, String)>,
+}
+
+impl Note {
+    /// A note or help without replacements.
+    pub fn new(kind: NoteKind, text: impl Into<String>) -> Note {
+        Note { kind, text: text.into(), replacements: Vec::new() }
+    }
 }
 
 /// What a note is.
@@ -60,7 +78,12 @@ pub enum NoteKind {
 pub type Declared = HashMap<String, Place>;
 
 /// A diagnostic as a message about the user's text; nothing of the generated code is in it.
-pub fn message(diagnostic: &Diagnostic, generated: &Generated, rustc: &Rustc, declared: &Declared) -> Message {
+pub fn message(
+    diagnostic: &Diagnostic,
+    generated: &Generated,
+    rustc: &Rustc,
+    declared: &Declared,
+) -> Message {
     let place = |span: &Span| match origin(span, generated, rustc)? {
         Origin::User { cell, range } => Some(Place { cell, range }),
         // The variable was made in another cell: its name there stands for the glue here.
@@ -99,7 +122,7 @@ pub fn message(diagnostic: &Diagnostic, generated: &Generated, rustc: &Rustc, de
         if !foreign && !about_flags.iter().any(|text| child.message.contains(text)) {
             let told = !replacements.is_empty() || child.spans.is_empty();
             if told || places.is_empty() {
-                notes.push((kind, child.message.clone(), replacements));
+                notes.push(Note { kind, text: child.message.clone(), replacements });
             }
         }
     }
@@ -132,7 +155,7 @@ pub fn render(message: &Message, texts: &Texts) -> String {
         first = first.element(snippet);
     }
     let mut groups = Vec::new();
-    for (kind, text, replacements) in &message.notes {
+    for Note { kind, text, replacements } in &message.notes {
         let level = match kind {
             NoteKind::Note => Level::NOTE,
             NoteKind::Help => Level::HELP,

@@ -1,6 +1,7 @@
 //! One call of rustc for one cell.
 
 use std::io::{self, Read};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -140,7 +141,14 @@ impl Rustc {
         let mut command = Command::new(&self.prepared.rustc);
         command.arg(&root_path).args(["--crate-name", CRATE, "--edition", "2024", "--crate-type", "cdylib"]);
         // One identity for all cells' crates: the types of one are those of the others.
-        command.args(["-C", "metadata=sconce", "-C", "debuginfo=0", "--error-format=json", "--cap-lints=warn"]);
+        command.args([
+            "-C",
+            "metadata=sconce",
+            "-C",
+            "debuginfo=0",
+            "--error-format=json",
+            "--cap-lints=warn",
+        ]);
         command.args(["-A", "warnings", "--force-warn", "unused_must_use"]);
         command.arg("--remap-path-scope=macro");
         for name in FOLDERS {
@@ -155,6 +163,9 @@ impl Rustc {
         match make {
             Make::Library { optimize } => {
                 command.arg("-o").arg(self.library(cell)).arg("-C").arg(format!("opt-level={optimize}"));
+                // The link-time optimisation among a crate's own parts costs a third of an optimised cell,
+                // and cells are small: most are one part.
+                command.args(["-C", "lto=off"]);
                 // Types as they must be written to be found from anywhere. The lint names them in the same
                 // run that makes the library: its text, unlike an error's, comes after all inference.
                 command.env("RUSTC_BOOTSTRAP", "1").args(["--verbose", "-Ztrim-diagnostic-paths=no"]);
@@ -165,6 +176,8 @@ impl Rustc {
             }
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        // A terminal's Ctrl-C is for the kernel, which stops rustc where that is meant.
+        command.process_group(0);
         let mut child = command.spawn()?;
         interrupter.compiling(child.id());
         let mut said = Vec::new();

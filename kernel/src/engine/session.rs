@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sconce_display::wire::{Ending, Panic, Reply, Request};
+use sconce_display::wire::{Ending, Reply, Request};
 use tempfile::TempDir;
 
 use super::build::{Built, Failed};
@@ -14,13 +14,13 @@ use super::definitions::Definitions;
 use super::generate::Made;
 use super::items::Space;
 use super::names::Names;
-use super::placed::{Origin, Placed};
+use super::placed::Placed;
 use super::prepare::Prepared;
 use super::render::{Declared, Message, Place, Severity, Texts, render};
 use super::rustc::Rustc;
 use super::source::{self, Cell};
 use super::variables::{Variable, why_not_kept};
-use super::worker::{Death, Emitted, Worker};
+use super::worker::{Death, Emit, Emitted, Worker};
 use super::{Failure, Interrupter, Output};
 
 /// Why a session could not start.
@@ -50,7 +50,7 @@ pub struct Session {
     worker: Option<Worker>,
     number: u32,
     /// The files of each cell as they were compiled last, for the places of panics.
-    files: HashMap<(&'static str, u32), Placed>,
+    pub(super) files: HashMap<(&'static str, u32), Placed>,
     // Dropped last: the worker and rustc use it.
     folder: TempDir,
 }
@@ -135,7 +135,12 @@ impl Session {
         result
     }
 
-    fn run_built(&mut self, cell: &Cell, built: Built, outputs: &mut dyn FnMut(Output)) -> Result<(), Failure> {
+    fn run_built(
+        &mut self,
+        cell: &Cell,
+        built: Built,
+        outputs: &mut dyn FnMut(Output),
+    ) -> Result<(), Failure> {
         for warning in &built.warnings {
             outputs(Output::Stderr(render(warning, &self.texts) + "\n"));
         }
@@ -151,8 +156,10 @@ impl Session {
         self.definitions = built.definitions;
         self.drop_stale(&built.changed_types, cell, outputs);
         let library = self.rustc.library(cell.number);
-        let request =
-            Request::Run { library: library.to_string_lossy().into_owned(), entry: built.generated.entry.clone() };
+        let request = Request::Run {
+            library: library.to_string_lossy().into_owned(),
+            entry: built.generated.entry.clone(),
+        };
         let reply = self.request(&request, outputs);
         // The worker has it mapped; nobody opens it again.
         let _ = std::fs::remove_file(&library);
@@ -172,94 +179,42 @@ impl Session {
             Ending::Done => Ok(()),
             Ending::Interrupted => Err(interrupted("variables that it did not move are kept")),
             // A long loop of the library that was asked to stop says how far it came.
-            Ending::Failed { chain, .. } if self.interrupter.asked() > 0 => Err(interrupted(&chain.join(": "))),
+            Ending::Failed { chain, .. } if self.interrupter.asked() > 0 => {
+                Err(interrupted(&chain.join(": ")))
+            }
             Ending::Failed { kind, chain } => {
-                let mut traceback = vec![format!("\x1b[1;31m{kind}\x1b[0m: {}", chain.first().map_or("", |text| text))];
+                let mut traceback =
+                    vec![format!("\x1b[1;31m{kind}\x1b[0m: {}", chain.first().map_or("", |text| text))];
                 traceback.extend(chain.iter().skip(1).map(|cause| format!("  caused by: {cause}")));
                 let message = chain.join(": ");
-                let traceback = traceback.iter().flat_map(|text| text.split('\n').map(str::to_owned)).collect();
+                let traceback =
+                    traceback.iter().flat_map(|text| text.split('\n').map(str::to_owned)).collect();
                 Err(Failure { name: kind.clone(), message, traceback })
             }
             Ending::Panicked(panic) => {
                 let text = render(&self.panic_message(panic, "the cell panicked"), &self.texts);
                 Err(failure("panic", &panic.message, &text))
             }
-            Ending::NotLoaded { message } => {
-                Err(failure("NotLoaded", message, &format!("the compiled cell could not be loaded: {message}")))
-            }
+            Ending::NotLoaded { message } => Err(failure(
+                "NotLoaded",
+                message,
+                &format!("the compiled cell could not be loaded: {message}"),
+            )),
         }
-    }
-
-    /// Where a panic was, as far as that is in a cell.
-    fn panic_message(&self, panic: &Panic, who: &str) -> Message {
-        let mut notes = Vec::new();
-        let place = self.panic_place(panic);
-        if place.is_none() && !panic.file.is_empty() {
-            let at = format!("at {}:{}:{}", panic.file, panic.line, panic.column);
-            notes.push((super::render::NoteKind::Note, at, Vec::new()));
-        }
-        Message {
-            severity: Severity::Error,
-            code: None,
-            text: format!("{who}: {}", panic.message),
-            places: place.map(|place| (place, true, None)).into_iter().collect(),
-            notes,
-        }
-    }
-
-    fn panic_place(&self, panic: &Panic) -> Option<Place> {
-        let cell: u32 = panic.file.strip_prefix("cell ")?.parse().ok()?;
-        let start = self.user_offset(cell, panic.line, panic.column)?;
-        let rest = self.texts.get(&cell)?.get(start..)?;
-        let length = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '!' || c == '.'));
-        Some(Place { cell, range: start..start + length.unwrap_or(rest.len()).max(1) })
-    }
-
-    /// The offset in a cell of a place that the program knows by the generated file's line and column.
-    fn user_offset(&self, cell: u32, line: u32, column: u32) -> Option<usize> {
-        super::generate::FOLDERS.iter().find_map(|folder| {
-            let placed = self.files.get(&(*folder, cell))?;
-            let offset = placed.offset(line, column)?;
-            match placed.origin(offset..offset) {
-                Origin::User { range, .. } => Some(range.start),
-                _ => None,
-            }
-        })
-    }
-
-    /// `dbg!` writes `[cell 3:1:87]`: the line is the user's, the column counts our glue on it.
-    fn with_user_columns(&self, text: String) -> String {
-        const BEGIN: &str = "[cell ";
-        if !text.contains(BEGIN) {
-            return text;
-        }
-        let mut mended = String::with_capacity(text.len());
-        for (index, part) in text.split(BEGIN).enumerate() {
-            if index > 0 {
-                mended.push_str(BEGIN);
-            }
-            let place = part.split(']').next().filter(|_| index > 0).unwrap_or_default();
-            let numbers: Vec<u32> = place.split(':').map_while(|number| number.parse().ok()).collect();
-            match numbers[..] {
-                [cell, line, column] if self.user_offset(cell, line, column).is_some() => {
-                    let start = self.user_offset(cell, line, column).unwrap_or_default();
-                    let before = self.texts.get(&cell).and_then(|text| text.get(..start)).unwrap_or_default();
-                    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-                    mended.push_str(&format!("{cell}:{line}:{column}"));
-                    mended.push_str(&part[place.len()..]);
-                }
-                _ => mended.push_str(part),
-            }
-        }
-        mended
     }
 
     /// Variables of a type that means something else from now on go, before the cell runs.
     fn drop_stale(&mut self, changed: &Names, cell: &Cell, outputs: &mut dyn FnMut(Output)) {
         let mut stale: Vec<String> = Vec::new();
         if !changed.is_empty() {
-            let of_changed = |variable: &Variable| !variable.ty_names.is_disjoint(changed) || variable.holds_any();
-            stale.extend(self.variables.iter().filter(|(_, variable)| of_changed(variable)).map(|(name, _)| name.clone()));
+            let of_changed =
+                |variable: &Variable| !variable.ty_names.is_disjoint(changed) || variable.holds_any();
+            stale.extend(
+                self.variables
+                    .iter()
+                    .filter(|(_, variable)| of_changed(variable))
+                    .map(|(name, _)| name.clone()),
+            );
             // A static of such a type begins anew in the next cell that names it.
             self.symbols.clear();
         }
@@ -268,7 +223,10 @@ impl Session {
             let names = stale.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
             outputs(note_output(&format!("{types} changed: {names} of the old type went away")));
             for name in &stale {
-                self.gone.insert(name.clone(), format!("`{name}` was of a type that cell {} redefined", cell.number));
+                self.gone.insert(
+                    name.clone(),
+                    format!("`{name}` was of a type that cell {} redefined", cell.number),
+                );
             }
         }
         // A function or constant takes the place of a variable of its name.
@@ -281,7 +239,11 @@ impl Session {
                 stale.push(name.clone());
             }
         }
-        let keys = stale.iter().filter_map(|name| self.variables.remove(name)).map(|variable| variable.key).collect();
+        let keys = stale
+            .iter()
+            .filter_map(|name| self.variables.remove(name))
+            .map(|variable| variable.key)
+            .collect();
         self.forget(keys, outputs);
     }
 
@@ -319,7 +281,10 @@ impl Session {
                 found => {
                     let why = found.and_then(|(_, why)| why).unwrap_or("its type could not be found out");
                     outputs(note_output(&format!("`{}` is not kept for later cells: {why}", made.name)));
-                    self.gone.insert(made.name.clone(), format!("`{}` of cell {number} was not kept: {why}", made.name));
+                    self.gone.insert(
+                        made.name.clone(),
+                        format!("`{}` of cell {number} was not kept: {why}", made.name),
+                    );
                     forget.push(made.key.clone());
                     if let Some(old) = self.variables.remove(&made.name) {
                         forget.push(old.key);
@@ -347,7 +312,7 @@ impl Session {
         self.interrupter.running(worker.process());
         let mut asked_at: Option<Instant> = None;
         let mut told = false;
-        let mut look_in = |emit: &mut dyn FnMut(Emitted)| {
+        let mut look_in = |emit: &mut Emit<'_>| {
             if self.interrupter.asked() == 1 && !told {
                 told = asked_at.get_or_insert_with(Instant::now).elapsed() > PATIENCE;
                 if told {
@@ -385,7 +350,10 @@ impl Session {
     fn bury(&mut self, death: &Death, outputs: &mut dyn FnMut(Output)) -> Failure {
         let lost: Vec<String> = self.variables.keys().map(|name| format!("`{name}`")).collect();
         for name in self.variables.keys() {
-            self.gone.insert(name.clone(), format!("`{name}` was lost when the worker of cell {} ended", self.number));
+            self.gone.insert(
+                name.clone(),
+                format!("`{name}` was lost when the worker of cell {} ended", self.number),
+            );
         }
         self.variables.clear();
         self.symbols.clear();
@@ -394,7 +362,8 @@ impl Session {
         } else {
             death.how.clone()
         };
-        let lost = if lost.is_empty() { "No variables were".to_owned() } else { format!("{} are", lost.join(", ")) };
+        let lost =
+            if lost.is_empty() { "No variables were".to_owned() } else { format!("{} are", lost.join(", ")) };
         let next = match self.ensure_worker() {
             Ok(()) => "A new worker runs the next cell; functions, types and imports are kept.".to_owned(),
             Err(error) => {
@@ -434,7 +403,8 @@ impl Session {
     }
 
     fn broken(&self, error: &io::Error) -> Failure {
-        let message = format!("the engine could not run the cell: {error}; `sconce doctor` checks what it needs");
+        let message =
+            format!("the engine could not run the cell: {error}; `sconce doctor` checks what it needs");
         failure("EngineError", &message, &message)
     }
 }
@@ -448,7 +418,11 @@ pub(super) fn failure(name: &str, message: &str, text: &str) -> Failure {
 }
 
 fn interrupted(what: &str) -> Failure {
-    failure("Interrupted", &format!("the cell was interrupted; {what}"), &format!("\x1b[1;31mInterrupted\x1b[0m: the cell was stopped; {what}"))
+    failure(
+        "Interrupted",
+        &format!("the cell was interrupted; {what}"),
+        &format!("\x1b[1;31mInterrupted\x1b[0m: the cell was stopped; {what}"),
+    )
 }
 
 fn note_output(text: &str) -> Output {

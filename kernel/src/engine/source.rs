@@ -96,9 +96,10 @@ pub fn parse(number: u32, text: &str, user_macros: &dyn Fn(&str) -> bool) -> Res
         message: error.to_string(),
         range: clip(error.span().byte_range(), text),
     })?;
-    let statements = Block::parse_within
-        .parse2(tokens)
-        .map_err(|error| SyntaxError { message: error.to_string(), range: clip(error.span().byte_range(), text) })?;
+    let statements = Block::parse_within.parse2(tokens).map_err(|error| SyntaxError {
+        message: error.to_string(),
+        range: clip(error.span().byte_range(), text),
+    })?;
 
     let mut shape = Shape { loops: Vec::new(), works: false, constant: 0 };
     let mut mentions = names::Names::new();
@@ -121,9 +122,10 @@ pub fn parse(number: u32, text: &str, user_macros: &dyn Fn(&str) -> bool) -> Res
             Stmt::Expr(_, semicolon) => {
                 Kind::Statement { value: semicolon.is_none() && index == last, awaits: awaits(statement) }
             }
-            Stmt::Macro(call) => {
-                Kind::Statement { value: call.semi_token.is_none() && index == last, awaits: awaits(statement) }
-            }
+            Stmt::Macro(call) => Kind::Statement {
+                value: call.semi_token.is_none() && index == last,
+                awaits: awaits(statement),
+            },
         };
         if !matches!(kind, Kind::Items(_)) {
             names::collect(&text[range.clone()], &mut mentions);

@@ -45,10 +45,16 @@ impl Variable {
 /// Why a variable of this type cannot be kept, if it cannot.
 pub fn why_not_kept(ty: &str) -> Option<&'static str> {
     if ty.contains("{closure") {
-        Some("its type holds a closure, which has no name; write a `fn`, or box it: `Box<dyn Fn(i32) -> i32>`")
+        Some(
+            "its type holds a closure, which has no name; write a `fn`, or box it: `Box<dyn Fn(i32) -> i32>`",
+        )
     } else if ty.contains("{async") || ty.contains("{coroutine") {
         Some("it is a future, whose type has no name; `.await` it, or box it: `Box::pin(…)`")
-    } else if ty.starts_with("impl ") || ty.contains(" impl ") || ty.contains("<impl ") || ty.contains("(impl ") {
+    } else if ty.starts_with("impl ")
+        || ty.contains(" impl ")
+        || ty.contains("<impl ")
+        || ty.contains("(impl ")
+    {
         Some("its type is hidden behind `impl`; collect it, or box it: `Box<dyn …>`")
     } else if ty.contains('{') {
         Some("its type is that of one function; give it a pointer's: `let f: fn(i32) -> i32 = …`")

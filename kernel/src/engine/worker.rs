@@ -58,6 +58,9 @@ pub enum Emitted {
     },
 }
 
+/// Takes what a worker emits.
+pub type Emit<'a> = dyn FnMut(Emitted) + 'a;
+
 impl Worker {
     /// Starts a worker; its sockets are made in `folder`.
     pub fn start(prepared: &Prepared, folder: &Path) -> io::Result<Worker> {
@@ -115,8 +118,8 @@ impl Worker {
     pub fn request(
         &mut self,
         request: &Request,
-        emit: &mut dyn FnMut(Emitted),
-        look_in: &mut dyn FnMut(&mut dyn FnMut(Emitted)),
+        emit: &mut Emit<'_>,
+        look_in: &mut dyn FnMut(&mut Emit<'_>),
     ) -> Result<Reply, Death> {
         if wire::write(&mut self.control, request).is_err() {
             return Err(self.death(emit));
@@ -179,14 +182,14 @@ impl Worker {
         Ok([ready(2), ready(2) || ready(3), ready(0), ready(1)])
     }
 
-    fn drain(&mut self, emit: &mut dyn FnMut(Emitted)) {
+    fn drain(&mut self, emit: &mut Emit<'_>) {
         let blocks = &mut self.blocks;
         self.stdout.drain(|text| blocks.push(&text, &mut |output| emit(Emitted::Output(output))));
         self.stderr.drain(|text| emit(Emitted::Output(Output::Stderr(text))));
     }
 
     /// Takes up what a worker that has ended left behind.
-    fn death(&mut self, emit: &mut dyn FnMut(Emitted)) -> Death {
+    fn death(&mut self, emit: &mut Emit<'_>) -> Death {
         let status = self.end();
         self.drain(emit);
         self.blocks.finish(&mut |output| emit(Emitted::Output(output)));
@@ -266,7 +269,10 @@ fn accept(listeners: &[UnixListener; 2], child: &mut Child) -> io::Result<[UnixS
                 Err(error) => return Err(error),
             }
             if let Some(status) = child.try_wait()? {
-                return Err(io::Error::other(format!("the worker {} before it was ready.", describe(status))));
+                return Err(io::Error::other(format!(
+                    "the worker {} before it was ready.",
+                    describe(status)
+                )));
             }
             if Instant::now() > deadline {
                 return Err(io::Error::new(ErrorKind::TimedOut, "the worker did not get ready in 20 s."));

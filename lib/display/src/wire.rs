@@ -265,7 +265,12 @@ impl Message for Panic {
     }
 
     fn decode(input: &mut Fields<'_>) -> io::Result<Panic> {
-        Ok(Panic { message: input.string()?, file: input.string()?, line: input.u32()?, column: input.u32()? })
+        Ok(Panic {
+            message: input.string()?,
+            file: input.string()?,
+            line: input.u32()?,
+            column: input.u32()?,
+        })
     }
 }
 

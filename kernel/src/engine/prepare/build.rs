@@ -126,7 +126,10 @@ fn build(
         let text = match line {
             Line::Log(text) => {
                 let message = text.trim().to_owned();
-                if message.starts_with("Compiling") || message.starts_with("Download") || message.starts_with("Updating") {
+                if message.starts_with("Compiling")
+                    || message.starts_with("Download")
+                    || message.starts_with("Updating")
+                {
                     progress(Progress { done: done.len(), total, message });
                 }
                 if log.len() == LOG_LINES {
@@ -163,14 +166,17 @@ fn build(
 fn read_lines(child: &mut Child) -> mpsc::Receiver<Line> {
     let (sender, receiver) = mpsc::channel();
     let messages = sender.clone();
-    let (stdout, stderr): (Option<ChildStdout>, Option<ChildStderr>) = (child.stdout.take(), child.stderr.take());
+    let (stdout, stderr): (Option<ChildStdout>, Option<ChildStderr>) =
+        (child.stdout.take(), child.stderr.take());
     std::thread::spawn(move || {
-        for line in stdout.into_iter().flat_map(|stream| BufReader::new(stream).lines().map_while(Result::ok)) {
+        for line in stdout.into_iter().flat_map(|stream| BufReader::new(stream).lines().map_while(Result::ok))
+        {
             let _ = messages.send(Line::Message(line));
         }
     });
     std::thread::spawn(move || {
-        for line in stderr.into_iter().flat_map(|stream| BufReader::new(stream).lines().map_while(Result::ok)) {
+        for line in stderr.into_iter().flat_map(|stream| BufReader::new(stream).lines().map_while(Result::ok))
+        {
             let _ = sender.send(Line::Log(line));
         }
     });
@@ -181,17 +187,19 @@ fn read_lines(child: &mut Child) -> mpsc::Receiver<Line> {
 fn library(message: &Value) -> Option<(String, PathBuf)> {
     let name = message["target"]["name"].as_str()?.replace('-', "_");
     let kinds = message["target"]["kind"].as_array()?;
-    let wanted = if kinds.iter().any(|kind| kind == "dylib") {
+    let is = |wanted: &[&str]| kinds.iter().any(|kind| wanted.iter().any(|wanted| kind == wanted));
+    let wanted = if is(&["dylib", "proc-macro"]) {
         std::env::consts::DLL_EXTENSION
-    } else if kinds.iter().any(|kind| kind == "proc-macro") {
-        std::env::consts::DLL_EXTENSION
-    } else if kinds.iter().any(|kind| kind == "lib" || kind == "rlib") {
+    } else if is(&["lib", "rlib"]) {
         "rlib"
     } else {
         return None;
     };
     let files = message["filenames"].as_array()?.iter().filter_map(Value::as_str).map(PathBuf::from);
-    files.into_iter().find(|path| path.extension().is_some_and(|extension| extension == wanted)).map(|path| (name, path))
+    files
+        .into_iter()
+        .find(|path| path.extension().is_some_and(|extension| extension == wanted))
+        .map(|path| (name, path))
 }
 
 fn collect(
@@ -232,7 +240,9 @@ fn cargo(slot: &Slot) -> Command {
     let mut command = Command::new("cargo");
     command.current_dir(slot.source()).env("CARGO_TARGET_DIR", slot.target());
     // What a surrounding cargo or a person set for other builds must not change this one.
-    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_INCREMENTAL", "RUSTC_WRAPPER"] {
+    for name in
+        ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_INCREMENTAL", "RUSTC_WRAPPER"]
+    {
         command.env_remove(name);
     }
     command
@@ -246,8 +256,11 @@ fn cannot_start(error: std::io::Error) -> PrepareError {
 fn failed(log: String) -> PrepareError {
     let lower = log.to_lowercase();
     let reason = if lower.contains("no space left") || lower.contains("os error 28") {
-        "the disk is full; the cell library needs about 3 GB: free some, or set SCONCE_CACHE_DIR to a folder with room"
-    } else if lower.contains("failed to download") || lower.contains("could not resolve host") || lower.contains("network") {
+        "the disk is full; the cell library needs about 1 GB: free some, or set SCONCE_CACHE_DIR to a folder with room"
+    } else if lower.contains("failed to download")
+        || lower.contains("could not resolve host")
+        || lower.contains("network")
+    {
         "crates could not be downloaded; check the network (or cargo's proxy settings) and try again"
     } else if lower.contains("linking with") {
         "the linker failed; see below"

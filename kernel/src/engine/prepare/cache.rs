@@ -147,7 +147,7 @@ impl Slot {
     pub fn failed(&self, source: io::Error) -> PrepareError {
         let hint = match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-                "the cell library needs about 3 GB: free some, or set SCONCE_CACHE_DIR to a folder with room"
+                "the cell library needs about 1 GB: free some, or set SCONCE_CACHE_DIR to a folder with room"
             }
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 "make it writable, or set SCONCE_CACHE_DIR to a folder that is"

@@ -69,7 +69,9 @@ pub enum PrepareError {
         hint: &'static str,
     },
     /// No folder for the cache is known.
-    #[error("there is no home folder to keep the cell library in; set SCONCE_CACHE_DIR to a folder with 3 GB free")]
+    #[error(
+        "there is no home folder to keep the cell library in; set SCONCE_CACHE_DIR to a folder with 1 GB free"
+    )]
     NoHome,
     /// cargo failed.
     #[error("building the cell library failed: {reason}\n{log}")]

@@ -7,7 +7,8 @@ use super::PrepareError;
 /// The oldest rustc that compiles cells.
 const OLDEST: (u32, u32) = (1, 95);
 
-const RUST_HINT: &str = "install Rust from https://rustup.rs and make sure that its bin folder is on the PATH";
+const RUST_HINT: &str =
+    "install Rust from https://rustup.rs and make sure that its bin folder is on the PATH";
 
 /// The Rust toolchain that is in use.
 #[derive(Debug, Clone)]
@@ -69,7 +70,8 @@ impl Toolchain {
 
     /// Major and minor release.
     fn release(&self) -> (u32, u32) {
-        let release = self.version.lines().find_map(|line| line.strip_prefix("release: ")).unwrap_or_default();
+        let release =
+            self.version.lines().find_map(|line| line.strip_prefix("release: ")).unwrap_or_default();
         let mut numbers = release.split('.').map(|number| number.parse().unwrap_or(0));
         (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
     }
