@@ -12,20 +12,26 @@ pub struct Failed {
 
 impl<E: Display + Debug + 'static> From<E> for Failed {
     fn from(error: E) -> Failed {
-        let mut chain = vec![error.to_string()];
-        let mut cause = source(&error);
-        while let Some(error) = cause {
-            chain.push(error.to_string());
-            cause = error.source();
-        }
-        // A message that ends with its cause's text would say it twice.
-        for index in (1..chain.len()).rev() {
-            if chain[index - 1].ends_with(chain[index].as_str()) {
-                chain.remove(index);
-            }
-        }
-        Failed { kind: short_name(type_name::<E>()), chain }
+        describe(&error, &error, type_name::<E>())
     }
+}
+
+// Not generic, so that it is compiled once and not in every cell for each type of error.
+#[inline(never)]
+fn describe(error: &dyn Display, any: &dyn Any, kind: &str) -> Failed {
+    let mut chain = vec![error.to_string()];
+    let mut cause = source(any);
+    while let Some(error) = cause {
+        chain.push(error.to_string());
+        cause = error.source();
+    }
+    // A message that ends with its cause's text would say it twice.
+    for index in (1..chain.len()).rev() {
+        if chain[index - 1].ends_with(chain[index].as_str()) {
+            chain.remove(index);
+        }
+    }
+    Failed { kind: short_name(kind), chain }
 }
 
 /// The cause of an error whose trait is not known statically: the kinds that people meet.

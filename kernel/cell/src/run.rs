@@ -42,8 +42,8 @@ impl Run {
     pub fn step<T>(&mut self, body: impl FnOnce() -> Result<T, Failed>) -> Result<T, Stopped> {
         match catch_unwind(AssertUnwindSafe(body)) {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(Failed { kind, chain })) => self.stop(Ending::Failed { kind, chain }),
-            Err(payload) => self.stop(unwound(payload.as_ref())),
+            Ok(Err(failed)) => Err(self.fail(failed)),
+            Err(payload) => Err(self.unwind(payload)),
         }
     }
 
@@ -66,9 +66,18 @@ impl Run {
         })
     }
 
-    fn stop<T>(&mut self, ending: Ending) -> Result<T, Stopped> {
-        self.ending = ending;
-        Err(Stopped)
+    // Not generic, so that they are compiled once and not in every cell.
+
+    #[inline(never)]
+    fn fail(&mut self, Failed { kind, chain }: Failed) -> Stopped {
+        self.ending = Ending::Failed { kind, chain };
+        Stopped
+    }
+
+    #[inline(never)]
+    fn unwind(&mut self, payload: Box<dyn Any + Send>) -> Stopped {
+        self.ending = unwound(payload.as_ref());
+        Stopped
     }
 }
 

@@ -76,7 +76,7 @@ pub trait ByDebug {
 impl<T: Debug + ?Sized> ByDebug for &&Outcome<'_, Missing, T> {
     fn show_plain(&self) {
         if type_name::<T>() != "()" {
-            result(Bundle::text(debug(self.1)));
+            plain(&self.1);
         }
     }
 }
@@ -89,7 +89,7 @@ pub trait ByName {
 
 impl<T: ?Sized> ByName for &Outcome<'_, Missing, T> {
     fn show_plain(&self) {
-        result(Bundle::text(format!("a value of type {}", type_name::<T>())));
+        named(type_name::<T>());
     }
 }
 
@@ -103,12 +103,25 @@ impl<R, T: ?Sized> ByUser for Outcome<'_, R, T> {
     fn show_plain(&self) {}
 }
 
+// What follows is compiled once, here; what is generic is compiled in every cell, for each type anew.
+
+#[inline(never)]
 fn result(bundle: Bundle) {
     sconce_display::send(Frame::Result { bundle });
 }
 
+#[inline(never)]
+fn plain(value: &dyn Debug) {
+    result(Bundle::text(debug(value)));
+}
+
+#[inline(never)]
+fn named(ty: &str) {
+    result(Bundle::text(format!("a value of type {ty}")));
+}
+
 /// On one line while it is short, over several while they can be read, else cut.
-fn debug<T: Debug + ?Sized>(value: &T) -> String {
+fn debug(value: &dyn Debug) -> String {
     const LINE: usize = 100;
     const PAGE: usize = 4_000;
     const CUT: usize = 20_000;

@@ -9,9 +9,7 @@ thread_local! {
 
 /// Keeps a variable for later cells. `key` names one binding: the variable, its cell, its place there.
 pub fn put<T: 'static>(key: &str, value: T) {
-    let old = VARIABLES.with_borrow_mut(|variables| variables.insert(key.to_owned(), Box::new(value)));
-    // Dropped outside the borrow: the old value's `Drop` is the user's code.
-    drop(old);
+    keep(key, Box::new(value));
 }
 
 /// Hands a variable to a cell.
@@ -20,15 +18,33 @@ pub fn put<T: 'static>(key: &str, value: T) {
 /// If there is none of that key and type, which the kernel rules out before it compiles the cell.
 #[must_use]
 pub fn take<T: 'static>(key: &str) -> T {
-    let value = VARIABLES.with_borrow_mut(|variables| variables.remove(key));
-    match value.map(|value| value.downcast::<T>()) {
-        Some(Ok(value)) => *value,
-        Some(Err(value)) => {
-            VARIABLES.with_borrow_mut(|variables| variables.insert(key.to_owned(), value));
-            panic!("variable `{key}` is not of type {}", std::any::type_name::<T>())
+    match fetch(key).downcast::<T>() {
+        Ok(value) => *value,
+        Err(value) => {
+            keep(key, value);
+            refuse(key, std::any::type_name::<T>())
         }
-        None => panic!("variable `{key}` is not in the store"),
     }
+}
+
+// What follows is compiled once, here; what is generic is compiled in every cell, for each type anew.
+
+#[inline(never)]
+fn keep(key: &str, value: Box<dyn Any>) {
+    let old = VARIABLES.with_borrow_mut(|variables| variables.insert(key.to_owned(), value));
+    // Dropped outside the borrow: the old value's `Drop` is the user's code.
+    drop(old);
+}
+
+#[inline(never)]
+fn fetch(key: &str) -> Box<dyn Any> {
+    let value = VARIABLES.with_borrow_mut(|variables| variables.remove(key));
+    value.unwrap_or_else(|| panic!("variable `{key}` is not in the store"))
+}
+
+#[inline(never)]
+fn refuse(key: &str, wanted: &str) -> ! {
+    panic!("variable `{key}` is not of type {wanted}")
 }
 
 /// Drops variables; those that are not there are none's loss.

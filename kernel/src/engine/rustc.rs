@@ -163,6 +163,9 @@ impl Rustc {
         match make {
             Make::Library { optimize } => {
                 command.arg("-o").arg(self.library(cell)).arg("-C").arg(format!("opt-level={optimize}"));
+                // The same meaning at every level: arithmetic that overflows is an error, `debug_assert!` holds.
+                // The standard library's own checks of unsafe code would make loops slow.
+                command.args(["-C", "overflow-checks=on", "-C", "debug-assertions=on", "-Zub-checks=no"]);
                 // The link-time optimisation among a crate's own parts costs a third of an optimised cell,
                 // and cells are small: most are one part.
                 command.args(["-C", "lto=off"]);

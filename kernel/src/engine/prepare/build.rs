@@ -45,8 +45,7 @@ struct Graph {
 
 impl Graph {
     fn read(slot: &Slot, toolchain: &Toolchain) -> Result<Graph, PrepareError> {
-        let host = toolchain.version.lines().find_map(|line| line.strip_prefix("host: "));
-        let host = host.ok_or_else(|| failed("rustc -vV does not name its host".into()))?;
+        let host = toolchain.host().ok_or_else(|| failed("rustc -vV does not name its host".into()))?;
         let output = cargo(slot)
             .args(["metadata", "--format-version=1", "--filter-platform", host])
             .output()

@@ -53,9 +53,14 @@ impl Toolchain {
         Ok(())
     }
 
+    /// The triple of the machine it runs on and compiles for.
+    pub(super) fn host(&self) -> Option<&str> {
+        self.version.lines().find_map(|line| line.strip_prefix("host: "))
+    }
+
     /// The standard library in its dynamic form, which cells link to.
     pub(super) fn std_libraries(&self) -> Vec<PathBuf> {
-        let host = self.version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
+        let host = self.host().unwrap_or_default();
         let folders = [self.sysroot.join("lib/rustlib").join(host).join("lib"), self.sysroot.join("lib")];
         let found = folders.iter().map(|folder| {
             let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
