@@ -31,11 +31,86 @@ fn values_variables_and_moves() {
 }
 
 #[test]
+fn what_is_moved_and_assigned_anew_stays() {
+    let mut notebook = Notebook::start();
+    notebook.shows_nothing("let mut v = vec![1]; fn bump(mut v: Vec<i32>) -> Vec<i32> { v.push(9); v }");
+    notebook.shows_nothing("v = bump(v);");
+    notebook.gives("v", "[1, 9]");
+    notebook.gives("for _ in 0..2 { v = bump(v); } let n = v.len(); v = bump(v); (n, v.len())", "(4, 5)");
+    notebook.gives("v.len()", "5");
+    notebook.gives(
+        "let mut a = String::from(\"a\"); let mut b = String::from(\"b\"); (a, b) = (b, a); a",
+        "\"b\"",
+    );
+    notebook.gives("(a, b)", "(\"b\", \"a\")");
+    notebook.gives("(a, b)", "(\"b\", \"a\")");
+    notebook.shows_nothing("use candle_core::{Device, Tensor};\nlet mut h = Tensor::zeros((2,), candle_core::DType::F32, &Device::Cpu)?;");
+    notebook.shows_nothing("for _ in 0..3 { h = (h + 1.0)?; }");
+    notebook.gives("h.to_vec1::<f32>()?", "[3.0, 3.0]");
+    notebook.shows_nothing("async fn grow(v: Vec<i32>) -> Vec<i32> { v }\nv = grow(v).await;");
+    notebook.gives("v.len()", "5");
+    notebook.shows_nothing("v = bump(v); drop(v);");
+    let failure = notebook.fails("v", "E0425");
+    assert!(failure.contains("`v` was moved in cell 14"), "{failure}");
+    notebook.gives("let mut x = 5; let r = &mut x; *r += 1; println!(\"{x}\"); x", "6");
+    notebook.gives("let mut list = vec![3, 1]; let first = list.first_mut().unwrap(); *first = 9; list.push(2); list.len()", "3");
+    notebook.gives("(x, list[0])", "(6, 9)");
+    notebook.gives("let s; s = String::from(\"a\"); drop(s); 1", "1");
+}
+
+#[test]
+fn what_people_write_in_patterns_returns_and_macros() {
+    let mut notebook = Notebook::start();
+    notebook.gives("let (B, T, C) = (2, 3, 4); B * T * C", "24");
+    notebook.gives("B + C", "6");
+    notebook.gives("enum Outcome { Ok, Failed }\nuse Outcome::*;\nlet n = 1; n", "1");
+    notebook.prints("if n == 1 { println!(\"early\"); return; }\nprintln!(\"late\");", "early\n");
+    notebook.prints("let kept = 3; if n == 1 { return Ok(()); }\nprintln!(\"late\");", "");
+    notebook.gives("kept", "3");
+    notebook.fails("let z = match n { 1 => return Err(\"stopped\"), _ => 2 }; println!(\"late\");", "&str");
+    notebook.gives("let (p, q) = tokio::join!(async { 1 }, async { 2 }); p + q", "3");
+    notebook.gives("macro_rules! point { ($n:ident) => { #[derive(Debug)] struct $n { x: i32 } } }\npoint!(Pt);\nlet p = Pt { x: 1 }; p", "Pt { x: 1 }");
+    notebook.gives("#![allow(dead_code)]\nlet inner = 5; inner", "5");
+    notebook.shows_nothing("fn spin() -> u64 { let mut n = 0; loop { n += 1; } }");
+    notebook.interrupted_after(300, "spin();");
+    notebook.gives("fn table() -> u32 { let mut sum = 0; for i in 0..10u32 { for j in 0..10u32 { sum += i * j; } } sum } table()", "2025");
+}
+
+#[test]
+fn no_old_memory_under_a_new_type() {
+    let mut notebook = Notebook::start();
+    notebook.shows_nothing(
+        "const N: usize = 2;\nstruct G { a: [i32; N], tail: i32 }\nlet g = G { a: [1; N], tail: 77 };",
+    );
+    let ran = notebook.run("const N: usize = 6;");
+    assert!(ran.stderr.contains("`g` of the old type went away"), "{}", ran.stderr);
+    notebook.shows_nothing(
+        "use std::collections::HashMap as Map;\nstruct H { m: Map<i32, i32> }\nlet h = H { m: Map::new() };",
+    );
+    let ran = notebook.run("use std::collections::BTreeMap as Map;");
+    assert!(ran.stderr.contains("`h` of the old type went away"), "{}", ran.stderr);
+    notebook.shows_nothing("use std::sync::Mutex;\nstruct S { a: u64 }\nstatic ALL: Mutex<Vec<S>> = Mutex::new(Vec::new());\nALL.lock().unwrap().push(S { a: 7 });");
+    notebook.gives("ALL.lock().unwrap()[0].a", "7");
+    let ran = notebook.run("struct S { name: String, b: u64 }");
+    assert!(ran.failure.is_none(), "{:?}", ran.failure);
+    notebook.gives("ALL.lock().unwrap().len()", "0");
+    notebook.shows_nothing("struct Stack<T> { items: Vec<T> }\nimpl<T> Stack<T> { fn size(&self) -> usize { self.items.len() } }");
+    let ran = notebook
+        .run("impl<T: Clone> Stack<T> { fn size(&self) -> usize { 7 } }\nStack { items: vec![1] }.size()");
+    assert_eq!(ran.result.as_deref(), Some("7"), "{:?}", ran.failure);
+    notebook.shows_nothing(
+        "struct Linear { w: f32 }\nlet lin = Linear { w: 1.0 }; let other: Option<candle_nn::Linear> = None;",
+    );
+    notebook.run("struct Linear { w: f64 }");
+    notebook.gives("other.is_none()", "true");
+}
+
+#[test]
 fn what_borrows_works_inside_its_cell() {
     let mut notebook = Notebook::start();
     let ran = notebook.run("let v = vec![1, 2]; let first = &v[0]; *first + 1");
     assert_eq!(ran.result.as_deref(), Some("2"));
-    assert!(ran.stderr.contains("`first` borrows from this cell"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("`first` borrows from its cell"), "{}", ran.stderr);
     notebook.gives("v", "[1, 2]");
     let ran = notebook.run("let mut total = 0; let mut add = |n: i32| total += n; add(2); add(3); total");
     assert_eq!(ran.result.as_deref(), Some("5"));
@@ -46,7 +121,10 @@ fn what_borrows_works_inside_its_cell() {
     notebook.shows_nothing("let add: Box<dyn Fn(i32) -> i32> = Box::new(move |n| n + total);");
     notebook.gives("add(1)", "7");
     let failure = notebook.fails("first", "E0425");
-    assert!(failure.contains("find value `first`"), "{failure}");
+    assert!(failure.contains("`first` of cell 1 borrows from its cell"), "{failure}");
+    notebook.shows_nothing("let moved = vec![1]; drop(moved);");
+    let failure = notebook.fails("moved", "E0425");
+    assert!(failure.contains("`moved` was moved in cell 10"), "{failure}");
 }
 
 #[test]
@@ -58,9 +136,10 @@ fn panics_and_errors_keep_variables() {
     notebook.gives("(kept.len(), count, early)", "(3, 1, 10)");
     let failure =
         notebook.fails("let late = 1; let n: i32 = \"12x\".parse()?; let never = n;", "ParseIntError");
-    assert!(failure.contains("invalid digit"), "{failure}");
+    assert!(failure.contains("invalid digit") && failure.contains("cell 4:1:"), "{failure}");
     notebook.gives("late", "1");
-    notebook.fails("never", "E0425");
+    let failure = notebook.fails("never", "E0425");
+    assert!(failure.contains("cell 4 stopped before `never` was made"), "{failure}");
     notebook.shows_nothing("fn divide(a: i32, b: i32) -> i32 {\n    a / b\n}");
     let failure = notebook.fails("let moved = kept; divide(moved.len() as i32, 0)", "panic");
     assert!(failure.contains("cell 7:2:5"), "{failure}");
@@ -230,7 +309,7 @@ fn errors_stand_on_the_users_lines() {
     assert!(failure.contains("cell 1:2:14") && failure.contains("cell 1:3:9"), "{failure}");
     assert!(!failure.contains("sconce") && !failure.contains("__run"), "{failure}");
     let failure = notebook.fails("let x = 5", "SyntaxError");
-    assert!(failure.contains("expected `;`") && failure.contains("cell 2:1:10"), "{failure}");
+    assert!(failure.contains("expected `;`, found the end") && failure.contains("cell 2:1:10"), "{failure}");
     let failure = notebook.fails("let s = \"naïve 🎈\"; s.lenn()", "E0599");
     assert!(failure.contains("cell 3:1:22"), "{failure}");
     let failure = notebook.fails("fn broken() -> i32 {\n    \"x\"\n}", "E0308");

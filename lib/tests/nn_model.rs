@@ -244,7 +244,7 @@ fn feature_maps_are_what_the_layer_gives() -> Result<()> {
 
     let bundle = maps.rich();
     let forms: Vec<&str> = bundle.forms.iter().map(|(mime, _)| mime.as_str()).collect();
-    assert_eq!(forms, ["text/plain", "image/svg+xml", "image/png"]);
+    assert_eq!(forms, ["text/plain", "text/html", "image/png"]);
     let text = bundle.plain().unwrap();
     assert!(text.starts_with("stem: 4 maps of 6 x 6\nchannel  "), "{text}");
     assert_eq!(text.lines().count(), 3 + 4);

@@ -1,6 +1,8 @@
 //! Pictures from plain data: what they say and show, and that any input gives a well-formed document.
 #![allow(clippy::unwrap_used)]
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use proptest::prelude::*;
 use sconce::plot::{ConfusionMatrix, Curves, HeatMap, ImageGrid, Panels, Picture, Table, ValueRange};
 use sconce::rich::Rich;
@@ -14,12 +16,19 @@ fn texts(svg: &str) -> Vec<String> {
     nodes.filter_map(|node| node.text()).map(|text| text.trim().to_owned()).collect()
 }
 
-fn svg_of(bundle: &Bundle) -> &str {
-    let found = bundle.forms.iter().find_map(|(mime, content)| match content {
-        Content::Text(svg) if mime == "image/svg+xml" => Some(svg.as_str()),
+/// What the HTML form's one image says and shows: its description and its SVG.
+fn image_of(bundle: &Bundle) -> (String, String) {
+    let html = bundle.forms.iter().find_map(|(mime, content)| match content {
+        Content::Text(html) if mime == "text/html" => Some(html.replace("\">", "\"/>")),
         _ => None,
     });
-    found.unwrap()
+    let html = html.unwrap();
+    let document = roxmltree::Document::parse(&html);
+    let document = document.unwrap_or_else(|error| panic!("{error} in\n{html}"));
+    let image = document.root_element();
+    let encoded = image.attribute("src").unwrap().strip_prefix("data:image/svg+xml;base64,").unwrap();
+    let svg = String::from_utf8(BASE64_STANDARD.decode(encoded).unwrap()).unwrap();
+    (image.attribute("alt").unwrap().to_owned(), svg)
 }
 
 fn decoded(png: &[u8]) -> image::DynamicImage {
@@ -332,7 +341,32 @@ fn the_ending_of_a_file_tells_its_format() {
 fn the_same_data_give_the_same_bytes() {
     assert_eq!(learning().svg().unwrap(), learning().svg().unwrap());
     assert_eq!(grid(&["a", "b"]).rich(), grid(&["a", "b"]).rich());
-    assert_eq!(svg_of(&learning().rich()), learning().svg().unwrap());
+}
+
+/// JupyterLab drops SVG of its own from a notebook that it does not trust, but keeps images in HTML.
+#[test]
+fn every_drawing_stands_in_html() {
+    let matrix = ConfusionMatrix::new(&["cat", "<dog>"], &[8, 2, 1, 9]).unwrap();
+    let map = HeatMap::new([1, 2], &[0.0, 1.0]).unwrap().title("a \"map\"");
+    let panels = learning().beside(learning());
+    let grid = grid(&["a", "b"]).title("two").note("0 is black");
+    let empty = ImageGrid::new();
+    let drawings: [(&dyn Rich, String, &[&str]); 6] = [
+        (&matrix, matrix.svg().unwrap(), &["text/plain", "text/html"]),
+        (&learning(), learning().svg().unwrap(), &["text/plain", "text/html"]),
+        (&panels, panels.svg().unwrap(), &["text/plain", "text/html"]),
+        (&empty, empty.svg().unwrap(), &["text/plain", "text/html"]),
+        (&grid, grid.svg().unwrap(), &["text/plain", "text/html", "image/png"]),
+        (&map, map.svg().unwrap(), &["text/plain", "text/html", "image/png"]),
+    ];
+    for (drawing, svg, mimes) in drawings {
+        let bundle = drawing.rich();
+        let (description, shown) = image_of(&bundle);
+        assert_eq!(shown, svg);
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(&description), words(bundle.plain().unwrap()));
+        assert_eq!(bundle.forms.iter().map(|(mime, _)| mime.as_str()).collect::<Vec<_>>(), mimes);
+    }
 }
 
 proptest! {

@@ -3,6 +3,8 @@
 
 use std::time::Instant;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use candle_core::{DType, Device, IndexOp, Tensor, Var};
 use sconce::Seed;
 use sconce::rich::{Rich, Statistics};
@@ -100,6 +102,12 @@ fn html_holds_the_picture_and_says_what_it_shows() {
         html.contains("<img src=\"data:image/png;base64,")
             && html.contains("alt=\"image, black 0 to white 1 of Tensor (3, 8, 8)")
     );
+    // The picture is as large as it is shown: nothing is left to the viewer, which would blur it.
+    let encoded = html.split(";base64,").nth(1).and_then(|rest| rest.split('"').next());
+    let embedded = image::load_from_memory(&BASE64_STANDARD.decode(encoded.unwrap()).unwrap()).unwrap();
+    assert_eq!(embedded.to_rgb8(), png(&bundle).unwrap());
+    assert!(html.contains("width=\"192\" height=\"192\"") && embedded.width() == 192);
+    assert!(html.contains(" · mean 0.") && html.contains(" · NaN 0 · inf 0<br>"), "{html}");
     for forbidden in ["<script", "onclick", "onload", "http:", "https:"] {
         assert!(!html.contains(forbidden), "{forbidden}");
     }

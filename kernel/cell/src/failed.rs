@@ -1,6 +1,9 @@
 use std::any::{Any, type_name};
 use std::error::Error;
 use std::fmt::{Debug, Display};
+use std::panic::Location;
+
+use sconce_display::wire::Spot;
 
 /// What `?` at the top level of a cell turns an error into: its type, its text and what caused it.
 ///
@@ -8,17 +11,28 @@ use std::fmt::{Debug, Display};
 pub struct Failed {
     pub(crate) kind: String,
     pub(crate) chain: Vec<String>,
+    pub(crate) at: Spot,
+}
+
+impl Failed {
+    /// What a `return` at the top level of a cell becomes: the cell ends, and nothing has failed.
+    #[must_use]
+    pub fn returned() -> Failed {
+        Failed { kind: String::new(), chain: Vec::new(), at: Spot::default() }
+    }
 }
 
 impl<E: Display + Debug + 'static> From<E> for Failed {
+    // `?` passes its own place on.
+    #[track_caller]
     fn from(error: E) -> Failed {
-        describe(&error, &error, type_name::<E>())
+        describe(&error, &error, type_name::<E>(), Location::caller())
     }
 }
 
 // Not generic, so that it is compiled once and not in every cell for each type of error.
 #[inline(never)]
-fn describe(error: &dyn Display, any: &dyn Any, kind: &str) -> Failed {
+fn describe(error: &dyn Display, any: &dyn Any, kind: &str, at: &Location<'_>) -> Failed {
     let mut chain = vec![error.to_string()];
     let mut cause = source(any);
     while let Some(error) = cause {
@@ -31,7 +45,7 @@ fn describe(error: &dyn Display, any: &dyn Any, kind: &str) -> Failed {
             chain.remove(index);
         }
     }
-    Failed { kind: short_name(kind), chain }
+    Failed { kind: short_name(kind), chain, at: at.into() }
 }
 
 /// The cause of an error whose trait is not known statically: the kinds that people meet.

@@ -69,8 +69,10 @@ impl Run {
     // Not generic, so that they are compiled once and not in every cell.
 
     #[inline(never)]
-    fn fail(&mut self, Failed { kind, chain }: Failed) -> Stopped {
-        self.ending = Ending::Failed { kind, chain };
+    fn fail(&mut self, Failed { kind, chain, at }: Failed) -> Stopped {
+        if !chain.is_empty() {
+            self.ending = Ending::Failed { kind, chain, at };
+        }
         Stopped
     }
 

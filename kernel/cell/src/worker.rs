@@ -153,9 +153,7 @@ impl Sink for Kernel {
 fn see_panic(info: &std::panic::PanicHookInfo<'_>) {
     let panic = Panic {
         message: text_of(info.payload()).unwrap_or_else(|| "a value that is not text".into()),
-        file: info.location().map(|at| at.file().to_owned()).unwrap_or_default(),
-        line: info.location().map_or(0, std::panic::Location::line),
-        column: info.location().map_or(0, std::panic::Location::column),
+        at: info.location().map(Into::into).unwrap_or_default(),
     };
     let thread = std::thread::current();
     if thread.name() == Some("cells") {

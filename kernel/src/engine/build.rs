@@ -5,7 +5,7 @@ use std::io;
 
 use super::definitions::Definitions;
 use super::diagnose::{Findings, findings};
-use super::generate::{File, Generated, Given, Grain, Lost, Plan, generate};
+use super::generate::{File, Generated, Given, GivenBack, Grain, Lost, Made, Plan, generate};
 use super::names::Names;
 use super::placed::Placed;
 use super::render::{Message, Note, NoteKind, Place, Severity, message};
@@ -31,6 +31,8 @@ pub struct Built {
     pub warnings: Vec<Message>,
     /// Notes for the user.
     pub notes: Vec<String>,
+    /// The variables that it makes and that cannot be kept, and why, as the end of a sentence.
+    pub not_kept: Vec<(String, &'static str)>,
 }
 
 /// Why there is no library.
@@ -72,6 +74,8 @@ impl Session {
                 Grain::Steps
             };
         let mut lost: BTreeMap<String, Lost> = BTreeMap::new();
+        let mut given_back = GivenBack::new();
+        let mut gone_for_good = Names::new();
         let mut notes = Vec::new();
         for _ in 0..ROUNDS {
             let mut names = cell.mentions.clone();
@@ -92,9 +96,10 @@ impl Session {
                 given: &given,
                 definitions: &needed,
                 texts: &self.texts,
-                symbols: if changed_types.is_empty() { &self.symbols } else { &EMPTY },
+                symbols: &self.symbols,
                 grain,
                 lost: &lost,
+                given_back: &given_back,
             });
             let optimize = self.optimize.unwrap_or(if works { 2 } else { 0 });
             let make = Make::Library { optimize };
@@ -102,29 +107,49 @@ impl Session {
             let said = said.ok_or(Failed::Interrupted)?;
             let found = findings(&said, &generated, &self.rustc, cell.number, grain);
             if said.success {
-                notes.extend(self.not_kept(&generated, &lost));
+                let not_kept = not_kept(&generated, &lost);
                 let warnings = self.warnings(&said, &generated);
-                return Ok(Built {
-                    generated,
-                    definitions,
-                    changed_types,
-                    types: found.types,
-                    warnings,
-                    notes,
-                });
+                let types = found.types;
+                return Ok(Built { generated, definitions, changed_types, types, warnings, notes, not_kept });
             }
-            if found.errors == 0 && !found.lost.is_empty() && absorb(&mut lost, &found.lost) {
+            if !found.not_back.is_empty() {
+                for key in &found.not_back {
+                    given_back.remove(key);
+                    // Without a way back it is lost from the step that moves it on, which the next round says.
+                    if !gone_for_good.insert(key.clone()) {
+                        lost.insert(key.clone(), Lost { from: 0, borrows: false, dropped: false });
+                    }
+                }
                 continue;
             }
+            if found.errors == 0 && !found.lost.is_empty() {
+                let mut news = false;
+                for (key, new) in &found.lost {
+                    if !new.borrows && !gone_for_good.contains(key) && self.comes_back(cell, &generated, key)
+                    {
+                        news |= given_back.entry(key.clone()).or_default().insert(new.from);
+                    } else {
+                        news |= absorb(&mut lost, key, *new);
+                    }
+                }
+                if news {
+                    continue;
+                }
+            }
             if let Some(header) = gone_impl(&mut definitions, &found, &changed_types) {
-                notes.push(format!(
-                    "`{header}` does not fit the new type and went away; run its cell again to mend it"
-                ));
+                let why = if found.overlap {
+                    "gave way to the new one"
+                } else {
+                    "does not fit the new type and went away"
+                };
+                notes.push(format!("an earlier `{header}` {why}"));
                 continue;
             }
             if grain == Grain::Steps && found.errors > 0 && found.only_borrows {
                 grain = Grain::Whole;
                 lost.clear();
+                given_back.clear();
+                gone_for_good.clear();
                 continue;
             }
             return Err(self.errors(cell, &generated, &crates, &said, &found));
@@ -132,6 +157,14 @@ impl Session {
         Err(Failed::Errors(vec![plain(
             "the variables of this cell could not be sorted out; split the cell in two",
         )]))
+    }
+
+    /// Whether the cell moves this variable and may assign to it anew, as `x = f(x)` does.
+    fn comes_back(&self, cell: &Cell, generated: &Generated, key: &str) -> bool {
+        let given = self.variables.iter().find(|(_, variable)| variable.key == key);
+        let given = given.filter(|(_, variable)| variable.mutable).map(|(name, _)| name);
+        let made = generated.made.iter().find(|made| made.key == key && made.mutable).map(|made| &made.name);
+        given.or(made).is_some_and(|name| cell.assigned.contains(name))
     }
 
     /// The variables that the cell names, and the crates that their types need.
@@ -152,19 +185,6 @@ impl Session {
             crates.extend(variable.crates.iter().cloned());
         }
         (given, crates)
-    }
-
-    fn not_kept(&self, generated: &Generated, lost: &BTreeMap<String, Lost>) -> Vec<String> {
-        let borrowing = generated.made.iter().filter_map(|made| {
-            if made.closure {
-                Some(format!("`{}` is a closure and is not kept for later cells; write a `fn`, or box it: `Box<dyn Fn(i32) -> i32>`", made.name))
-            } else if lost.get(&made.key).is_some_and(|lost| lost.borrows) {
-                Some(format!("`{}` borrows from this cell and is not kept for later ones", made.name))
-            } else {
-                None
-            }
-        });
-        borrowing.collect()
     }
 
     fn warnings(&self, said: &Said, generated: &Generated) -> Vec<Message> {
@@ -237,10 +257,12 @@ impl Session {
         if message.code.as_deref() != Some("E0425") {
             return;
         }
-        if let Some(name) = message.text.split('`').nth(1)
-            && let Some(why) = self.gone.get(name)
-        {
+        let Some(name) = message.text.split('`').nth(1) else { return };
+        if let Some(why) = self.gone.get(name) {
             message.notes.insert(0, Note::new(NoteKind::Note, why.as_str()));
+        } else if matches!(name, "exit" | "quit") {
+            let text = "Ctrl-D leaves a console; in a notebook, shut the kernel down in the menu";
+            message.notes.insert(0, Note::new(NoteKind::Help, text));
         }
     }
 
@@ -254,8 +276,13 @@ impl Session {
         placed.user(number, text, 0..text.len(), &[]);
         placed.glue("\n}");
         let file = File { folder: "body", cell: number, placed };
-        let generated =
-            Generated { files: vec![file], entry: String::new(), made: Vec::new(), symbols: Vec::new() };
+        let generated = Generated {
+            files: vec![file],
+            entry: String::new(),
+            made: Vec::new(),
+            symbols: Vec::new(),
+            steps: Vec::new(),
+        };
         let said = self.rustc.compile(&generated, number, &[], Make::Diagnostics, &self.interrupter);
         let declared = self.declared();
         let mut messages: Vec<Message> = match &said {
@@ -268,6 +295,14 @@ impl Session {
                 .collect(),
             _ => Vec::new(),
         };
+        for message in &mut messages {
+            // Behind the text stands our own brace.
+            message.text = message.text.replace("found `}`", "found the end of the cell");
+            if !message.places.iter().any(|(_, primary, _)| *primary) {
+                let end = text.trim_end().len();
+                message.places.push((Place { cell: number, range: end..end }, true, None));
+            }
+        }
         if messages.is_empty() {
             let mut own = plain(&format!("syntax error: {}", error.message));
             own.places.push((Place { cell: number, range: error.range.clone() }, true, None));
@@ -278,37 +313,42 @@ impl Session {
     }
 }
 
-static EMPTY: std::collections::BTreeSet<String> = std::collections::BTreeSet::new();
-
-/// Takes over what is lost; whether that is news.
-fn absorb(lost: &mut BTreeMap<String, Lost>, found: &BTreeMap<String, Lost>) -> bool {
-    let mut news = false;
-    for (key, new) in found {
-        match lost.get_mut(key) {
-            None => {
-                lost.insert(key.clone(), *new);
-                news = true;
-            }
-            Some(known) if new.from < known.from || (new.borrows && !known.borrows) => {
-                known.from = known.from.min(new.from);
-                known.borrows |= new.borrows;
-                news = true;
-            }
-            // It borrows and cannot even be dropped here: it has been moved by then.
-            Some(known) if known.borrows && !new.borrows => {
-                known.borrows = false;
-                known.from = 0;
-                news = true;
-            }
-            Some(_) => {}
+/// The variables that cannot go to the store, as far as that is known before the cell runs.
+fn not_kept(generated: &Generated, lost: &BTreeMap<String, Lost>) -> Vec<(String, &'static str)> {
+    let why = |made: &Made| {
+        if made.closure {
+            let why = "is a closure and is not kept for later cells; write a `fn`, or box it: `Box<dyn Fn(i32) -> i32>`";
+            Some((made.name.clone(), why))
+        } else if lost.get(&made.key).is_some_and(|lost| lost.borrows) {
+            Some((made.name.clone(), "borrows from its cell and is not kept for later ones"))
+        } else {
+            None
         }
-    }
-    news
+    };
+    generated.made.iter().filter_map(why).collect()
 }
 
-/// Takes an impl out of force that a redefined type has broken.
+/// Takes over that a variable is lost; whether that is news.
+fn absorb(lost: &mut BTreeMap<String, Lost>, key: &str, new: Lost) -> bool {
+    let Some(known) = lost.get_mut(key) else {
+        lost.insert(key.to_owned(), new);
+        return true;
+    };
+    let before = *known;
+    if known.borrows && !new.borrows {
+        // It borrows and cannot even be dropped here: it has been moved by then.
+        *known = Lost { from: 0, borrows: true, dropped: false };
+    } else {
+        known.from = known.from.min(new.from);
+        known.borrows |= new.borrows;
+        known.dropped &= new.dropped;
+    }
+    *known != before
+}
+
+/// Takes an impl out of force that a redefined type has broken, or that is there again in another form.
 fn gone_impl(definitions: &mut Definitions, found: &Findings, changed: &Names) -> Option<String> {
-    if changed.is_empty() || found.errors == 0 {
+    if found.errors == 0 || (changed.is_empty() && !found.overlap) {
         return None;
     }
     found.in_earlier.iter().find_map(|(cell, offset)| definitions.drop_impl_at(*cell, *offset))

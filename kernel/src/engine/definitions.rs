@@ -18,26 +18,34 @@ impl Definitions {
                 if old.cell == definition.cell || !replaces(definition, old) {
                     return true;
                 }
-                if old.tokens != definition.tokens {
-                    let types = old.names.iter().filter(|(space, _)| *space == Space::Type);
-                    changed.extend(types.map(|(_, name)| name.clone()));
+                if old.tokens != definition.tokens && (old.shapes() || definition.shapes()) {
+                    changed.extend(old.names.iter().map(|(_, name)| name.clone()));
                 }
                 false
             });
             self.list.push(definition.clone());
         }
-        self.depend_on(changed)
+        if changed.is_empty() {
+            return changed;
+        }
+        let changed = self.depend_on(changed);
+        let cell = new.first().map_or(0, |definition| definition.cell);
+        for definition in &mut self.list {
+            // A static of such a type begins anew: the memory of the old one has another layout.
+            if definition.cell != cell && !definition.mentions.is_disjoint(&changed) {
+                definition.renew_statics(cell);
+            }
+        }
+        changed
     }
 
-    /// The types that are, or are made of, these types.
+    /// All that is, or is written with, these.
     fn depend_on(&self, mut changed: Names) -> Names {
         loop {
             let more: Vec<String> = self
                 .list
                 .iter()
-                .filter(|definition| {
-                    definition.kind == Kind::Type && !definition.mentions.is_disjoint(&changed)
-                })
+                .filter(|definition| definition.shapes() && !definition.mentions.is_disjoint(&changed))
                 .flat_map(|definition| definition.names.iter().map(|(_, name)| name.clone()))
                 .filter(|name| !changed.contains(name))
                 .collect();
@@ -93,10 +101,12 @@ impl Definitions {
 
     /// Whether `name` is a `macro_rules!` that makes definitions.
     pub fn macro_makes_items(&self, name: &str) -> bool {
-        self.list.iter().any(|definition| {
-            definition.kind == Kind::Macro { makes_items: true }
-                && definition.names.iter().any(|(_, known)| known == name)
-        })
+        self.list.iter().any(|definition| definition.is_macro_that_makes_items(name))
+    }
+
+    /// Whether something of this name is defined or imported.
+    pub fn has(&self, name: &str) -> bool {
+        self.list.iter().any(|definition| definition.is(name))
     }
 
     /// Takes the impls that stand in `cell` at `offset` out of force; says what they were.

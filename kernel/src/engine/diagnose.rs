@@ -17,14 +17,18 @@ pub struct Findings {
     pub types: BTreeMap<String, String>,
     /// Variables that cannot go to the store.
     pub lost: BTreeMap<String, Lost>,
+    /// Keys of variables that a step could not hand back, or that were moved before their type was asked for.
+    pub not_back: Vec<String>,
     /// Errors that are about the user's code.
     pub errors: usize,
     /// All of these may come from the way the statements are cut into steps.
     pub only_borrows: bool,
     /// Keys of given variables whose type cannot be written in this cell.
     pub unnameable: Vec<String>,
-    /// Errors that stand in an impl of an earlier cell: the cell and the place.
+    /// Errors that are about definitions of earlier cells: the cell and the place.
     pub in_earlier: Vec<(u32, usize)>,
+    /// A definition excludes one of an earlier cell.
+    pub overlap: bool,
 }
 
 /// Errors of the borrow checker, which sees a closure where the user wrote a statement.
@@ -67,39 +71,59 @@ fn read_error(
     cell: u32,
     found: &mut Findings,
 ) {
-    let mut candidates: Vec<(&str, usize, bool, &Span)> = Vec::new();
+    let code = diagnostic.code().unwrap_or_default();
+    // Two definitions that exclude each other: one of them may be the newer form of the other.
+    let overlaps = matches!(code, "E0592" | "E0119" | "E0201");
+    let mut puts: Vec<(&str, usize, &Span)> = Vec::new();
+    let mut drops: Vec<&str> = Vec::new();
+    let mut moved_in = None;
     for span in &diagnostic.spans {
         match origin(span, generated, rustc) {
-            Some(Origin::Mark(Mark::Put { key, branch })) => candidates.push((key, *branch, true, span)),
-            Some(Origin::Mark(Mark::Drop { key, branch })) => candidates.push((key, *branch, false, span)),
+            Some(Origin::Mark(Mark::Put { key, branch })) => puts.push((key, *branch, span)),
+            Some(Origin::Mark(Mark::Drop { key, .. })) => drops.push(key),
+            Some(Origin::Mark(Mark::GiveBack { key } | Mark::Probe { key }))
+                if matches!(code, "E0382" | "E0381") && span.is_primary =>
+            {
+                found.not_back.push(key.clone());
+                return;
+            }
             // A variable that is not `mut` is wrongly used; any other error here is its type's.
             Some(Origin::Mark(Mark::Take { key }))
-                if span.is_primary
-                    && !BORROWS.contains(&diagnostic.code().unwrap_or_default())
-                    && diagnostic.code() != Some("E0596") =>
+                if span.is_primary && !BORROWS.contains(&code) && code != "E0596" =>
             {
                 found.unnameable.push(key.clone());
             }
-            Some(Origin::User { cell: other, range }) if span.is_primary && other != cell => {
+            Some(Origin::User { cell: other, range }) if other != cell && (span.is_primary || overlaps) => {
                 found.in_earlier.push((other, range.start));
+                found.overlap |= overlaps;
+            }
+            Some(Origin::User { range, .. })
+                if span.label.as_deref().is_some_and(|label| label.contains("moved")) =>
+            {
+                moved_in = generated.steps.iter().position(|step| step.contains(&range.start));
             }
             _ => {}
         }
     }
-    let primary = candidates.iter().find(|(_, _, _, span)| span.is_primary);
-    if let (Some("E0382" | "E0381"), Some((key, branch, _, _))) = (diagnostic.code(), primary) {
+    let primary = puts.iter().find(|(_, _, span)| span.is_primary);
+    if let ("E0382" | "E0381", Some((key, branch, _))) = (code, primary) {
         // It has been moved by then, and stays so.
-        lose(found, key, Lost { from: *branch, borrows: false });
+        let from = moved_in.map_or(*branch, |step| step.min(*branch));
+        lose(found, key, Lost { from, borrows: false, dropped: false });
         return;
     }
     // Of two variables the one to give up is the one that borrows: rustc says of it that it must live on.
-    let borrower = candidates.iter().filter(|candidate| candidate.2).max_by_key(|(_, _, _, span)| {
+    let borrower = puts.iter().max_by_key(|(_, _, span)| {
         let label = span.label.as_deref().unwrap_or_default();
         (label.contains("'static"), label.contains("later"), !span.is_primary)
     });
-    match borrower {
-        Some((key, _, _, _)) => lose(found, key, Lost { from: 0, borrows: true }),
-        None => {
+    match (borrower, drops.first()) {
+        (Some((key, _, _)), _) if drops.is_empty() => {
+            lose(found, key, Lost { from: 0, borrows: true, dropped: true })
+        }
+        // To drop it here would prolong a borrow that has ended.
+        (_, Some(key)) => lose(found, key, Lost { from: 0, borrows: true, dropped: false }),
+        _ => {
             found.errors += 1;
             found.only_borrows &= BORROWS.contains(&diagnostic.code().unwrap_or("closure"))
                 || diagnostic.message.contains("captured variable cannot escape")
@@ -112,6 +136,7 @@ fn lose(found: &mut Findings, key: &str, lost: Lost) {
     let known = found.lost.entry(key.to_owned()).or_insert(lost);
     known.from = known.from.min(lost.from);
     known.borrows |= lost.borrows;
+    known.dropped &= lost.dropped;
 }
 
 /// Where a place comes from; through macro calls to the user's own.

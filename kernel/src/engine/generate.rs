@@ -8,6 +8,7 @@
 //! closure that borrows, run in `catch_unwind`; where it stops, the variables made so far go to the store.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 
 use super::items::{Definition, Kind as DefinitionKind, Static, Text};
 use super::placed::{Edit, Mark, Placed};
@@ -15,6 +16,9 @@ use super::source::{Cell, Kind, Let, Piece};
 
 /// The crate name of every cell, which is the path of the user's types in messages.
 pub const CRATE: &str = "notebook";
+
+/// Whatever the user calls `Ok`.
+const OK: &str = "::std::result::Result::Ok";
 
 /// A variable that a cell is given.
 #[derive(Debug, Clone)]
@@ -43,9 +47,14 @@ pub enum Grain {
 pub struct Lost {
     /// The first branch it is left out of.
     pub from: usize,
-    /// It borrows, and must go before what it borrows is moved to the store.
+    /// It borrows from its cell.
     pub borrows: bool,
+    /// It must go before what it borrows is moved to the store, because its end is a use of it.
+    pub dropped: bool,
 }
+
+/// The steps that move a variable and assign to it anew, by the variable's key: they hand it back.
+pub type GivenBack = BTreeMap<String, BTreeSet<usize>>;
 
 /// What a crate is made from.
 pub struct Plan<'a> {
@@ -63,6 +72,8 @@ pub struct Plan<'a> {
     pub grain: Grain,
     /// What does not go to the store.
     pub lost: &'a BTreeMap<String, Lost>,
+    /// What is moved into a step and comes back.
+    pub given_back: &'a GivenBack,
 }
 
 /// A file that the crate's root includes.
@@ -88,6 +99,8 @@ pub struct Generated {
     pub made: Vec<Made>,
     /// The symbols of the statics it defines.
     pub symbols: Vec<String>,
+    /// Where the text of each step stands.
+    pub steps: Vec<Range<usize>>,
 }
 
 /// A variable that the cell makes.
@@ -100,7 +113,7 @@ pub struct Made {
     /// Whether it is `mut`.
     pub mutable: bool,
     /// Where the name stands in the cell.
-    pub range: std::ops::Range<usize>,
+    pub range: Range<usize>,
     /// The value is a closure by its syntax.
     pub closure: bool,
 }
@@ -118,10 +131,11 @@ pub fn generate(plan: &Plan<'_>) -> Generated {
     files.push(File { folder: "items", cell, placed: own_items(plan.cell, &mut symbols) });
     files.extend(earlier_items("items", &items, plan, &mut symbols));
     let entry = format!("sconce_cell_{cell}");
-    let mut body = Body { plan, out: Placed::default(), live: Vec::new(), made: Vec::new(), steps: 0 };
+    let mut body =
+        Body { plan, out: Placed::default(), live: Vec::new(), made: Vec::new(), steps: Vec::new() };
     body.write(&entry);
     files.push(File { folder: "body", cell, placed: body.out });
-    Generated { files, entry, made: body.made, symbols }
+    Generated { files, entry, made: body.made, symbols, steps: body.steps }
 }
 
 /// One file for each cell that gives definitions.
@@ -146,14 +160,15 @@ fn earlier_items(
             Text::Written(text) => file.glue(&format!("{text} ")),
             Text::Source(range) => {
                 file.blank(text, (*end).min(range.start)..range.start);
-                let mut edits = Vec::new();
+                let mut edits = definition.edits.clone();
                 for found in &definition.statics {
                     edits.extend(static_edits(found, plan.symbols, symbols));
                 }
                 for range in &definition.replaced {
                     edits.push(Edit { range: range.clone(), with: String::new() });
                 }
-                edits.sort_by_key(|edit| edit.range.start);
+                // What is replaced as a whole goes before what is changed inside it.
+                edits.sort_by_key(|edit| (edit.range.start, std::cmp::Reverse(edit.range.end)));
                 file.user(*cell, text, range.clone(), &edits);
                 file.glue(" ");
                 *end = range.end;
@@ -182,7 +197,7 @@ fn own_items(cell: &Cell, symbols: &mut Vec<String>) -> Placed {
     for piece in &cell.pieces {
         let Kind::Items(definitions) = &piece.kind else { continue };
         file.blank(&cell.text, end..piece.range.start);
-        let mut edits = checks(cell, piece);
+        let mut edits = edits_in(cell, piece);
         for found in definitions.iter().flat_map(|definition| &definition.statics) {
             edits.extend(static_edits(found, &BTreeSet::new(), symbols));
         }
@@ -194,10 +209,9 @@ fn own_items(cell: &Cell, symbols: &mut Vec<String>) -> Placed {
     file
 }
 
-/// Where loops look whether the user wants them to stop.
-fn checks(cell: &Cell, piece: &Piece) -> Vec<Edit> {
-    let inside = cell.loops.iter().filter(|at| piece.range.contains(at));
-    inside.map(|at| Edit { range: *at..*at, with: " ::sconce_cell::check();".into() }).collect()
+/// The changes to the text of a piece.
+fn edits_in(cell: &Cell, piece: &Piece) -> Vec<Edit> {
+    cell.edits.iter().filter(|edit| piece.range.contains(&edit.range.start)).cloned().collect()
 }
 
 struct Body<'a> {
@@ -206,7 +220,7 @@ struct Body<'a> {
     /// The variables that a name reaches now, by name and key.
     live: Vec<(String, String)>,
     made: Vec<Made>,
-    steps: usize,
+    steps: Vec<Range<usize>>,
 }
 
 impl Body<'_> {
@@ -223,7 +237,7 @@ impl Body<'_> {
             Grain::Steps => self.write_steps(),
             Grain::Whole => self.write_whole(),
         }
-        self.put_all(self.steps);
+        self.put_all(self.steps.len(), &[]);
         self.out.glue("}");
     }
 
@@ -261,15 +275,41 @@ impl Body<'_> {
             .iter()
             .map(|binding| format!("{}{}", if binding.mutable { "mut " } else { "" }, binding.name))
             .collect();
-        let (open, close) = step(found.awaits);
-        self.out.glue(&format!("let Ok(({})) = __run.{open}", tuple(&patterns)));
+        let given = self.given_back(&names);
+        self.open_step(found.awaits, &patterns, &given);
         self.statement(piece);
-        self.out.glue(&format!(" {}", ok(found.awaits, &format!("({})", tuple(&names)))));
-        self.out.glue(&format!("{close} else {{ "));
-        self.put_all(self.steps);
-        self.out.glue("return };");
-        self.steps += 1;
+        self.close_step(found.awaits, &names, &given, piece.range.clone());
         self.bind(found);
+    }
+
+    /// The variables that the next step hands back, by name and key; a `let` that makes another of the same
+    /// name hands back its own.
+    fn given_back(&self, made: &[&str]) -> Vec<(String, String)> {
+        let step = self.steps.len();
+        let comes_back = |(name, key): &&(String, String)| {
+            self.plan.given_back.get(key).is_some_and(|steps| steps.contains(&step))
+                && !made.contains(&name.as_str())
+        };
+        self.live.iter().filter(comes_back).cloned().collect()
+    }
+
+    fn open_step(&mut self, awaits: bool, patterns: &[String], given: &[(String, String)]) {
+        let mut patterns = patterns.to_vec();
+        patterns.extend(given.iter().map(|(name, _)| format!("mut {name}")));
+        let open = if awaits { "step_async(async { " } else { "step(|| { " };
+        self.out.glue(&format!("let {OK}(({})) = __run.{open}", tuple(&patterns)));
+    }
+
+    fn close_step(&mut self, awaits: bool, names: &[&str], given: &[(String, String)], range: Range<usize>) {
+        let ok = if awaits { format!("{OK}::<_, ::sconce_cell::Failed>") } else { OK.to_owned() };
+        self.out.glue(&format!(" {ok}(({}", tuple(names)));
+        for (name, key) in given {
+            self.out.marked(&format!("{name},"), Mark::GiveBack { key: key.clone() });
+        }
+        self.out.glue(")) }) else { ");
+        self.put_all(self.steps.len(), given);
+        self.out.glue("return };");
+        self.steps.push(range);
     }
 
     /// Puts the names of a `let` in force and asks for their types.
@@ -278,7 +318,9 @@ impl Body<'_> {
             let key = format!("{}@{}.{}", binding.name, self.plan.cell.number, self.made.len());
             self.live.retain(|(name, _)| *name != binding.name);
             self.live.push((binding.name.clone(), key.clone()));
-            if !found.closure {
+            // What has been moved or was never made has no type that could be asked for.
+            let unmade = self.plan.lost.get(&key).is_some_and(|lost| lost.from == 0 && !lost.borrows);
+            if !found.closure && !unmade {
                 self.out.marked(
                     &format!(" ::std::mem::drop(&{});", binding.name),
                     Mark::Probe { key: key.clone() },
@@ -298,23 +340,20 @@ impl Body<'_> {
     fn write_statements(&mut self, group: &[&Piece], mut end: usize) -> usize {
         let cell = self.plan.cell;
         let awaits = group.iter().any(|piece| matches!(piece.kind, Kind::Statement { awaits: true, .. }));
-        let (open, close) = step(awaits);
-        let mut opened = false;
+        let given = self.given_back(&[]);
+        let mut range: Option<Range<usize>> = None;
         for piece in group {
             let Kind::Statement { value, .. } = piece.kind else { continue };
             self.out.blank(&cell.text, end..piece.range.start);
-            if !opened {
-                self.out.glue(&format!("let Ok(()) = __run.{open}"));
-                opened = true;
+            if range.is_none() {
+                self.open_step(awaits, &[], &given);
             }
             self.statement_or_value(piece, value);
             end = piece.range.end;
+            range = Some(range.map_or(piece.range.start, |range| range.start)..end);
         }
-        if opened {
-            self.out.glue(&format!(" {}{close} else {{ ", ok(awaits, "()")));
-            self.put_all(self.steps);
-            self.out.glue("return };");
-            self.steps += 1;
+        if let Some(range) = range {
+            self.close_step(awaits, &[], &given, range);
         }
         end
     }
@@ -326,9 +365,9 @@ impl Body<'_> {
             Kind::Statement { awaits, .. } => *awaits,
             Kind::Items(_) => false,
         });
-        let (open, close) = step(awaits);
         let outside = self.live.clone();
-        self.out.glue(&format!("let Ok(()) = __run.{open}"));
+        let given = self.given_back(&[]);
+        self.open_step(awaits, &[], &given);
         let mut end = 0;
         let mut asked = Vec::new();
         for piece in &cell.pieces {
@@ -357,19 +396,16 @@ impl Body<'_> {
         }
         // What was made inside goes to the store inside; what came from outside, outside.
         self.live.retain(|variable| !outside.contains(variable));
-        self.put_all(1);
-        self.out.glue(&format!(" {}{close} else {{ ", ok(awaits, "()")));
+        self.put_all(1, &[]);
         self.live = outside;
-        self.put_all(0);
-        self.out.glue("return };");
+        self.close_step(awaits, &[], &given, 0..cell.text.len());
         let made: Vec<String> = self.made.iter().map(|made| made.name.clone()).collect();
         self.live.retain(|(name, _)| !made.contains(name));
-        self.steps = 1;
     }
 
     fn statement(&mut self, piece: &Piece) {
         let cell = self.plan.cell;
-        self.out.user(cell.number, &cell.text, piece.range.clone(), &checks(cell, piece));
+        self.out.user(cell.number, &cell.text, piece.range.clone(), &edits_in(cell, piece));
     }
 
     fn statement_or_value(&mut self, piece: &Piece, value: bool) {
@@ -384,31 +420,24 @@ impl Body<'_> {
     }
 
     /// The variables go to the store; those that borrow go away before what they borrow from.
-    fn put_all(&mut self, branch: usize) {
+    fn put_all(&mut self, branch: usize, moved: &[(String, String)]) {
         let lost = |key: &String| self.plan.lost.get(key).filter(|lost| branch >= lost.from);
         let closures: Vec<&String> =
             self.made.iter().filter(|made| made.closure).map(|made| &made.key).collect();
         for (name, key) in self.live.iter().rev() {
-            if lost(key).is_some_and(|lost| lost.borrows) {
+            if lost(key).is_some_and(|lost| lost.dropped) {
                 let mark = Mark::Drop { key: key.clone(), branch };
                 self.out.marked(&format!("::std::mem::drop({name}); "), mark);
             }
         }
         for (name, key) in &self.live {
-            if lost(key).is_none() && !closures.contains(&key) {
+            let is_moved = moved.iter().any(|(_, moved)| moved == key);
+            if lost(key).is_none() && !is_moved && !closures.contains(&key) {
                 let mark = Mark::Put { key: key.clone(), branch };
                 self.out.marked(&format!("::sconce_cell::put({key:?}, {name}); "), mark);
             }
         }
     }
-}
-
-fn step(awaits: bool) -> (&'static str, &'static str) {
-    if awaits { ("step_async(async { ", " })") } else { ("step(|| { ", " })") }
-}
-
-fn ok(awaits: bool, value: &str) -> String {
-    if awaits { format!("Ok::<_, ::sconce_cell::Failed>({value})") } else { format!("Ok({value})") }
 }
 
 /// The inside of a tuple; one of one item has a comma.

@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{ImplItem, Item, Token, TraitItem, UseTree};
 
 use super::names::{self, Names};
+use super::placed::Edit;
 
 /// One definition.
 #[derive(Debug, Clone)]
@@ -29,10 +30,46 @@ pub struct Definition {
     pub kind: Kind,
     /// The statics in it, those in function bodies included.
     pub statics: Vec<Static>,
+    /// Changes to its text: its loops look whether the user wants them to stop.
+    pub edits: Vec<Edit>,
     /// Parts that a later impl block has replaced.
     pub replaced: Vec<Range<usize>>,
     /// It loops, so it is worth optimising.
     pub works: bool,
+}
+
+impl Definition {
+    /// Whether it defines this name.
+    pub fn is(&self, name: &str) -> bool {
+        self.names.iter().any(|(_, known)| known == name)
+    }
+
+    /// Whether it is the macro of this name, and one that makes definitions.
+    pub fn is_macro_that_makes_items(&self, name: &str) -> bool {
+        self.kind == Kind::Macro { makes_items: true } && self.is(name)
+    }
+
+    /// Whether it can decide how a type lies in memory: a type, or what a type is written with.
+    pub fn shapes(&self) -> bool {
+        match self.kind {
+            Kind::Type | Kind::Use | Kind::Macro { .. } | Kind::Call => true,
+            Kind::Impl { .. } => false,
+            Kind::Other => self.tokens.split(' ').take(6).any(|word| word == "const"),
+        }
+    }
+
+    /// Gives its statics other symbols, so that they begin anew.
+    pub fn renew_statics(&mut self, cell: u32) {
+        for found in &mut self.statics {
+            for symbol in &mut found.symbols {
+                let new = format!("{symbol}_{cell}");
+                for text in [&mut found.before, &mut found.after, &mut found.declaration] {
+                    *text = text.replace(&format!("\"{symbol}\""), &format!("\"{new}\""));
+                }
+                *symbol = new;
+            }
+        }
+    }
 }
 
 /// Where a definition's text is.
@@ -154,6 +191,7 @@ fn definition(
         aliases,
         kind,
         statics,
+        edits: Vec::new(),
         replaced: Vec::new(),
     }
 }
@@ -229,22 +267,45 @@ fn impl_of(item: &syn::ItemImpl, text: &str) -> Kind {
     Kind::Impl { header, about, parts }
 }
 
-/// Whether a `macro_rules!` makes definitions: what it writes begins with one.
+/// Whether a `macro_rules!` makes definitions: what one of its rules writes begins with one.
 fn makes_items(rules: TokenStream) -> bool {
     let mut arrow = false;
     for token in rules {
-        if let (true, TokenTree::Group(body)) = (arrow, &token) {
-            let mut tokens = body.stream().into_iter();
-            return match tokens.next() {
-                Some(TokenTree::Ident(word)) => matches!(
-                    word.to_string().as_str(),
-                    "pub" | "struct" | "enum" | "union" | "fn" | "impl" | "trait" | "mod" | "type" | "static"
-                ),
-                Some(TokenTree::Punct(punct)) if punct.as_char() == '#' => true,
-                _ => false,
-            };
+        if let (true, TokenTree::Group(body)) = (arrow, &token)
+            && begins_with_item(body.stream())
+        {
+            return true;
         }
         arrow = matches!(&token, TokenTree::Punct(punct) if punct.as_char() == '>');
+    }
+    false
+}
+
+fn begins_with_item(body: TokenStream) -> bool {
+    let mut tokens = body.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        match token {
+            // `$x` may be attributes or a visibility; `$(…)` may hold the definitions.
+            TokenTree::Punct(punct) if punct.as_char() == '$' => {
+                if let Some(TokenTree::Group(group)) = tokens.next()
+                    && begins_with_item(group.stream())
+                {
+                    return true;
+                }
+            }
+            TokenTree::Punct(punct) if matches!(punct.as_char(), '*' | '+' | '?' | '#') => {}
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Bracket => {}
+            TokenTree::Ident(word) => {
+                let block = matches!(tokens.peek(), Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace);
+                return match word.to_string().as_str() {
+                    "pub" | "struct" | "enum" | "union" | "fn" | "impl" | "trait" | "mod" | "type"
+                    | "static" | "extern" | "macro_rules" | "thread_local" => true,
+                    "const" | "unsafe" | "async" => !block,
+                    _ => false,
+                };
+            }
+            _ => return false,
+        }
     }
     false
 }
@@ -265,6 +326,7 @@ fn import_of(cell: u32, name: Option<String>, text: String) -> Definition {
         text: Text::Written(text),
         kind: Kind::Use,
         statics: Vec::new(),
+        edits: Vec::new(),
         replaced: Vec::new(),
         works: false,
     }

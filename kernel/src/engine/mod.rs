@@ -20,6 +20,7 @@ mod prepare;
 mod render;
 mod rustc;
 mod session;
+mod shape;
 mod source;
 mod stream;
 mod variables;

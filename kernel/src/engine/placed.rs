@@ -42,6 +42,11 @@ pub enum Mark {
         /// After how many steps.
         branch: usize,
     },
+    /// A variable that a step has moved and assigned anew comes back.
+    GiveBack {
+        /// Its key.
+        key: String,
+    },
     /// A new variable's type is asked for.
     Probe {
         /// Its key.

@@ -1,6 +1,6 @@
 //! Places that the running program knows by its generated files, as places in cells.
 
-use sconce_display::wire::Panic;
+use sconce_display::wire::{Panic, Spot};
 
 use super::generate::FOLDERS;
 use super::placed::Origin;
@@ -10,24 +10,24 @@ use super::session::Session;
 impl Session {
     /// Where a panic was, as far as that is in a cell.
     pub(super) fn panic_message(&self, panic: &Panic, who: &str) -> Message {
-        let mut notes = Vec::new();
-        let place = self.panic_place(panic);
-        if place.is_none() && !panic.file.is_empty() {
-            let at = format!("at {}:{}:{}", panic.file, panic.line, panic.column);
-            notes.push(Note::new(NoteKind::Note, at));
-        }
-        Message {
-            severity: Severity::Error,
-            code: None,
-            text: format!("{who}: {}", panic.message),
-            places: place.map(|place| (place, true, None)).into_iter().collect(),
-            notes,
-        }
+        self.message_at(&panic.at, format!("{who}: {}", panic.message))
     }
 
-    fn panic_place(&self, panic: &Panic) -> Option<Place> {
-        let cell: u32 = panic.file.strip_prefix("cell ")?.parse().ok()?;
-        let start = self.user_offset(cell, panic.line, panic.column)?;
+    /// An error at a place that the program knows.
+    pub(super) fn message_at(&self, spot: &Spot, text: String) -> Message {
+        let mut notes = Vec::new();
+        let place = self.place(spot);
+        if place.is_none() && !spot.file.is_empty() {
+            let at = format!("at {}:{}:{}", spot.file, spot.line, spot.column);
+            notes.push(Note::new(NoteKind::Note, at));
+        }
+        let places = place.map(|place| (place, true, None)).into_iter().collect();
+        Message { severity: Severity::Error, code: None, text, places, notes }
+    }
+
+    fn place(&self, spot: &Spot) -> Option<Place> {
+        let cell: u32 = spot.file.strip_prefix("cell ")?.parse().ok()?;
+        let start = self.user_offset(cell, spot.line, spot.column)?;
         let rest = self.texts.get(&cell)?.get(start..)?;
         let length = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '!' || c == '.'));
         Some(Place { cell, range: start..start + length.unwrap_or(rest.len()).max(1) })

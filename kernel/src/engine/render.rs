@@ -118,7 +118,7 @@ pub fn message(
             }
         }
         // A suggestion to change the generated code helps nobody; neither does talk of crate attributes.
-        let about_flags = ["#![feature", "on by default", "on the command line"];
+        let about_flags = ["#![feature", "on by default", "on the command line", "sconce_cell"];
         if !foreign && !about_flags.iter().any(|text| child.message.contains(text)) {
             let told = !replacements.is_empty() || child.spans.is_empty();
             if told || places.is_empty() {

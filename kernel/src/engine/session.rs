@@ -11,12 +11,11 @@ use tempfile::TempDir;
 use super::build::{Built, Failed};
 use super::commands;
 use super::definitions::Definitions;
-use super::generate::Made;
 use super::items::Space;
 use super::names::Names;
 use super::placed::Placed;
 use super::prepare::Prepared;
-use super::render::{Declared, Message, Place, Severity, Texts, render};
+use super::render::{Declared, Message, Note, NoteKind, Place, Severity, Texts, render};
 use super::rustc::Rustc;
 use super::source::{self, Cell};
 use super::variables::{Variable, why_not_kept};
@@ -116,7 +115,7 @@ impl Session {
         let start = Instant::now();
         let text: Arc<str> = code.into();
         self.texts.insert(number, text.clone());
-        let cell = match source::parse(number, &text, &|name| self.definitions.macro_makes_items(name)) {
+        let cell = match source::parse(number, &text, &self.definitions) {
             Ok(cell) => cell,
             Err(error) => return Err(self.syntax_error(&text, &error)),
         };
@@ -147,13 +146,16 @@ impl Session {
         for note in &built.notes {
             outputs(note_output(note));
         }
+        for (name, why) in &built.not_kept {
+            outputs(note_output(&format!("`{name}` {why}")));
+        }
         for file in &built.generated.files {
             self.files.insert((file.folder, file.cell), file.placed.clone());
         }
         if let Err(error) = self.ensure_worker() {
             return Err(self.broken(&error));
         }
-        self.definitions = built.definitions;
+        self.definitions = built.definitions.clone();
         self.drop_stale(&built.changed_types, cell, outputs);
         let library = self.rustc.library(cell.number);
         let request = Request::Run {
@@ -170,7 +172,7 @@ impl Session {
         if !matches!(reply.ending, Ending::NotLoaded { .. }) {
             self.symbols.extend(built.generated.symbols.iter().cloned());
         }
-        self.take_stock(cell, &built.generated.made, &built.types, &reply, outputs);
+        self.take_stock(cell, &built, &reply, outputs);
         self.ending(&reply.ending)
     }
 
@@ -182,14 +184,15 @@ impl Session {
             Ending::Failed { chain, .. } if self.interrupter.asked() > 0 => {
                 Err(interrupted(&chain.join(": ")))
             }
-            Ending::Failed { kind, chain } => {
-                let mut traceback =
-                    vec![format!("\x1b[1;31m{kind}\x1b[0m: {}", chain.first().map_or("", |text| text))];
-                traceback.extend(chain.iter().skip(1).map(|cause| format!("  caused by: {cause}")));
-                let message = chain.join(": ");
-                let traceback =
-                    traceback.iter().flat_map(|text| text.split('\n').map(str::to_owned)).collect();
-                Err(Failure { name: kind.clone(), message, traceback })
+            Ending::Failed { kind, chain, at } => {
+                let first = chain.first().map_or("", String::as_str);
+                let mut message = self.message_at(at, format!("{kind}: {first}"));
+                message.notes.retain(|_| false); // a place outside of cells is not where the `?` stands
+                let causes = chain.iter().skip(1);
+                message
+                    .notes
+                    .extend(causes.map(|cause| Note::new(NoteKind::Note, format!("caused by: {cause}"))));
+                Err(failure(kind, &chain.join(": "), &render(&message, &self.texts)))
             }
             Ending::Panicked(panic) => {
                 let text = render(&self.panic_message(panic, "the cell panicked"), &self.texts);
@@ -215,8 +218,6 @@ impl Session {
                     .filter(|(_, variable)| of_changed(variable))
                     .map(|(name, _)| name.clone()),
             );
-            // A static of such a type begins anew in the next cell that names it.
-            self.symbols.clear();
         }
         if !stale.is_empty() {
             let types = changed.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
@@ -248,14 +249,7 @@ impl Session {
     }
 
     /// Brings the list of variables up to what the worker holds.
-    fn take_stock(
-        &mut self,
-        cell: &Cell,
-        made: &[Made],
-        types: &BTreeMap<String, String>,
-        reply: &Reply,
-        outputs: &mut dyn FnMut(Output),
-    ) {
+    fn take_stock(&mut self, cell: &Cell, built: &Built, reply: &Reply, outputs: &mut dyn FnMut(Output)) {
         let number = cell.number;
         let mut forget = Vec::new();
         self.variables.retain(|name, variable| {
@@ -265,11 +259,21 @@ impl Session {
             }
             kept
         });
-        for made in made {
+        for made in &built.generated.made {
             if !reply.stored.contains(&made.key) {
+                let why = match built.not_kept.iter().find(|(name, _)| *name == made.name) {
+                    Some((name, why)) => format!("`{name}` of cell {number} {why}"),
+                    None if reply.ending == Ending::Done => {
+                        format!("`{}` was moved in cell {number}", made.name)
+                    }
+                    None => format!("cell {number} stopped before `{}` was made, or moved it", made.name),
+                };
+                if !self.variables.contains_key(&made.name) {
+                    self.gone.insert(made.name.clone(), why);
+                }
                 continue;
             }
-            match types.get(&made.key).map(|ty| (ty, why_not_kept(ty))) {
+            match built.types.get(&made.key).map(|ty| (ty, why_not_kept(ty))) {
                 Some((ty, None)) => {
                     let place = Place { cell: number, range: made.range.clone() };
                     let variable = Variable::new(made, ty, place, &self.prepared);

@@ -5,13 +5,16 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use proc_macro2::TokenStream;
-use syn::parse::Parser;
+use syn::parse::{ParseStream, Parser};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{Block, Expr, Item, Local, Pat, Stmt};
+use syn::{Attribute, Block, Expr, Item, Local, Pat, Stmt};
 
+use super::definitions::Definitions;
 use super::items::{self, Definition};
 use super::names;
+use super::placed::Edit;
+use super::shape::Shape;
 
 /// A cell, taken apart.
 #[derive(Debug)]
@@ -24,8 +27,10 @@ pub struct Cell {
     pub pieces: Vec<Piece>,
     /// All identifiers in its statements.
     pub mentions: names::Names,
-    /// Where loop bodies begin, in statements and items, in order.
-    pub loops: Vec<usize>,
+    /// Changes to the text: looks at the interrupt flag in loops, returns that end the cell. In order.
+    pub edits: Vec<Edit>,
+    /// The variables that its statements assign to as a whole.
+    pub assigned: names::Names,
     /// Whether it is worth optimising: it loops, or it walks over things.
     pub works: bool,
 }
@@ -37,6 +42,15 @@ pub struct Piece {
     pub range: Range<usize>,
     /// What it is.
     pub kind: Kind,
+}
+
+impl Piece {
+    fn definitions(&mut self) -> Option<&mut Vec<Definition>> {
+        match &mut self.kind {
+            Kind::Items(definitions) => Some(definitions),
+            _ => None,
+        }
+    }
 }
 
 /// What a part of a cell is.
@@ -89,21 +103,22 @@ pub struct SyntaxError {
 }
 
 /// Takes a cell apart. The error is for a person only where rustc has nothing better to say.
-pub fn parse(number: u32, text: &str, user_macros: &dyn Fn(&str) -> bool) -> Result<Cell, SyntaxError> {
+pub fn parse(number: u32, text: &str, definitions: &Definitions) -> Result<Cell, SyntaxError> {
     // Spans are kept per thread until they are given back; none outlives this call.
     proc_macro2::extra::invalidate_current_thread_spans();
-    let tokens = TokenStream::from_str(text).map_err(|error| SyntaxError {
-        message: error.to_string(),
-        range: clip(error.span().byte_range(), text),
-    })?;
-    let statements = Block::parse_within.parse2(tokens).map_err(|error| SyntaxError {
-        message: error.to_string(),
-        range: clip(error.span().byte_range(), text),
-    })?;
+    let error = |message: String, range| SyntaxError { message, range: clip(range, text) };
+    let tokens = TokenStream::from_str(text).map_err(|at| error(at.to_string(), at.span().byte_range()))?;
+    let cell = |input: ParseStream<'_>| {
+        // `#![allow(…)]` says nothing here: what it could say holds anyway.
+        input.call(Attribute::parse_inner)?;
+        Block::parse_within(input)
+    };
+    let statements = cell.parse2(tokens).map_err(|at| error(at.to_string(), at.span().byte_range()))?;
 
-    let mut shape = Shape { loops: Vec::new(), works: false, constant: 0 };
+    let mut shape = Shape::default();
     let mut mentions = names::Names::new();
     let mut pieces = Vec::new();
+    let mut own: Vec<Definition> = Vec::new();
     let last = statements.len().saturating_sub(1);
     for (index, statement) in statements.iter().enumerate() {
         if let Stmt::Expr(Expr::Verbatim(tokens), _) = statement
@@ -115,26 +130,37 @@ pub fn parse(number: u32, text: &str, user_macros: &dyn Fn(&str) -> bool) -> Res
         shape.visit_stmt(statement);
         let kind = match statement {
             Stmt::Item(item) => Kind::Items(items::definitions(number, item, text)),
-            Stmt::Macro(call) if makes_items(call, user_macros) => {
+            Stmt::Macro(call) if makes_items(call, definitions, &own) => {
                 Kind::Items(items::from_macro_call(number, call, text, range.clone()))
             }
-            Stmt::Local(local) => Kind::Let(take_apart(local)),
-            Stmt::Expr(_, semicolon) => {
-                Kind::Statement { value: semicolon.is_none() && index == last, awaits: awaits(statement) }
+            Stmt::Local(local) => Kind::Let(take_apart(local, definitions, &own)),
+            Stmt::Expr(shown, semicolon) => {
+                let value = semicolon.is_none() && index == last;
+                if value {
+                    shape.show_by_reference(shown);
+                }
+                Kind::Statement { value, awaits: awaits(statement) }
             }
             Stmt::Macro(call) => Kind::Statement {
                 value: call.semi_token.is_none() && index == last,
                 awaits: awaits(statement),
             },
         };
-        if !matches!(kind, Kind::Items(_)) {
-            names::collect(&text[range.clone()], &mut mentions);
+        match &kind {
+            Kind::Items(definitions) => own.extend(definitions.iter().cloned()),
+            _ => names::collect(&text[range.clone()], &mut mentions),
         }
         pieces.push(Piece { range, kind });
     }
-    let mut loops = shape.loops;
-    loops.sort_unstable();
-    Ok(Cell { number, text: text.into(), pieces, mentions, loops, works: shape.works })
+    shape.edits.sort_by_key(|edit| edit.range.start);
+    let Shape { edits, assigned, works, .. } = shape;
+    for definition in pieces.iter_mut().filter_map(Piece::definitions).flatten() {
+        if let items::Text::Source(range) = &definition.text {
+            definition.edits =
+                edits.iter().filter(|edit| range.contains(&edit.range.start)).cloned().collect();
+        }
+    }
+    Ok(Cell { number, text: text.into(), pieces, mentions, edits, assigned, works })
 }
 
 fn clip(range: Range<usize>, text: &str) -> Range<usize> {
@@ -144,15 +170,17 @@ fn clip(range: Range<usize>, text: &str) -> Range<usize> {
 }
 
 /// Whether a macro call at the top level stands for definitions, not for a value.
-fn makes_items(call: &syn::StmtMacro, user_macros: &dyn Fn(&str) -> bool) -> bool {
+fn makes_items(call: &syn::StmtMacro, definitions: &Definitions, own: &[Definition]) -> bool {
     let Some(name) = call.mac.path.segments.last().map(|segment| segment.ident.to_string()) else {
         return false;
     };
-    matches!(name.as_str(), "thread_local" | "lazy_static" | "bitflags") || user_macros(&name)
+    matches!(name.as_str(), "thread_local" | "lazy_static" | "bitflags")
+        || definitions.macro_makes_items(&name)
+        || own.iter().any(|definition| definition.is_macro_that_makes_items(&name))
 }
 
-fn take_apart(local: &Local) -> Let {
-    let mut bindings = Bindings { found: Vec::new(), by_reference: false, alone: true };
+fn take_apart(local: &Local, definitions: &Definitions, own: &[Definition]) -> Let {
+    let mut bindings = Bindings { found: Vec::new(), by_reference: false, alone: true, definitions, own };
     let mut pattern = &local.pat;
     while let Pat::Type(typed) = pattern {
         pattern = &typed.pat;
@@ -174,21 +202,26 @@ fn take_apart(local: &Local) -> Let {
     }
 }
 
-struct Bindings {
+struct Bindings<'d> {
     found: Vec<Binding>,
     by_reference: bool,
     alone: bool,
+    definitions: &'d Definitions,
+    own: &'d [Definition],
 }
 
-impl<'a> Visit<'a> for Bindings {
+impl<'a> Visit<'a> for Bindings<'_> {
     fn visit_pat_ident(&mut self, pattern: &'a syn::PatIdent) {
         let name = pattern.ident.to_string();
         self.by_reference |= pattern.by_ref.is_some();
-        // Inside a larger pattern `None` is a constant or variant, as rustc would resolve it.
+        // `None`, or a constant or variant of the user's, is compared with; `B` of `(B, C)` is a variable.
+        let known =
+            || name == "None" || self.definitions.has(&name) || self.own.iter().any(|own| own.is(&name));
         let constant = !self.alone
             && pattern.subpat.is_none()
             && pattern.mutability.is_none()
-            && name.starts_with(char::is_uppercase);
+            && name.starts_with(char::is_uppercase)
+            && known();
         // Both arms of an or-pattern bind the same names.
         if !constant && !self.found.iter().any(|binding| binding.name == name) {
             self.found.push(Binding {
@@ -217,98 +250,13 @@ impl<'a> Visit<'a> for Awaits {
     }
 
     fn visit_macro(&mut self, call: &'a syn::Macro) {
-        self.0 |= names::awaits(call.tokens.clone());
+        let name = call.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
+        self.0 |=
+            matches!(name.as_str(), "join" | "try_join" | "select") || names::awaits(call.tokens.clone());
     }
 
     // These have an `.await` of their own.
     fn visit_expr_closure(&mut self, _: &'a syn::ExprClosure) {}
     fn visit_expr_async(&mut self, _: &'a syn::ExprAsync) {}
     fn visit_item(&mut self, _: &'a Item) {}
-}
-
-/// Finds loops, where an interrupt can be noticed.
-struct Shape {
-    loops: Vec<usize>,
-    works: bool,
-    constant: usize,
-}
-
-impl Shape {
-    fn enter(&mut self, body: &Block) {
-        self.works = true;
-        // Constants are computed by rustc, which cannot look at a flag.
-        if self.constant == 0 {
-            self.loops.push(body.brace_token.span.open().byte_range().end);
-        }
-    }
-}
-
-impl<'a> Visit<'a> for Shape {
-    fn visit_expr_loop(&mut self, node: &'a syn::ExprLoop) {
-        self.enter(&node.body);
-        visit::visit_expr_loop(self, node);
-    }
-
-    fn visit_expr_while(&mut self, node: &'a syn::ExprWhile) {
-        self.enter(&node.body);
-        visit::visit_expr_while(self, node);
-    }
-
-    fn visit_expr_for_loop(&mut self, node: &'a syn::ExprForLoop) {
-        self.enter(&node.body);
-        visit::visit_expr_for_loop(self, node);
-    }
-
-    fn visit_expr_method_call(&mut self, node: &'a syn::ExprMethodCall) {
-        let name = node.method.to_string();
-        self.works |= matches!(
-            name.as_str(),
-            "iter" | "iter_mut" | "into_iter" | "chars" | "bytes" | "chunks" | "windows" | "lines" | "drain"
-        );
-        visit::visit_expr_method_call(self, node);
-    }
-
-    fn visit_item_fn(&mut self, node: &'a syn::ItemFn) {
-        let constant = usize::from(node.sig.constness.is_some());
-        self.constant += constant;
-        visit::visit_item_fn(self, node);
-        self.constant -= constant;
-    }
-
-    fn visit_impl_item_fn(&mut self, node: &'a syn::ImplItemFn) {
-        let constant = usize::from(node.sig.constness.is_some());
-        self.constant += constant;
-        visit::visit_impl_item_fn(self, node);
-        self.constant -= constant;
-    }
-
-    fn visit_expr_const(&mut self, node: &'a syn::ExprConst) {
-        self.constant += 1;
-        visit::visit_expr_const(self, node);
-        self.constant -= 1;
-    }
-
-    fn visit_item_const(&mut self, node: &'a syn::ItemConst) {
-        self.constant += 1;
-        visit::visit_item_const(self, node);
-        self.constant -= 1;
-    }
-
-    fn visit_impl_item_const(&mut self, node: &'a syn::ImplItemConst) {
-        self.constant += 1;
-        visit::visit_impl_item_const(self, node);
-        self.constant -= 1;
-    }
-
-    fn visit_item_static(&mut self, node: &'a syn::ItemStatic) {
-        self.constant += 1;
-        visit::visit_item_static(self, node);
-        self.constant -= 1;
-    }
-
-    fn visit_type(&mut self, node: &'a syn::Type) {
-        self.constant += 1;
-        visit::visit_type(self, node);
-        self.constant -= 1;
-    }
 }

@@ -1,7 +1,7 @@
 //! The variables between cells.
 
 use super::generate::Made;
-use super::names::{self, Names};
+use super::names::Names;
 use super::prepare::Prepared;
 use super::render::Place;
 
@@ -12,7 +12,7 @@ pub struct Variable {
     pub key: String,
     /// Its type, as rustc names it.
     pub ty: String,
-    /// The names in its type.
+    /// The names that the paths in its type begin with: the user's own types, or crates.
     pub ty_names: Names,
     /// Whether it is `mut`.
     pub mutable: bool,
@@ -25,8 +25,7 @@ pub struct Variable {
 impl Variable {
     /// A variable just made.
     pub fn new(made: &Made, ty: &str, place: Place, prepared: &Prepared) -> Variable {
-        let mut ty_names = Names::new();
-        names::collect(ty, &mut ty_names);
+        let ty_names = first_segments(ty);
         let crates = ty_names
             .iter()
             .filter(|name| ty.contains(&format!("{name}::")) && !prepared.nameable.contains(*name))
@@ -38,8 +37,21 @@ impl Variable {
 
     /// Whether it may hide values of any type, which could be one that is redefined.
     pub fn holds_any(&self) -> bool {
-        self.ty_names.contains("Any")
+        self.ty.contains("any::Any")
     }
+}
+
+/// `Stack` and `candle_core` of `Stack<candle_core::Tensor>`.
+fn first_segments(ty: &str) -> Names {
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    let mut names = Names::new();
+    for path in ty.split(|c: char| !is_name(c) && c != ':') {
+        let first = path.split("::").next().unwrap_or_default();
+        if first.starts_with(|c: char| c.is_alphabetic() || c == '_') {
+            names.insert(first.to_owned());
+        }
+    }
+    names
 }
 
 /// Why a variable of this type cannot be kept, if it cannot.

@@ -51,12 +51,25 @@ pub enum Frame {
 pub struct Panic {
     /// The message.
     pub message: String,
-    /// The source file as the compiler knew it.
+    /// Where it was.
+    pub at: Spot,
+}
+
+/// A place in the running program.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Spot {
+    /// The source file as the compiler knew it; empty where the place is not known.
     pub file: String,
     /// The line, from 1.
     pub line: u32,
     /// The column, from 1.
     pub column: u32,
+}
+
+impl From<&std::panic::Location<'_>> for Spot {
+    fn from(location: &std::panic::Location<'_>) -> Spot {
+        Spot { file: location.file().to_owned(), line: location.line(), column: location.column() }
+    }
 }
 
 /// What the kernel asks of the worker.
@@ -87,6 +100,8 @@ pub enum Ending {
         kind: String,
         /// The error, with what caused it, outermost first.
         chain: Vec<String>,
+        /// Where the `?` stands.
+        at: Spot,
     },
     /// It panicked.
     Panicked(Panic),
@@ -259,18 +274,23 @@ impl Message for Bundle {
 impl Message for Panic {
     fn encode(&self, out: &mut Vec<u8>) {
         put_string(out, &self.message);
+        self.at.encode(out);
+    }
+
+    fn decode(input: &mut Fields<'_>) -> io::Result<Panic> {
+        Ok(Panic { message: input.string()?, at: Spot::decode(input)? })
+    }
+}
+
+impl Message for Spot {
+    fn encode(&self, out: &mut Vec<u8>) {
         put_string(out, &self.file);
         put_u32(out, self.line);
         put_u32(out, self.column);
     }
 
-    fn decode(input: &mut Fields<'_>) -> io::Result<Panic> {
-        Ok(Panic {
-            message: input.string()?,
-            file: input.string()?,
-            line: input.u32()?,
-            column: input.u32()?,
-        })
+    fn decode(input: &mut Fields<'_>) -> io::Result<Spot> {
+        Ok(Spot { file: input.string()?, line: input.u32()?, column: input.u32()? })
     }
 }
 
@@ -345,10 +365,11 @@ impl Message for Reply {
     fn encode(&self, out: &mut Vec<u8>) {
         match &self.ending {
             Ending::Done => out.push(0),
-            Ending::Failed { kind, chain } => {
+            Ending::Failed { kind, chain, at } => {
                 out.push(1);
                 put_string(out, kind);
                 put_list(out, chain, put_string);
+                at.encode(out);
             }
             Ending::Panicked(panic) => {
                 out.push(2);
@@ -366,7 +387,11 @@ impl Message for Reply {
     fn decode(input: &mut Fields<'_>) -> io::Result<Reply> {
         let ending = match input.u8()? {
             0 => Ending::Done,
-            1 => Ending::Failed { kind: input.string()?, chain: input.list(Fields::string)? },
+            1 => Ending::Failed {
+                kind: input.string()?,
+                chain: input.list(Fields::string)?,
+                at: Spot::decode(input)?,
+            },
             2 => Ending::Panicked(Panic::decode(input)?),
             3 => Ending::Interrupted,
             4 => Ending::NotLoaded { message: input.string()? },

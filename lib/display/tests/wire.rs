@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::io::{self, Read};
 
 use proptest::prelude::*;
-use sconce_display::wire::{self, Ending, Fields, Frame, MAX_MESSAGE, Message, Panic, Reply, Request};
+use sconce_display::wire::{self, Ending, Fields, Frame, MAX_MESSAGE, Message, Panic, Reply, Request, Spot};
 use sconce_display::{Bundle, Content};
 
 fn content() -> impl Strategy<Value = Content> {
@@ -24,12 +24,11 @@ fn bundle() -> impl Strategy<Value = Bundle> {
 }
 
 fn panic() -> impl Strategy<Value = Panic> {
-    any::<(String, String, u32, u32)>().prop_map(|(message, file, line, column)| Panic {
-        message,
-        file,
-        line,
-        column,
-    })
+    (any::<String>(), spot()).prop_map(|(message, at)| Panic { message, at })
+}
+
+fn spot() -> impl Strategy<Value = Spot> {
+    any::<(String, u32, u32)>().prop_map(|(file, line, column)| Spot { file, line, column })
 }
 
 fn frame() -> impl Strategy<Value = Frame> {
@@ -53,7 +52,11 @@ fn reply() -> impl Strategy<Value = Reply> {
     let ending = prop_oneof![
         Just(Ending::Done),
         Just(Ending::Interrupted),
-        any::<(String, Vec<String>)>().prop_map(|(kind, chain)| Ending::Failed { kind, chain }),
+        (any::<(String, Vec<String>)>(), spot()).prop_map(|((kind, chain), at)| Ending::Failed {
+            kind,
+            chain,
+            at
+        }),
         panic().prop_map(Ending::Panicked),
         any::<String>().prop_map(|message| Ending::NotLoaded { message }),
     ];

@@ -8,7 +8,7 @@ use super::color::{INK, LINE, MUTED, blues, hex, ink_on};
 use super::number::percent;
 use super::picture::Picture;
 use super::save::save;
-use super::svg::{Anchor, Svg, TextStyle, fitted, text_width, title_width};
+use super::svg::{self, Anchor, Svg, TextStyle, fitted, text_width, title_width};
 use super::table::Table;
 use crate::rich::Rich;
 use crate::{Error, Result};
@@ -243,9 +243,6 @@ impl ConfusionMatrix {
 
 impl Rich for ConfusionMatrix {
     fn rich(&self) -> Bundle {
-        match self.svg() {
-            Ok(svg) => Bundle::text(self.text()).svg(svg),
-            Err(error) => Bundle::text(format!("{}({error})\n", self.text())),
-        }
+        svg::bundle(self.text(), self.svg())
     }
 }

@@ -14,7 +14,7 @@ use super::panels::Panels;
 use super::points::{runs, spread, thinned};
 use super::save::save;
 use super::sparkline::sparkline;
-use super::svg::{FONT, fitted, printable, text_width};
+use super::svg::{self, FONT, fitted, printable, text_width};
 use super::table::Table;
 use crate::rich::Rich;
 use crate::{Error, Result};
@@ -308,10 +308,7 @@ impl Curves {
 
 impl Rich for Curves {
     fn rich(&self) -> Bundle {
-        match self.svg() {
-            Ok(svg) => Bundle::text(self.text()).svg(svg),
-            Err(error) => Bundle::text(format!("{}({error})\n", self.text())),
-        }
+        svg::bundle(self.text(), self.svg())
     }
 }
 

@@ -8,7 +8,7 @@ use sconce_display::Bundle;
 use super::color::{INK, MUTED};
 use super::picture::Picture;
 use super::save::save;
-use super::svg::{Anchor, Svg, TextStyle, fitted, text_width, title_width};
+use super::svg::{self, Anchor, Svg, TextStyle, fitted, text_width, title_width};
 use crate::rich::Rich;
 use crate::{Error, Result};
 
@@ -296,11 +296,10 @@ impl Layout {
 
 impl Rich for ImageGrid {
     fn rich(&self) -> Bundle {
-        let bundle = Bundle::text(self.text());
-        match (self.svg(), self.picture().map(|picture| picture.png())) {
-            (Ok(svg), Some(Ok(png))) => bundle.svg(svg).png(png),
-            (Ok(svg), None) => bundle.svg(svg),
-            (Err(error), _) | (_, Some(Err(error))) => Bundle::text(format!("{}({error})\n", self.text())),
+        match self.picture().map(|picture| picture.png()) {
+            None => svg::bundle(self.text(), self.svg()),
+            Some(Ok(png)) => svg::bundle(self.text(), self.svg()).png(png),
+            Some(Err(error)) => svg::bundle(self.text(), Err(error)),
         }
     }
 }

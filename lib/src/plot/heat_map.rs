@@ -8,7 +8,7 @@ use super::color::{INK, LINE, MUTED, NOT_FINITE, hex, viridis};
 use super::number::number;
 use super::picture::{Picture, ValueRange};
 use super::save::save;
-use super::svg::{Anchor, Svg, TextStyle, fitted, text_width, title_width};
+use super::svg::{self, Anchor, Svg, TextStyle, fitted, text_width, title_width};
 use super::table::Table;
 use crate::rich::Rich;
 use crate::{Error, Result};
@@ -270,10 +270,9 @@ impl HeatMap {
 
 impl Rich for HeatMap {
     fn rich(&self) -> Bundle {
-        let forms = || -> Result<(String, Vec<u8>)> { Ok((self.svg()?, self.picture()?.visible().png()?)) };
-        match forms() {
-            Ok((svg, png)) => Bundle::text(self.text()).svg(svg).png(png),
-            Err(error) => Bundle::text(format!("{}({error})\n", self.text())),
+        match self.picture().and_then(|picture| picture.visible().png()) {
+            Ok(png) => svg::bundle(self.text(), self.svg()).png(png),
+            Err(error) => svg::bundle(self.text(), Err(error)),
         }
     }
 }

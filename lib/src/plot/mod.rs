@@ -26,4 +26,5 @@ pub use panels::Panels;
 pub use picture::{Picture, ValueRange};
 pub use sparkline::sparkline;
 pub use svg::escape;
+pub(crate) use svg::svg_in_html;
 pub use table::Table;

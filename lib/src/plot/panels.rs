@@ -6,6 +6,7 @@ use sconce_display::Bundle;
 
 use super::curves::{Curves, draw_document};
 use super::save::save;
+use super::svg;
 use crate::Result;
 use crate::rich::Rich;
 
@@ -64,9 +65,6 @@ impl Panels {
 
 impl Rich for Panels {
     fn rich(&self) -> Bundle {
-        match self.svg() {
-            Ok(svg) => Bundle::text(self.text()).svg(svg),
-            Err(error) => Bundle::text(format!("{}({error})\n", self.text())),
-        }
+        svg::bundle(self.text(), self.svg())
     }
 }

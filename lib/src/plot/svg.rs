@@ -2,6 +2,10 @@
 
 use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use sconce_display::Bundle;
+
 use super::color::CARD;
 use super::picture::Picture;
 use crate::Result;
@@ -25,6 +29,28 @@ pub fn escape(text: &str) -> String {
         }
     }
     escaped
+}
+
+/// An SVG document as an HTML image; `description` is what a screen reader says. An image has its own ids
+/// and survives the cleaning that notebook viewers give inline SVG.
+pub(crate) fn svg_in_html(svg: &str, description: &str) -> String {
+    format!(
+        "<img alt=\"{}\" style=\"max-width:100%\" src=\"data:image/svg+xml;base64,{}\">",
+        escape(description),
+        BASE64_STANDARD.encode(svg)
+    )
+}
+
+/// The forms of what is drawn as SVG: its text, and its SVG within HTML. There is no `image/svg+xml` beside
+/// them: JupyterLab shows that in trusted notebooks only, and the output would be twice as large.
+pub(super) fn bundle(text: String, svg: Result<String>) -> Bundle {
+    match svg {
+        Ok(svg) => {
+            let html = svg_in_html(&svg, text.trim_end());
+            Bundle::text(text).html(html)
+        }
+        Err(error) => Bundle::text(format!("{text}({error})\n")),
+    }
 }
 
 /// The character, or `U+FFFD` where XML 1.0 has no place for it.

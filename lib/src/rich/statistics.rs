@@ -58,20 +58,20 @@ impl Statistics {
         self.count - self.nan - self.infinite
     }
 
-    /// The statistics in a line.
-    pub(super) fn line(&self, float: bool) -> String {
-        let mut line = if self.count == 0 {
-            "no values".to_owned()
+    /// The statistics in a line, with `separator` between them.
+    pub(super) fn line(&self, float: bool, separator: &str) -> String {
+        let mut parts = if self.count == 0 {
+            vec!["no values".to_owned()]
         } else if self.finite() == 0 {
-            "no finite values".to_owned()
+            vec!["no finite values".to_owned()]
         } else {
-            let [min, mean, max, std] = [self.min, self.mean, self.max, self.std].map(number);
-            format!("min {min}  mean {mean}  max {max}  std {std}")
+            let named = [("min", self.min), ("mean", self.mean), ("max", self.max), ("std", self.std)];
+            named.map(|(name, value)| format!("{name} {}", number(value))).to_vec()
         };
         if float && self.count > 0 {
-            line += &format!("  NaN {}  inf {}", self.nan, self.infinite);
+            parts.extend([format!("NaN {}", self.nan), format!("inf {}", self.infinite)]);
         }
-        line
+        parts.join(separator)
     }
 }
 

@@ -1,5 +1,7 @@
 //! candle's tensors.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use candle_core::{DType, Device, Tensor, Var};
 use sconce_display::Bundle;
 
@@ -67,30 +69,33 @@ fn read(head: &str, tensor: &Tensor) -> Result<Bundle> {
     let statistics = Statistics::of(tensor)?;
     let float = tensor.dtype().is_float();
     // The statistics of one value say nothing that the value does not.
-    let line = if statistics.count == 1 { String::new() } else { format!("{}\n", statistics.line(float)) };
+    let line = |separator| match statistics.count {
+        1 => String::new(),
+        _ => format!("{}\n", statistics.line(float, separator)),
+    };
     let mut numbers = numbers(tensor)?;
     if tensor.rank() == 1 && tensor.elem_count() > 1 {
         numbers += &format!("{}\n", sparkline(&ask(tensor, Stretches)?));
     }
     let shown = draw(tensor, &statistics)?;
     let note = shown.as_ref().map_or(String::new(), |shown| format!("{}\n", shown.note));
-    let bundle = Bundle::text(format!("{head}\n{line}{note}{numbers}"));
+    let bundle = Bundle::text(format!("{head}\n{}{note}{numbers}", line("  ")));
 
-    let caption = format!("{head}\n{line}{note}");
+    // HTML makes one space of several.
+    let caption = format!("{head}\n{}{note}", line(" · "));
     let caption = caption.trim_end().split('\n').map(escape).collect::<Vec<_>>().join("<br>");
     let numbers =
         format!("<pre style=\"margin:4px 0;color:inherit;background:none\">{}</pre>", escape(&numbers));
     Ok(match shown {
         None => bundle.html(format!("<div style=\"font-size:13px\">{caption}{numbers}</div>")),
-        Some(Shown { picture, png, note, factor }) => {
-            let [height, width] = picture.size().map(|side| side * factor);
+        Some(Shown { size: [height, width], png, note }) => {
             let html = format!(
-                "<figure style=\"margin:4px 0\"><img src=\"{}\" width=\"{width}\" height=\"{height}\" alt=\"{}\" \
-                 style=\"image-rendering:pixelated;max-width:100%;border:1px solid rgba(128,128,128,.4)\">\
+                "<figure style=\"margin:4px 0\"><img src=\"data:image/png;base64,{}\" width=\"{width}\" height=\"{height}\" alt=\"{}\" \
+                 style=\"max-width:100%;border:1px solid rgba(128,128,128,.4)\">\
                  <figcaption style=\"font-size:13px;text-align:left\">{caption}</figcaption>\
                  <details style=\"font-size:13px\"><summary>numbers</summary>{numbers}</details></figure>",
-                picture.data_uri()?,
-                escape(&format!("{note} of {head}: {}", statistics.line(float))),
+                BASE64_STANDARD.encode(&png),
+                escape(&format!("{note} of {head}: {}", statistics.line(float, ", "))),
             );
             bundle.html(html).png(png)
         }
@@ -108,12 +113,11 @@ struct Limits {
 
 /// The picture of a tensor.
 struct Shown {
-    /// A pixel a cell.
-    picture: Picture,
-    /// The same, large enough to be looked at, as a file.
+    /// Height and width, in pixels.
+    size: [usize; 2],
+    /// The picture as a file, large enough to be looked at: viewers that smooth what they enlarge would
+    /// blur a small one.
     png: Vec<u8>,
-    /// The factor between the two.
-    factor: usize,
     /// What it is and what its colours stand for.
     note: String,
 }
@@ -128,9 +132,10 @@ fn draw(tensor: &Tensor, statistics: &Statistics) -> Result<Option<Shown>> {
         let Some((picture, note)) = picture(tensor, statistics, limits)? else { return Ok(None) };
         let [height, width] = picture.size();
         let factor = (192 / height.max(width)).clamp(1, 32);
-        let png = picture.enlarged(factor).png()?;
+        let enlarged = picture.enlarged(factor);
+        let png = enlarged.png()?;
         let fits = png.len() <= PNG_BYTES;
-        last = Some(Shown { picture, png, factor, note });
+        last = Some(Shown { size: enlarged.size(), png, note });
         if fits {
             break;
         }

@@ -1,6 +1,6 @@
 use sconce_display::Bundle;
 
-use crate::plot::{Curves, Panels, Table, number};
+use crate::plot::{Curves, Panels, Table, count, number, svg_in_html};
 use crate::rich::Rich;
 
 /// Curves of single steps are drawn with about so many points, or one for each epoch if there are more.
@@ -149,10 +149,12 @@ impl History {
             let mut cells =
                 vec![epoch.epoch.to_string(), number(epoch.train_loss), or_dash(epoch.valid_loss)];
             for name in &names {
-                cells.push(or_dash(value(&epoch.train_metrics, name)));
-                cells.push(or_dash(value(&epoch.valid_metrics, name)));
+                for metrics in [&epoch.train_metrics, &epoch.valid_metrics] {
+                    cells.push(value(metrics, name).map_or("–".to_owned(), measured));
+                }
             }
-            cells.extend([format!("{:.0}", epoch.images_per_second), format!("{:.2}", epoch.seconds)]);
+            let rate = count(epoch.images_per_second.round() as usize);
+            cells.extend([rate, format!("{:.2}", epoch.seconds)]);
             table.push(&cells);
         }
         table
@@ -161,6 +163,11 @@ impl History {
 
 fn value(metrics: &[(String, f64)], name: &str) -> Option<f64> {
     metrics.iter().find(|(known, _)| known == name).map(|&(_, value)| value)
+}
+
+/// The value of a metric. Fractions stand with the same digits in every row.
+fn measured(value: f64) -> String {
+    if (0.0..=1.0).contains(&value) { format!("{value:.4}") } else { number(value) }
 }
 
 /// About [`POINTS`] points, each at the end of the stretch of steps whose mean it is. Every epoch ends with
@@ -185,8 +192,8 @@ impl Rich for History {
         let text = if table.is_empty() { self.curves().text() } else { table.text() };
         match self.curves().svg() {
             Ok(svg) => {
-                let picture = super::show::svg_in_html(&svg, "curves of the training so far");
-                Bundle::text(text).html(format!("{picture}{}", table.html())).svg(svg)
+                let picture = svg_in_html(&svg, "curves of the training so far");
+                Bundle::text(text).html(format!("{picture}{}", table.html()))
             }
             Err(error) => Bundle::text(format!("{text}({error})\n")).html(table.html()),
         }

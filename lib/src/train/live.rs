@@ -5,9 +5,9 @@ use sconce_display::{Bundle, Handle, display_with_id, in_notebook};
 
 use super::epoch::Partial;
 use super::history::History;
-use super::show::{duration, epochs, svg_in_html};
+use super::show::{duration, epochs};
 use crate::Error;
-use crate::plot::{count, escape, number};
+use crate::plot::{count, escape, number, svg_in_html};
 
 /// Between two updates lies at least so much time.
 const PAUSE: Duration = Duration::from_millis(250);

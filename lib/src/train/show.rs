@@ -1,22 +1,10 @@
 use std::fmt;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use sconce_display::Bundle;
 
 use super::learner::Learner;
-use crate::plot::{Table, count, escape, number};
+use crate::plot::{Table, count, number};
 use crate::rich::Rich;
-
-/// An SVG document as an HTML image. An image has its own ids and survives the cleaning that some
-/// notebook viewers give inline SVG.
-pub(super) fn svg_in_html(svg: &str, description: &str) -> String {
-    format!(
-        "<img alt=\"{}\" style=\"max-width:100%\" src=\"data:image/svg+xml;base64,{}\">",
-        escape(description),
-        BASE64_STANDARD.encode(svg)
-    )
-}
 
 /// A time for people: `12.3 s`, `4 min 05 s`, `2 h 07 min`.
 pub(super) fn duration(seconds: f64) -> String {
