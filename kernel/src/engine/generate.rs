@@ -10,9 +10,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
-use super::items::{Definition, Kind as DefinitionKind, Static, Text};
+use super::items::{Definition, Kind as DefinitionKind, Text};
 use super::placed::{Edit, Mark, Placed};
 use super::source::{Cell, Kind, Let, Piece};
+use super::statics::Static;
 
 /// The crate name of every cell, which is the path of the user's types in messages.
 pub const CRATE: &str = "notebook";

@@ -22,6 +22,7 @@ mod rustc;
 mod session;
 mod shape;
 mod source;
+mod statics;
 mod stream;
 mod variables;
 mod worker;
