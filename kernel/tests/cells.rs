@@ -318,6 +318,10 @@ fn errors_stand_on_the_users_lines() {
     assert!(failure.contains("cell 5:1:16"), "{failure}");
     let failure = notebook.fails("let v = vec![1]; let w = v; v.len()", "E0382");
     assert!(failure.contains("cell 6:1:29") && failure.contains("value moved here"), "{failure}");
+    let failure = notebook.fails("let o: Option<i32> = None; o?;", "E0277");
+    assert!(failure.contains("ok_or") && !failure.contains("closure"), "{failure}");
+    let failure = notebook.fails("#[derive(Debug)] struct Bare;\nErr::<i32, _>(Bare)?;", "E0277");
+    assert!(failure.contains("map_err") && !failure.contains("sconce"), "{failure}");
     notebook.fails(":nonsense", "CommandError");
     notebook.gives("// a comment\n\n1 // another", "1");
     notebook.shows_nothing("");

@@ -136,6 +136,13 @@ impl Session {
                     continue;
                 }
             }
+            let stale: Vec<String> =
+                found.stale_imports.iter().filter_map(|key| definitions.drop_import(key)).collect();
+            if !stale.is_empty() {
+                notes
+                    .push(format!("`{}` names what is not there any more and went away", stale.join("`, `")));
+                continue;
+            }
             if let Some(header) = gone_impl(&mut definitions, &found, &changed_types) {
                 let why = if found.overlap {
                     "gave way to the new one"
@@ -245,10 +252,10 @@ impl Session {
 
     /// Adds what only the session knows: where a missing variable went.
     fn explain(&self, message: &mut Message) {
-        let ours = |text: &str| text.contains("sconce_cell::Failed") || text.contains("`Failed`");
-        if message.places.iter().any(|(_, _, label)| label.as_deref().is_some_and(ours)) {
-            let text = "a cell is no function to return from: `Err(…)?` ends it with an error";
+        if let Some(text) = our_types_in(message) {
             message.notes = vec![Note::new(NoteKind::Help, text)];
+            message.text =
+                message.text.replace(" in a closure that returns `Result`", " at the top level of a cell");
             message.places.retain(|(_, primary, _)| *primary);
             for (_, _, label) in &mut message.places {
                 *label = None;
@@ -326,6 +333,21 @@ fn not_kept(generated: &Generated, lost: &BTreeMap<String, Lost>) -> Vec<(String
         }
     };
     generated.made.iter().filter_map(why).collect()
+}
+
+/// What to say instead of how our own types do not fit, where that is what a message tells.
+fn our_types_in(message: &Message) -> Option<&'static str> {
+    if message.text.contains("not `Option`s") {
+        return Some("say what is missing: `.ok_or(\"no such entry\")?`");
+    }
+    let ours = |text: &str| text.contains("sconce_cell::Failed") || text.contains("`Failed`");
+    let told = message.places.iter().any(|(_, _, label)| label.as_deref().is_some_and(ours));
+    if message.text.contains("couldn't convert the error") {
+        return Some(
+            "the error must implement `Display` and `Debug`, or become text: `.map_err(|error| format!(\"{error:?}\"))?`",
+        );
+    }
+    told.then_some("a cell is no function to return from: `Err(…)?` ends it with an error")
 }
 
 /// Takes over that a variable is lost; whether that is news.

@@ -109,6 +109,15 @@ impl Definitions {
         self.list.iter().any(|definition| definition.is(name))
     }
 
+    /// Takes an import out of force; says what it was.
+    pub fn drop_import(&mut self, text: &str) -> Option<String> {
+        let index = self.list.iter().position(
+            |definition| matches!(&definition.text, super::items::Text::Written(written) if written == text),
+        )?;
+        self.list.remove(index);
+        Some(text.trim_end_matches(';').to_owned())
+    }
+
     /// Takes the impls that stand in `cell` at `offset` out of force; says what they were.
     pub fn drop_impl_at(&mut self, cell: u32, offset: usize) -> Option<String> {
         let index = self.list.iter().position(|definition| {

@@ -27,6 +27,8 @@ pub struct Findings {
     pub unnameable: Vec<String>,
     /// Errors that are about definitions of earlier cells: the cell and the place.
     pub in_earlier: Vec<(u32, usize)>,
+    /// Imports of earlier cells, by their text, that name nothing any more.
+    pub stale_imports: Vec<String>,
     /// A definition excludes one of an earlier cell.
     pub overlap: bool,
 }
@@ -81,6 +83,9 @@ fn read_error(
         match origin(span, generated, rustc) {
             Some(Origin::Mark(Mark::Put { key, branch })) => puts.push((key, *branch, span)),
             Some(Origin::Mark(Mark::Drop { key, .. })) => drops.push(key),
+            Some(Origin::Mark(Mark::Import { text })) if code == "E0432" => {
+                found.stale_imports.push(text.clone())
+            }
             Some(Origin::Mark(Mark::GiveBack { key } | Mark::Probe { key }))
                 if matches!(code, "E0382" | "E0381") && span.is_primary =>
             {

@@ -158,7 +158,7 @@ fn earlier_items(
             continue;
         };
         match &definition.text {
-            Text::Written(text) => file.glue(&format!("{text} ")),
+            Text::Written(text) => file.marked(&format!("{text} "), Mark::Import { text: text.clone() }),
             Text::Source(range) => {
                 file.blank(text, (*end).min(range.start)..range.start);
                 let mut edits = definition.edits.clone();

@@ -23,7 +23,7 @@ pub struct Definition {
     pub aliases: Vec<String>,
     /// What it mentions.
     pub mentions: Names,
-    /// Its tokens, to see whether a redefinition changes anything.
+    /// Its tokens without attributes, to see whether a redefinition changes anything.
     pub tokens: String,
     /// What it is.
     pub kind: Kind,
@@ -167,7 +167,9 @@ fn definition(
         cell,
         works: ["for", "while", "loop", "iter", "into_iter"].iter().any(|word| mentions.contains(*word)),
         mentions,
-        tokens: own.parse::<TokenStream>().map_or_else(|_| own.to_owned(), |tokens| tokens.to_string()),
+        tokens: own
+            .parse::<TokenStream>()
+            .map_or_else(|_| own.to_owned(), |tokens| without_attributes(tokens).to_string()),
         text: Text::Source(range),
         names,
         aliases,
@@ -176,6 +178,23 @@ fn definition(
         edits: Vec::new(),
         replaced: Vec::new(),
     }
+}
+
+/// Leaves out what stands before a definition and changes nothing of its form in memory: documentation,
+/// `#[derive]` and the like, but not `#[repr]`.
+fn without_attributes(tokens: TokenStream) -> TokenStream {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let mut rest = tokens.as_slice();
+    let mut kept = Vec::new();
+    while let [hash @ TokenTree::Punct(punct), attribute @ TokenTree::Group(group), after @ ..] = rest
+        && punct.as_char() == '#'
+    {
+        if matches!(group.stream().into_iter().next(), Some(TokenTree::Ident(name)) if name == "repr") {
+            kept.extend([hash.clone(), attribute.clone()]);
+        }
+        rest = after;
+    }
+    kept.into_iter().chain(rest.iter().cloned()).collect()
 }
 
 fn describe(item: &Item, text: &str) -> (Kind, Vec<(Space, String)>, Vec<String>) {

@@ -23,6 +23,11 @@ struct Segment {
 /// Glue whose diagnostics mean something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mark {
+    /// An import of an earlier cell.
+    Import {
+        /// Its text.
+        text: String,
+    },
     /// A variable is taken from the store.
     Take {
         /// Its key.
