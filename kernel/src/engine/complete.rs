@@ -11,7 +11,7 @@ use super::Completeness;
 /// Whether `code` is ready to run.
 pub fn completeness(code: &str) -> Completeness {
     match scan(code) {
-        Scan::Open(depth) => return Completeness::Incomplete { indent: "    ".repeat(depth) },
+        Scan::Open(lines) => return Completeness::Incomplete { indent: "    ".repeat(lines) },
         Scan::Mismatch => return Completeness::Invalid,
         Scan::Balanced => {}
     }
@@ -37,13 +37,20 @@ pub fn completeness(code: &str) -> Completeness {
 
 enum Scan {
     Balanced,
+    /// So many lines have delimiters that are still open.
     Open(usize),
     Mismatch,
 }
 
 /// Counts delimiters outside of strings and comments; an open string or comment counts as open.
 fn scan(code: &str) -> Scan {
-    let mut open = Vec::new();
+    let mut open: Vec<(char, usize)> = Vec::new();
+    let lines = |open: &[(char, usize)]| {
+        let mut lines: Vec<usize> = open.iter().map(|(_, line)| *line).collect();
+        lines.dedup();
+        lines.len()
+    };
+    let mut line = 0;
     let chars: Vec<char> = code.chars().collect();
     let at = |index: usize| chars.get(index).copied().unwrap_or('\0');
     let mut index = 0;
@@ -57,21 +64,22 @@ fn scan(code: &str) -> Scan {
             }
             '/' if at(index + 1) == '*' => match end_of_comment(&chars, index) {
                 Some(end) => index = end,
-                None => return Scan::Open(open.len()),
+                None => return Scan::Open(lines(&open)),
             },
             '"' => match end_of_string(&chars, index) {
                 Some(end) => index = end,
-                None => return Scan::Open(open.len()),
+                None => return Scan::Open(lines(&open)),
             },
             '\'' => index = end_of_char(&chars, index),
-            left @ ('(' | '[' | '{') => open.push(left),
+            left @ ('(' | '[' | '{') => open.push((left, line)),
+            '\n' => line += 1,
             right @ (')' | ']' | '}') => {
                 let wanted = match right {
                     ')' => '(',
                     ']' => '[',
                     _ => '{',
                 };
-                if open.pop() != Some(wanted) {
+                if open.pop().is_none_or(|(left, _)| left != wanted) {
                     return Scan::Mismatch;
                 }
             }
@@ -79,7 +87,7 @@ fn scan(code: &str) -> Scan {
         }
         index += 1;
     }
-    if open.is_empty() { Scan::Balanced } else { Scan::Open(open.len()) }
+    if open.is_empty() { Scan::Balanced } else { Scan::Open(lines(&open)) }
 }
 
 /// The last character of a comment, which may hold others.
@@ -128,7 +136,7 @@ fn end_of_string(chars: &[char], start: usize) -> Option<usize> {
 /// The last character of a character literal, or the quote itself where it begins a lifetime.
 fn end_of_char(chars: &[char], start: usize) -> usize {
     if chars.get(start + 1) == Some(&'\\') {
-        let close = chars[start + 3..].iter().position(|c| *c == '\'');
+        let close = chars.get(start + 3..).unwrap_or_default().iter().position(|c| *c == '\'');
         return close.map_or(start, |offset| start + 3 + offset);
     }
     if chars.get(start + 2) == Some(&'\'') { start + 2 } else { start }
@@ -150,7 +158,7 @@ mod tests {
             ("1 + 1", Completeness::Complete),
             (":vars", Completeness::Complete),
             ("fn f() {", incomplete("    ")),
-            ("f(|x| {\n  g([", incomplete("            ")),
+            ("f(|x| {\n  g([", incomplete("        ")),
             ("let s = \"abc", incomplete("")),
             ("/* open /* nested */", incomplete("")),
             ("let s = r#\"a\" b\"#; '('; let c: &'static str = \"}\";", Completeness::Complete),

@@ -37,13 +37,20 @@ impl Decoder {
 pub struct ContentBlocks {
     /// Text that may belong to a marker or a block.
     held: String,
-    /// Whether what comes next begins a line.
+    /// Whether what comes next goes on with a line.
     inside_line: bool,
+    /// A block has just ended, and the line break after it is still to come.
+    after_block: bool,
 }
 
 impl ContentBlocks {
     /// Takes text and hands on what is known.
     pub fn push(&mut self, text: &str, emit: &mut dyn FnMut(Output)) {
+        let text = if std::mem::take(&mut self.after_block) {
+            text.strip_prefix('\n').unwrap_or(text)
+        } else {
+            text
+        };
         if self.held.is_empty() && !text.contains('E') {
             // By far the most text.
             self.plain(text.to_owned(), emit);
@@ -116,6 +123,7 @@ impl ContentBlocks {
         // The line that ends the block goes with it.
         let after = end + END.len();
         let next = self.held[after..].find('\n').map_or(self.held.len(), |at| after + at + 1);
+        self.after_block = !self.held[after..next].ends_with('\n');
         let content = self.held.get(line + 1..end).unwrap_or_default().trim_end_matches('\n').to_owned();
         self.held.drain(..next);
         let content = if mime == "application/json" || mime.ends_with("+json") {
