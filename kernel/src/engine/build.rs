@@ -55,16 +55,7 @@ impl Session {
     /// Compiles a cell.
     pub(super) fn build(&mut self, cell: &Cell) -> Result<Built, Failed> {
         let mut definitions = self.definitions.clone();
-        let own: Vec<_> = cell
-            .pieces
-            .iter()
-            .filter_map(|piece| match &piece.kind {
-                Kind::Items(definitions) => Some(definitions.as_slice()),
-                _ => None,
-            })
-            .flatten()
-            .cloned()
-            .collect();
+        let own: Vec<_> = cell.definitions().cloned().collect();
         let changed_types = definitions.add(&own);
         let (given, crates) = self.given(cell, &changed_types);
         let mut grain =
@@ -73,18 +64,18 @@ impl Session {
             } else {
                 Grain::Steps
             };
+        let mut names = cell.mentions.clone();
+        for definition in &own {
+            names.extend(definition.mentions.iter().cloned());
+        }
+        for given in &given {
+            super::names::collect(&given.ty, &mut names);
+        }
         let mut lost: BTreeMap<String, Lost> = BTreeMap::new();
         let mut given_back = GivenBack::new();
         let mut gone_for_good = Names::new();
         let mut notes = Vec::new();
         for _ in 0..ROUNDS {
-            let mut names = cell.mentions.clone();
-            for definition in &own {
-                names.extend(definition.mentions.iter().cloned());
-            }
-            for given in &given {
-                super::names::collect(&given.ty, &mut names);
-            }
             let needed: Vec<_> = definitions
                 .needed(&names)
                 .into_iter()
@@ -176,10 +167,10 @@ impl Session {
 
     /// The variables that the cell names, and the crates that their types need.
     fn given(&self, cell: &Cell, changed: &Names) -> (Vec<Given>, Vec<String>) {
-        let named = self.variables.iter().filter(|(name, variable)| {
-            cell.mentions.contains(*name)
-                && (changed.is_empty() || (variable.ty_names.is_disjoint(changed) && !variable.holds_any()))
-        });
+        let named = self
+            .variables
+            .iter()
+            .filter(|(name, variable)| cell.mentions.contains(*name) && !variable.is_stale(changed));
         let mut given = Vec::new();
         let mut crates = Vec::new();
         for (name, variable) in named {
@@ -274,10 +265,7 @@ impl Session {
     }
 
     /// What rustc says of a text that cannot be taken apart.
-    pub(super) fn syntax_error(&mut self, text: &str, error: &SyntaxError) -> Failure {
-        let number =
-            self.texts.iter().filter(|(_, known)| ***known == *text).map(|(number, _)| *number).max();
-        let number = number.unwrap_or_default();
+    pub(super) fn syntax_error(&mut self, number: u32, text: &str, error: &SyntaxError) -> Failure {
         let mut placed = Placed::default();
         placed.glue("fn cell() { ");
         placed.user(number, text, 0..text.len(), &[]);

@@ -117,7 +117,7 @@ impl Session {
         self.texts.insert(number, text.clone());
         let cell = match source::parse(number, &text, &self.definitions) {
             Ok(cell) => cell,
-            Err(error) => return Err(self.syntax_error(&text, &error)),
+            Err(error) => return Err(self.syntax_error(number, &text, &error)),
         };
         let built = match self.build(&cell) {
             Ok(built) => built,
@@ -137,7 +137,7 @@ impl Session {
     fn run_built(
         &mut self,
         cell: &Cell,
-        built: Built,
+        mut built: Built,
         outputs: &mut dyn FnMut(Output),
     ) -> Result<(), Failure> {
         for warning in &built.warnings {
@@ -149,13 +149,13 @@ impl Session {
         for (name, why) in &built.not_kept {
             outputs(note_output(&format!("`{name}` {why}")));
         }
-        for file in &built.generated.files {
-            self.files.insert((file.folder, file.cell), file.placed.clone());
+        for file in std::mem::take(&mut built.generated.files) {
+            self.files.insert((file.folder, file.cell), file.placed);
         }
         if let Err(error) = self.ensure_worker() {
             return Err(self.broken(&error));
         }
-        self.definitions = built.definitions.clone();
+        self.definitions = std::mem::take(&mut built.definitions);
         self.drop_stale(&built.changed_types, cell, outputs);
         let library = self.rustc.library(cell.number);
         let request = Request::Run {
@@ -187,7 +187,7 @@ impl Session {
             Ending::Failed { kind, chain, at } => {
                 let first = chain.first().map_or("", String::as_str);
                 let mut message = self.message_at(at, format!("{kind}: {first}"));
-                message.notes.retain(|_| false); // a place outside of cells is not where the `?` stands
+                message.notes.clear(); // a place outside of cells is not where the `?` stands
                 let causes = chain.iter().skip(1);
                 message
                     .notes
@@ -208,17 +208,8 @@ impl Session {
 
     /// Variables of a type that means something else from now on go, before the cell runs.
     fn drop_stale(&mut self, changed: &Names, cell: &Cell, outputs: &mut dyn FnMut(Output)) {
-        let mut stale: Vec<String> = Vec::new();
-        if !changed.is_empty() {
-            let of_changed =
-                |variable: &Variable| !variable.ty_names.is_disjoint(changed) || variable.holds_any();
-            stale.extend(
-                self.variables
-                    .iter()
-                    .filter(|(_, variable)| of_changed(variable))
-                    .map(|(name, _)| name.clone()),
-            );
-        }
+        let of_changed = self.variables.iter().filter(|(_, variable)| variable.is_stale(changed));
+        let mut stale: Vec<String> = of_changed.map(|(name, _)| name.clone()).collect();
         if !stale.is_empty() {
             let types = changed.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
             let names = stale.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
@@ -231,11 +222,7 @@ impl Session {
             }
         }
         // A function or constant takes the place of a variable of its name.
-        let values = cell.pieces.iter().filter_map(|piece| match &piece.kind {
-            source::Kind::Items(definitions) => Some(definitions),
-            _ => None,
-        });
-        for (space, name) in values.flatten().flat_map(|definition| &definition.names) {
+        for (space, name) in cell.definitions().flat_map(|definition| &definition.names) {
             if *space == Space::Value && self.variables.contains_key(name) {
                 stale.push(name.clone());
             }

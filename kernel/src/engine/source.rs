@@ -35,6 +35,17 @@ pub struct Cell {
     pub works: bool,
 }
 
+impl Cell {
+    /// Its definitions, in order.
+    pub fn definitions(&self) -> impl Iterator<Item = &Definition> {
+        let lists = self.pieces.iter().filter_map(|piece| match &piece.kind {
+            Kind::Items(definitions) => Some(definitions),
+            _ => None,
+        });
+        lists.flatten()
+    }
+}
+
 /// A part of a cell.
 #[derive(Debug)]
 pub struct Piece {

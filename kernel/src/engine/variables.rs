@@ -35,9 +35,9 @@ impl Variable {
         Variable { key: made.key.clone(), ty: ty.to_owned(), ty_names, mutable: made.mutable, place, crates }
     }
 
-    /// Whether it may hide values of any type, which could be one that is redefined.
-    pub fn holds_any(&self) -> bool {
-        self.ty.contains("any::Any")
+    /// Whether its type is one of these that mean something else now, is written with one, or may hide one.
+    pub fn is_stale(&self, changed: &Names) -> bool {
+        !changed.is_empty() && (!self.ty_names.is_disjoint(changed) || self.ty.contains("any::Any"))
     }
 }
 
