@@ -121,6 +121,9 @@ def test_interrupt_of_an_idle_kernel_does_nothing(kernel):
     kernel.run("let kept = 1;")
     kernel.interrupt_by_signal()
     kernel.interrupt_by_message()
+    # The next cell's request goes over another socket: without the reply it could be there first.
+    reply = kernel.client.get_control_msg(timeout=10)
+    assert reply["msg_type"] == "interrupt_reply"
     assert kernel.value("kept") == "1"
 
 

@@ -90,11 +90,12 @@ pub(super) async fn serve(sockets: Sockets, signer: Signer, engine: Arc<dyn Engi
     while next == Next::GoOn {
         tokio::select! {
             biased;
+            // A signal is about what runs now, not about the cell whose request may wait beside it.
+            Some(()) = interrupts.recv() => server.interrupt(),
+            Some(()) = terminations.recv() => next = Next::End,
             message = server.control.recv() => next = server.receive(message, Channel::Control).await,
             Some(event) = finished.recv() => next = server.finish(event).await,
             message = server.shell.recv() => next = server.receive(message, Channel::Shell).await,
-            Some(()) = interrupts.recv() => server.interrupt(),
-            Some(()) = terminations.recv() => next = Next::End,
             () = &mut parent_gone => next = Next::End,
         }
     }
