@@ -1,12 +1,13 @@
 //! The Jupyter messaging protocol 5.5 over ZeroMQ. Knows nothing of rustc.
 //!
 //! One thread runs the event loop (`server`) and the sockets; a second one runs cells (`runner`). What a cell
-//! emits goes through a bounded channel to iopub (`iopub`), its end from there back to the event loop, so
-//! that everything it showed is sent before its reply. Messages that are none, or not signed with the
+//! emits goes through a bounded channel and `flow` to iopub (`iopub`), its end from there back to the event
+//! loop, so that everything it showed is sent before its reply. Messages that are none, or not signed with the
 //! connection's key, are logged to stderr and dropped.
 
 mod connection;
 mod engine;
+mod flow;
 mod history;
 mod iopub;
 mod message;

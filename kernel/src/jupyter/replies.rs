@@ -63,7 +63,7 @@ pub(super) fn refusal(name: &str, message: &str) -> Value {
 }
 
 /// The iopub messages for something a cell emitted: type and content of each.
-pub(super) fn output(output: &Output, count: u64) -> Vec<(&'static str, Value)> {
+pub(super) fn output(output: &Output, count: Option<u64>) -> Vec<(&'static str, Value)> {
     let (bundle, msg_type, extra) = match output {
         Output::Stdout(text) => return vec![("stream", json!({"name": "stdout", "text": text}))],
         Output::Stderr(text) => return vec![("stream", json!({"name": "stderr", "text": text}))],
@@ -123,14 +123,14 @@ mod tests {
                 json!({"data": data, "metadata": {}, "execution_count": 3}),
             ),
         ] {
-            assert_eq!(output(&emitted, 3), [(msg_type, content)]);
+            assert_eq!(output(&emitted, Some(3)), [(msg_type, content)]);
         }
     }
 
     #[test]
     fn a_form_that_is_no_json_is_said_on_stderr() {
         let bundle = Bundle::text("x").with("application/json", Content::Json("{".into()));
-        let messages = output(&Output::Result(bundle), 1);
+        let messages = output(&Output::Result(bundle), Some(1));
         assert_eq!(messages.len(), 2);
         assert_eq!((messages[1].0, &messages[1].1["name"]), ("stream", &json!("stderr")));
         assert!(messages[1].1["text"].as_str().is_some_and(|text| text.contains("application/json")));

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc as std_mpsc};
 use std::thread;
 use std::time::Duration;
 
+use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 
 use super::engine::{Engine, Evaluator, Interrupt};
@@ -14,8 +15,8 @@ use super::message::Request;
 use crate::engine::{Failure, Output};
 
 /// How many outputs may wait for the event loop. A cell that emits faster than clients take waits too, so a
-/// flood of output does not grow the kernel.
-const OUTPUTS_IN_FLIGHT: usize = 64;
+/// flood of output does not grow the kernel. Text comes in pieces of up to 64 KiB.
+const OUTPUTS_IN_FLIGHT: usize = 16;
 
 /// How often a cell that waits for the engine looks for an interrupt.
 const STARTUP_POLL: Duration = Duration::from_millis(50);
@@ -33,11 +34,47 @@ pub(super) struct Cell {
     pub(super) silent: bool,
 }
 
+/// Whose output something is.
+#[derive(Debug, Clone)]
+pub(super) enum Parent {
+    /// The cell that runs.
+    Cell(Arc<Cell>),
+    /// Another request, by its header: code that answers it runs beside cells or between them.
+    Beside(Arc<Map<String, Value>>),
+}
+
+impl Parent {
+    /// The parent header of the output.
+    pub(super) fn header(&self) -> &Map<String, Value> {
+        match self {
+            Parent::Cell(cell) => &cell.request.header,
+            Parent::Beside(header) => header,
+        }
+    }
+
+    /// The execution count of its cell, if it is one.
+    pub(super) fn count(&self) -> Option<u64> {
+        match self {
+            Parent::Cell(cell) => Some(cell.count),
+            Parent::Beside(_) => None,
+        }
+    }
+
+    /// Whether both are the same request.
+    pub(super) fn is(&self, other: &Parent) -> bool {
+        match (self, other) {
+            (Parent::Cell(one), Parent::Cell(other)) => Arc::ptr_eq(one, other),
+            (Parent::Beside(one), Parent::Beside(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
 /// What happens while cells run, in order.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// The cell emitted something.
-    Output(Arc<Cell>, Output),
+    /// Something was emitted.
+    Output(Parent, Output),
     /// The cell ended.
     Finished(Arc<Cell>, Result<(), Failure>),
 }
@@ -139,7 +176,7 @@ impl Session {
     fn run(&mut self, cell: &Arc<Cell>, events: &mpsc::Sender<Event>) -> Result<(), Failure> {
         let mut emit = |output| {
             if !cell.silent {
-                let _ = events.blocking_send(Event::Output(Arc::clone(cell), output));
+                let _ = events.blocking_send(Event::Output(Parent::Cell(Arc::clone(cell)), output));
             }
         };
         self.await_engine(&mut emit)?;

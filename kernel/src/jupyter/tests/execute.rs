@@ -14,20 +14,19 @@ fn stream(name: &str, text: &str) -> (String, Value) {
 async fn everything_a_cell_emits_in_order() -> Outcome {
     let kernel = Kernel::start(Script::default());
     let mut client = Client::connect(&kernel).await?;
-    let code = "out a\nerr b\nout c\ndisplay 0%\nupdate 50%\nclear\nupdate 100%\nout d\nresult 7";
+    let code = "clear\nout a\nerr b\nout c\ndisplay 0%\nupdate 50%\nout d\nresult 7";
     let id = client.execute(code).await?;
     let shown =
         |text: &str| json!({"data": {"text/plain": text}, "metadata": {}, "transient": {"display_id": "d"}});
     let expected = [
         status("busy"),
         ("execute_input".into(), json!({"code": code, "execution_count": 1})),
+        ("clear_output".into(), json!({"wait": false})),
         stream("stdout", "a"),
         stream("stderr", "b"),
         stream("stdout", "c"),
         ("display_data".into(), shown("0%")),
         ("update_display_data".into(), shown("50%")),
-        ("clear_output".into(), json!({"wait": false})),
-        ("update_display_data".into(), shown("100%")),
         stream("stdout", "d"),
         ("execute_result".into(), json!({"data": {"text/plain": "7"}, "metadata": {}, "execution_count": 1})),
         status("idle"),
@@ -139,15 +138,15 @@ async fn a_flood_arrives_whole_in_few_messages() -> Outcome {
     for (msg_type, content) in client.heard_until_idle(&id).await? {
         if msg_type == "stream" {
             let chunk = content["text"].as_str().unwrap();
-            assert!(chunk.len() < 70_000, "{}", chunk.len());
+            assert!(chunk.len() < 2 << 20, "{}", chunk.len());
             text.push_str(chunk);
             messages += 1;
         }
     }
     let expected: String = (0..LINES).map(|line| format!("line {line}\n")).collect();
     assert!(text == expected, "{} of {} bytes", text.len(), expected.len());
-    // 64 KiB chunks, or what comes within an interval.
-    assert!(messages < LINES / 100, "{messages}");
+    // A round takes in what comes in its time, up to a bound.
+    assert!(messages < LINES / 1000, "{messages}");
     client.shut_down(kernel).await
 }
 
