@@ -40,6 +40,7 @@ pub(super) enum Parent {
     /// The cell that runs.
     Cell(Arc<Cell>),
     /// Another request, by its header: code that answers it runs beside cells or between them.
+    #[allow(dead_code, reason = "made by handlers of comm messages")]
     Beside(Arc<Map<String, Value>>),
 }
 
