@@ -59,7 +59,8 @@ fn a_missing_notebook_is_named_among_others() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("good.ipynb"), notebook(&["1"])).unwrap();
     assert_fails(&run(folder.path(), &["run", "good.ipynb", "none.ipynb"]), &["none.ipynb does not exist"]);
-    assert_fails(&run(folder.path(), &["run", "."]), &["cannot read ."]);
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    assert_fails(&run(folder.path(), &["run", "empty"]), &["the folder empty holds no notebooks"]);
     assert!(!folder.path().join("cache").exists());
 }
 
@@ -75,9 +76,13 @@ fn an_output_that_cannot_be_written_is_refused_before_anything_runs() {
 #[test]
 fn wrong_usage_exits_with_2() {
     let folder = tempfile::tempdir().unwrap();
+    for name in ["a.ipynb", "b.ipynb"] {
+        fs::write(folder.path().join(name), notebook(&["1"])).unwrap();
+    }
     for arguments in [
         &["run"][..],
         &["run", "-o", "x.ipynb", "a.ipynb", "b.ipynb"],
+        &["run", "-o", "x.ipynb", "--in-place", "a.ipynb"],
         &["run", "--timeout", "-1", "a.ipynb"],
         &["install", "--user", "--sys-prefix"],
         &["install", "--name", "a b"],

@@ -206,4 +206,23 @@ fn each_notebook_has_a_session_of_its_own_and_all_run() {
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert!(stderr(&output).contains("a.ipynb: cell 2 of 2 failed: E0425"), "{}", stderr(&output));
     assert_eq!(told(&written(folder.path(), "b.out.ipynb")["cells"][1]), ["[2]: 2"]);
+    assert!(stderr(&output).contains("1 of 2 notebooks failed: a.ipynb"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_folder_is_run_whole_and_in_place() {
+    prepare().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("more")).unwrap();
+    for name in ["a.ipynb", "more/b.ipynb"] {
+        fs::write(folder.path().join(name), notebook(&["1 + 1"])).unwrap();
+    }
+    let mut command = sconce().unwrap();
+    let output = command.args(["run", "--in-place", "."]).current_dir(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("(notebook 2 of 2)"), "{}", stderr(&output));
+    for name in ["a.ipynb", "more/b.ipynb"] {
+        assert_eq!(told(&written(folder.path(), name)["cells"][0]), ["[1]: 2"]);
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is written beside them");
 }

@@ -84,13 +84,6 @@ impl Cell {
         self.fields.get("source").and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// Whether its metadata carries the tag `tag`.
-    #[must_use]
-    pub fn has_tag(&self, tag: &str) -> bool {
-        let tags = self.fields.get("metadata").and_then(|metadata| metadata.get("tags"));
-        tags.and_then(Value::as_array).is_some_and(|tags| tags.iter().any(|it| it == tag))
-    }
-
     /// Its id, from nbformat 4.5 on.
     #[must_use]
     pub fn id(&self) -> Option<&str> {

@@ -9,11 +9,12 @@ mod lines;
 mod outputs;
 mod read;
 mod run;
+mod tags;
 mod terminal;
 mod write;
 
 pub use document::{Cell, CellKind, LanguageInfo, Notebook};
 pub use read::ReadError;
 pub(crate) use run::first_line;
-pub use run::{CellError, Executor, Observer, OnError, Position, RunOptions, Summary, run};
+pub use run::{CellRun, Executor, Observer, OnError, Position, RunOptions, Summary, run};
 pub use write::{WriteError, check_writable};

@@ -12,12 +12,6 @@ use crate::engine::{Failure, Output, Session};
 /// Between the interrupt that a cell may answer in an orderly way and the one that kills it.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Cells with this tag may fail; the run goes on. The name is nbclient's.
-const MAY_FAIL: &str = "raises-exception";
-
-/// Cells with this tag are left as they are. The name is nbclient's.
-const SKIP: &str = "skip-execution";
-
 /// What runs a cell's source: [`Session`].
 pub trait Executor {
     /// Runs one cell to its end and hands over its outputs as they come.
@@ -77,30 +71,43 @@ pub trait Observer {
 /// How a run went.
 #[derive(Debug, Default)]
 pub struct Summary {
-    /// How many cells ran, failed ones included.
-    pub executed: u64,
-    /// The first cell that failed without a tag that allows it.
-    pub failed: Option<CellError>,
+    /// How many cells there were to run.
+    pub total: u64,
+    /// The cells that ran, in order.
+    pub cells: Vec<CellRun>,
     /// Whether the run was stopped from outside.
     pub stopped: bool,
 }
 
-/// A cell that failed.
+/// How one cell went.
 #[derive(Debug, Clone)]
-pub struct CellError {
-    /// Which one.
-    pub position: Position,
-    /// Its first line that is not blank.
-    pub first_line: String,
-    /// Why.
-    pub failure: Failure,
+pub struct CellRun {
+    /// Its place among all cells of the notebook, from 0.
+    pub index: usize,
+    /// The `n` of `In [n]`.
+    pub number: u64,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// Why it failed, if it did.
+    pub failure: Option<Failure>,
+    /// Whether a tag of the cell allows the failure.
+    pub allowed: bool,
+}
+
+impl Summary {
+    /// The first cell that failed without a tag that allows it, and why.
+    #[must_use]
+    pub fn failed(&self) -> Option<(&CellRun, &Failure)> {
+        let failed = self.cells.iter().filter(|cell| !cell.allowed);
+        failed.filter_map(|cell| Some((cell, cell.failure.as_ref()?))).next()
+    }
 }
 
 /// Executes all code cells of `notebook` in order and stores their outputs in it.
 ///
 /// Blank cells do not run. Outputs of an earlier run are gone afterwards, also those of cells that were not
-/// reached; only cells tagged `skip-execution` keep theirs. When `stop` is set the run ends after the running
-/// cell; whoever sets it also interrupts that cell.
+/// reached; only cells whose tags keep them from running keep theirs. When `stop` is set the run ends after the
+/// running cell; whoever sets it also interrupts that cell.
 pub fn run(
     notebook: &mut Notebook,
     executor: &mut dyn Executor,
@@ -110,16 +117,16 @@ pub fn run(
 ) -> Summary {
     let mut to_run = Vec::new();
     for (index, cell) in notebook.cells.iter_mut().enumerate() {
-        if cell.kind() == CellKind::Code && !cell.has_tag(SKIP) {
+        if cell.kind() == CellKind::Code && !cell.is_skipped() {
             cell.set_outputs(None, Vec::new());
             if !cell.source().trim().is_empty() {
                 to_run.push(index);
             }
         }
     }
-    let mut summary = Summary::default();
-    let mut outputs = Outputs::default();
     let total = to_run.len() as u64;
+    let mut summary = Summary { total, ..Summary::default() };
+    let mut outputs = Outputs::default();
     for (number, &index) in (1..).zip(&to_run) {
         if stop.load(Ordering::Relaxed) {
             summary.stopped = true;
@@ -137,19 +144,18 @@ pub fn run(
             Some(limit) if timed_out => timeout_failure(limit, failure),
             _ => failure,
         });
-        summary.executed += 1;
         summary.stopped = stop.load(Ordering::Relaxed);
-        observer.end(position, start.elapsed(), result.as_ref().err());
-        if let Err(failure) = result {
+        let elapsed = start.elapsed();
+        observer.end(position, elapsed, result.as_ref().err());
+        let failure = result.err();
+        if let Some(failure) = &failure {
             outputs.fail(failure.clone());
-            let allowed = cell.has_tag(MAY_FAIL) && !timed_out && !summary.stopped;
-            if !allowed && summary.failed.is_none() {
-                let first_line = first_line(cell.source()).to_owned();
-                summary.failed = Some(CellError { position, first_line, failure });
-            }
-            if !allowed && options.on_error == OnError::Stop {
-                break;
-            }
+        }
+        let allowed = cell.may_fail() && !timed_out && !summary.stopped;
+        let ends_run = failure.is_some() && !allowed && options.on_error == OnError::Stop;
+        summary.cells.push(CellRun { index, number, elapsed, failure, allowed });
+        if ends_run {
+            break;
         }
     }
     for ((number, &index), outputs) in (1..).zip(&to_run).zip(outputs.into_json()) {
@@ -286,23 +292,25 @@ mod tests {
     #[test]
     fn cells_run_in_order_and_blank_or_skipped_ones_do_not() {
         let cells = [("print a", ""), (" \n", ""), ("print b", "skip-execution"), ("\nprint c", "")];
+        assert!(notebook(&[("fail", "nbval-skip")]).cells()[0].is_skipped());
         let (notebook, summary, log) = run_cells(&cells, RunOptions::default());
         assert_eq!(log, ["1/2 print a", "ok", "2/2 print c", "ok"]);
         assert_eq!(counts(&notebook), [Some(1), None, Some(9), Some(2)]);
         assert_eq!(notebook.cells()[0].outputs()[0]["text"], "a");
         assert!(notebook.cells()[1].outputs().is_empty());
         assert_eq!(notebook.cells()[2].outputs()[0], "old");
-        assert_eq!(summary.executed, 2);
-        assert!(summary.failed.is_none() && !summary.stopped);
+        assert_eq!(summary.cells.iter().map(|cell| cell.index).collect::<Vec<_>>(), [0, 3]);
+        assert!(summary.failed().is_none() && !summary.stopped);
     }
 
     #[test]
     fn a_failing_cell_stops_the_run_and_keeps_what_was_shown() {
         let cells = [("print a", ""), ("fail", "raises-exception"), ("fail", ""), ("print b", "")];
         let (notebook, summary, _) = run_cells(&cells, RunOptions::default());
-        assert_eq!(summary.executed, 3);
-        let failed = summary.failed.unwrap();
-        assert_eq!((failed.position.number, failed.first_line.as_str()), (3, "fail"));
+        assert_eq!((summary.cells.len(), summary.total), (3, 4));
+        let (failed, failure) = summary.failed().unwrap();
+        assert_eq!((failed.number, failed.index, failure.name.as_str()), (3, 2, "Failed"));
+        assert!(summary.cells[1].allowed);
         assert_eq!(notebook.cells()[0].outputs()[0]["text"], "a");
         assert_eq!(notebook.cells()[2].outputs()[0]["ename"], "Failed");
         assert_eq!(counts(&notebook)[3], None);
@@ -313,8 +321,8 @@ mod tests {
     fn going_on_names_the_first_failure() {
         let options = RunOptions { on_error: OnError::GoOn, ..RunOptions::default() };
         let (notebook, summary, _) = run_cells(&[("fail", ""), ("fail", ""), ("print b", "")], options);
-        assert_eq!(summary.executed, 3);
-        assert_eq!(summary.failed.unwrap().position.number, 1);
+        assert_eq!(summary.cells.len(), 3);
+        assert_eq!(summary.failed().unwrap().0.number, 1);
         assert_eq!(notebook.cells()[2].outputs()[0]["text"], "b");
     }
 
@@ -325,15 +333,15 @@ mod tests {
             let start = Instant::now();
             let (notebook, summary, _) = run_cells(&[(code, "raises-exception"), ("print b", "")], options);
             assert!(start.elapsed() >= at_least);
-            let failed = summary.failed.unwrap();
-            assert_eq!(failed.failure.name, "Timeout");
-            assert_eq!(failed.failure.message, "the cell did not end within 0.05 s (--timeout)");
-            assert_eq!(failed.failure.traceback.last().unwrap(), "t");
+            let (_, failure) = summary.failed().unwrap();
+            assert_eq!(failure.name, "Timeout");
+            assert_eq!(failure.message, "the cell did not end within 0.05 s (--timeout)");
+            assert_eq!(failure.traceback.last().unwrap(), "t");
             assert_eq!(notebook.cells()[0].outputs()[0]["ename"], "Timeout");
-            assert_eq!(summary.executed, 1);
+            assert_eq!(summary.cells.len(), 1);
         }
         let (_, summary, _) = run_cells(&[("print a", "")], options);
-        assert!(summary.failed.is_none());
+        assert!(summary.failed().is_none());
     }
 
     #[test]

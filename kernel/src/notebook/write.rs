@@ -151,6 +151,15 @@ mod tests {
     }
 
     #[test]
+    fn numbers_keep_every_digit() {
+        let numbers = "[\n   1.0,\n   1e-05,\n   -0.0,\n   0.1000,\n   1e+16,\n   5.0e-324,\n   123456789012345678901234567890\n  ]";
+        let text = format!(
+            "{{\n \"cells\": [],\n \"metadata\": {{\n  \"plot\": {numbers}\n }},\n \"nbformat\": 4,\n \"nbformat_minor\": 5\n}}\n"
+        );
+        assert_eq!(notebook(&text).to_text(), text);
+    }
+
+    #[test]
     fn an_old_file_is_brought_to_4_5() {
         let old = r#"{"nbformat": 4, "nbformat_minor": 2, "zzz": 1, "metadata": {"orig_nbformat": 3, "b": 2, "a": [1.5]},
             "cells": [{"cell_type": "code", "source": "1\n2", "extra": {"y": null, "x": "é"}},

@@ -1,0 +1,108 @@
+//! `sconce run`: executes notebooks without Jupyter.
+
+mod execute;
+mod files;
+mod targets;
+
+use std::fmt::Display;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use clap::Args;
+
+use self::execute::Runner;
+use super::interrupts::Interrupts;
+use super::{CliError, preparation, toolchain};
+use crate::notebook::{LanguageInfo, OnError, RunOptions};
+
+/// Execute notebooks, and write each with its outputs.
+///
+/// Exits with 1 and names the first failing cell if a cell fails; what was shown until then is written. A cell
+/// tagged `raises-exception` may fail; one tagged `skip-execution` does not run. The first Ctrl-C interrupts the
+/// running cell and ends the run, the second kills the cell.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// The notebooks, and folders of notebooks; each is executed on its own, from its own folder.
+    #[arg(required = true, value_name = "NOTEBOOK|FOLDER")]
+    notebooks: Vec<PathBuf>,
+
+    /// Where to write, with one notebook; otherwise each `x.ipynb` becomes `x.out.ipynb` beside it.
+    #[arg(short, long, value_name = "OUT.ipynb", conflicts_with = "in_place")]
+    output: Option<PathBuf>,
+
+    /// Write the outputs into the notebooks themselves.
+    #[arg(short, long)]
+    in_place: bool,
+
+    /// How long a cell may run before it is interrupted, and two seconds later killed.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    timeout: Option<Duration>,
+
+    /// Run the cells after a failing one too; the exit code still tells that one failed.
+    #[arg(long)]
+    allow_errors: bool,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().map_err(|_| "expected a number of seconds".to_owned())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(limit) if !limit.is_zero() => Ok(limit),
+        _ => Err("expected more than 0 seconds".to_owned()),
+    }
+}
+
+/// Does what the arguments say.
+pub fn run(arguments: &RunArguments) -> Result<(), CliError> {
+    // Whatever is wrong with any file is said before the first cell runs.
+    let tasks = targets::plan(arguments)?;
+    let options = RunOptions {
+        timeout: arguments.timeout,
+        on_error: if arguments.allow_errors { OnError::GoOn } else { OnError::Stop },
+    };
+    let prepared = preparation::ensure()?;
+    let interrupts =
+        Interrupts::listen().map_err(|error| CliError::new(format!("cannot listen for Ctrl-C: {error}")))?;
+    let language = LanguageInfo { version: rust_version()? };
+    let runner = Runner { prepared, options, interrupts };
+    let count = tasks.len();
+    let mut failed = Vec::new();
+    for (number, mut task) in (1..).zip(tasks) {
+        let path = task.path.clone();
+        match count {
+            1 => progress_line(&path.display()),
+            _ => progress_line(&format!("{} (notebook {number} of {count})", path.display())),
+        }
+        task.notebook.set_language(&language);
+        let Err(error) = runner.execute(task) else { continue };
+        if count == 1 || runner.interrupts.stop().load(Ordering::Relaxed) {
+            return Err(error);
+        }
+        error.report();
+        failed.push(path);
+    }
+    all_together(count, &failed)
+}
+
+/// After several notebooks, whose errors stand where they came up: which ones failed.
+fn all_together(count: usize, failed: &[PathBuf]) -> Result<(), CliError> {
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = failed.iter().map(|path| path.display().to_string()).collect();
+    Err(CliError::new(format!("{} of {count} notebooks failed: {}", failed.len(), names.join(", "))))
+}
+
+/// Writes a line to stderr, between the lines of the cells.
+fn progress_line(text: &dyn Display) {
+    // With stderr closed the run goes on unseen.
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+fn rust_version() -> Result<String, CliError> {
+    let line = toolchain::version_line("rustc").map_err(|error| {
+        CliError::new(error).help("install Rust from https://rustup.rs; `sconce doctor` checks the rest")
+    })?;
+    Ok(toolchain::parse_version(&line).map_or(line, |version| version.to_string()))
+}
