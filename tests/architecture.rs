@@ -176,7 +176,8 @@ fn names_are_found_in_paths_and_lists() {
 #[test]
 fn the_parts_of_the_kernel_keep_apart() {
     let source = "kernel/src";
-    assert_sees_none_of(source, "engine", &["jupyter", "notebook", "cli", "mime"]);
+    assert_sees_none_of(source, "engine", &["jupyter", "notebook", "cli", "mime", "assist"]);
+    assert_sees_none_of(source, "assist", &["jupyter", "notebook", "cli", "mime"]);
     assert_sees_none_of(source, "jupyter", &["notebook", "cli"]);
     assert_sees_none_of(source, "notebook", &["jupyter", "cli"]);
     assert_sees_none_of(source, "mime", &["engine", "jupyter", "notebook", "cli"]);

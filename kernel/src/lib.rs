@@ -1,5 +1,6 @@
 //! A Jupyter kernel and headless notebook runner for Rust.
 
+pub mod assist;
 pub mod cli;
 pub mod engine;
 pub mod jupyter;

@@ -15,6 +15,15 @@ const HELP: &str = "\
 Every cell can name, without more ado: sconce, candle_core, candle_nn, candle_transformers, image, plotters, \
 rand, serde, serde_json, anyhow, tokio.";
 
+/// The commands and what each does, as the help has them.
+pub fn commands() -> impl Iterator<Item = (&'static str, &'static str)> {
+    HELP.lines().filter(|line| line.starts_with(':')).map(|line| {
+        let name = line.split_whitespace().next().unwrap_or_default();
+        let about = line.split_once("  ").map_or("", |(_, about)| about.trim());
+        (name, about)
+    })
+}
+
 /// Runs the commands that a cell begins with, and returns the cell with empty lines in their place.
 pub fn run(session: &mut Session, code: &str, outputs: &mut dyn FnMut(Output)) -> Result<String, Failure> {
     let mut rest = String::with_capacity(code.len());

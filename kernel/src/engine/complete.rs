@@ -1,4 +1,4 @@
-//! Whether a text is ready to run, for consoles that send a cell when it is.
+//! What a text that is still being typed is: ready to run or not, code or a string.
 
 use std::str::FromStr;
 
@@ -90,6 +90,33 @@ fn scan(code: &str) -> Scan {
     if open.is_empty() { Scan::Balanced } else { Scan::Open(lines(&open)) }
 }
 
+/// Whether what is typed at the byte `offset` of `code` is code, not part of a string or comment.
+pub fn is_code(code: &str, offset: usize) -> bool {
+    let chars: Vec<char> = code.chars().collect();
+    let cursor = code.char_indices().take_while(|(at, _)| *at < offset).count();
+    let mut index = 0;
+    while index < cursor {
+        // What begins here, and the last character that still belongs to it.
+        let last = match (chars[index], chars.get(index + 1)) {
+            ('/', Some('/')) => {
+                let line = chars[index..].iter().position(|c| *c == '\n');
+                // The end of its line is still the comment.
+                Some(line.map_or(chars.len(), |length| index + length))
+            }
+            ('/', Some('*')) => Some(end_of_comment(&chars, index).unwrap_or(chars.len())),
+            ('"', _) => Some(end_of_string(&chars, index).unwrap_or(chars.len())),
+            ('\'', _) => Some(end_of_char(&chars, index)).filter(|end| *end > index),
+            _ => None,
+        };
+        match last {
+            Some(last) if cursor <= last => return false,
+            Some(last) => index = last + 1,
+            None => index += 1,
+        }
+    }
+    true
+}
+
 /// The last character of a comment, which may hold others.
 fn end_of_comment(chars: &[char], start: usize) -> Option<usize> {
     let mut depth = 0;
@@ -144,10 +171,35 @@ fn end_of_char(chars: &[char], start: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn incomplete(indent: &str) -> Completeness {
         Completeness::Incomplete { indent: indent.into() }
+    }
+
+    #[test]
+    fn strings_and_comments_are_no_code() {
+        let cases = [
+            ("ab|", true),
+            ("\"a|", false),
+            ("\"a\"|", true),
+            ("\"ä|\"", false),
+            ("r#\"a\"|b\"#", false),
+            ("// a|", false),
+            ("// a\n|", true),
+            ("a // b|\nc", false),
+            ("/* a|", false),
+            ("/* a */|", true),
+            ("'ä|'", false),
+            ("let c = '\"'; x|", true),
+            ("fn f<'a|", true),
+        ];
+        for (marked, wanted) in cases {
+            let offset = marked.find('|').unwrap();
+            assert_eq!(is_code(&marked.replace('|', ""), offset), wanted, "{marked:?}");
+        }
     }
 
     #[test]

@@ -104,6 +104,11 @@ impl Definitions {
         self.list.iter().any(|definition| definition.is_macro_that_makes_items(name))
     }
 
+    /// All definitions, in the order they were made.
+    pub fn all(&self) -> impl Iterator<Item = &Definition> {
+        self.list.iter()
+    }
+
     /// Whether something of this name is defined or imported.
     pub fn has(&self, name: &str) -> bool {
         self.list.iter().any(|definition| definition.is(name))

@@ -12,6 +12,7 @@ mod diagnose;
 mod generate;
 mod interrupter;
 mod items;
+mod known;
 mod names;
 mod outcome;
 mod placed;
@@ -28,6 +29,7 @@ mod variables;
 mod worker;
 
 pub use interrupter::Interrupter;
+pub use known::{Known, KnownDefinition, KnownKind, KnownVariable};
 pub use outcome::{Completeness, Failure, Output};
 pub use prepare::{CacheDir, PrepareError, Prepared, Progress, Toolchain, prepare, prepared};
 pub use session::{EngineError, Session};
@@ -37,5 +39,16 @@ impl Session {
     #[must_use]
     pub fn completeness(code: &str) -> Completeness {
         complete::completeness(code)
+    }
+
+    /// Whether what is typed at the byte `offset` of `code` is code, not part of a string or comment.
+    #[must_use]
+    pub fn is_code(code: &str, offset: usize) -> bool {
+        complete::is_code(code, offset)
+    }
+
+    /// The commands, and what each does.
+    pub fn commands() -> impl Iterator<Item = (&'static str, &'static str)> {
+        commands::commands()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::assist::{Completions, Inspection};
 use crate::engine::{Completeness, Failure, Output};
 
 /// Can be called from any thread while a cell runs: asks it to stop, and the second time makes it stop.
@@ -15,6 +16,12 @@ pub(super) trait Engine: Send + Sync + 'static {
 
     /// Whether source text is ready to run.
     fn completeness(&self, code: &str) -> Completeness;
+
+    /// What could be written at the byte `cursor` of `code`. May take some tenths of a second, not more.
+    fn complete(&self, code: &str, cursor: usize) -> Completions;
+
+    /// What the thing at the byte `cursor` of `code` is. May take some tenths of a second, not more.
+    fn inspect(&self, code: &str, cursor: usize) -> Option<Inspection>;
 
     /// The version of the language, for `kernel_info_reply`.
     fn language_version(&self) -> String;

@@ -8,6 +8,7 @@
 mod connection;
 mod engine;
 mod flow;
+mod help;
 mod history;
 mod iopub;
 mod message;

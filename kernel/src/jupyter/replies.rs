@@ -42,12 +42,6 @@ pub(super) fn is_complete(completeness: &Completeness) -> Value {
     }
 }
 
-/// The content of a `complete_reply` without matches: valid, and nothing is replaced.
-pub(super) fn no_completions(request: &Map<String, Value>) -> Value {
-    let cursor = request.get("cursor_pos").and_then(Value::as_u64).unwrap_or(0);
-    json!({"status": "ok", "matches": [], "cursor_start": cursor, "cursor_end": cursor, "metadata": {}})
-}
-
 /// The content of an `error` message. An error reply carries the same and a status.
 pub(super) fn error(failure: &Failure) -> Map<String, Value> {
     Map::from_iter([

@@ -3,11 +3,13 @@
 use std::sync::{Arc, OnceLock};
 
 use super::engine::{Engine, Evaluator, Interrupt};
+use crate::assist::{Assist, Completions, Inspection};
 use crate::engine::{self, CacheDir, Completeness, Failure, Output, Progress, Session, Toolchain};
 
 pub(super) struct RustEngine {
     cache: CacheDir,
     version: Arc<OnceLock<String>>,
+    assist: Arc<Assist>,
 }
 
 impl RustEngine {
@@ -19,7 +21,7 @@ impl RustEngine {
         std::thread::spawn(move || {
             found.get_or_init(rust_version);
         });
-        RustEngine { cache, version }
+        RustEngine { cache, version, assist: Arc::default() }
     }
 }
 
@@ -31,11 +33,21 @@ impl Engine for RustEngine {
                 .map_err(|error| failure("PrepareError", &error))?,
         };
         let session = Session::start(&prepared).map_err(|error| failure("EngineError", &error))?;
-        Ok(Box::new(session))
+        let assist = Arc::clone(&self.assist);
+        assist.update(session.known());
+        Ok(Box::new(Assisted { session, assist }))
     }
 
     fn completeness(&self, code: &str) -> Completeness {
         Session::completeness(code)
+    }
+
+    fn complete(&self, code: &str, cursor: usize) -> Completions {
+        self.assist.complete(code, cursor)
+    }
+
+    fn inspect(&self, code: &str, cursor: usize) -> Option<Inspection> {
+        self.assist.inspect(code, cursor)
     }
 
     fn language_version(&self) -> String {
@@ -43,13 +55,21 @@ impl Engine for RustEngine {
     }
 }
 
-impl Evaluator for Session {
+/// A session that tells the assistant what it knows after each cell.
+struct Assisted {
+    session: Session,
+    assist: Arc<Assist>,
+}
+
+impl Evaluator for Assisted {
     fn execute(&mut self, code: &str, outputs: &mut dyn FnMut(Output)) -> Result<(), Failure> {
-        Session::execute(self, code, outputs)
+        let result = self.session.execute(code, outputs);
+        self.assist.update(self.session.known());
+        result
     }
 
     fn interrupt(&self) -> Interrupt {
-        let interrupter = self.interrupter();
+        let interrupter = self.session.interrupter();
         Arc::new(move || interrupter.interrupt())
     }
 }

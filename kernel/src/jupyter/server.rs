@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use zeromq::{RouterSocket, SocketRecv, SocketSend, ZmqMessage, ZmqResult};
 
 use super::engine::Engine;
+use super::help;
 use super::history::History;
 use super::iopub;
 use super::message::{Author, Request, Signer};
@@ -42,6 +43,13 @@ enum Next {
     End,
 }
 
+/// A request for help while typing, with the content of its reply.
+struct Helped {
+    request: Request,
+    channel: Channel,
+    content: Value,
+}
+
 struct Server {
     signer: Signer,
     author: Author,
@@ -49,6 +57,7 @@ struct Server {
     control: RouterSocket,
     iopub: UnboundedSender<Vec<Bytes>>,
     engine: Arc<dyn Engine>,
+    helped: UnboundedSender<Helped>,
     runner: Runner,
     running: Option<(Arc<Cell>, jiff::Timestamp)>,
     waiting: VecDeque<Request>,
@@ -66,6 +75,7 @@ pub(super) async fn serve(sockets: Sockets, signer: Signer, engine: Arc<dyn Engi
     let author = Author::new(signer.clone());
     let (statuses, to_publish) = unbounded_channel();
     let (finish, mut finished) = unbounded_channel();
+    let (helped, mut answers) = unbounded_channel();
     let publisher = tokio::spawn(iopub::publish(iopub, author.clone(), to_publish, events, finish));
     tokio::spawn(echo(heartbeat));
     tokio::spawn(discard(stdin));
@@ -78,6 +88,7 @@ pub(super) async fn serve(sockets: Sockets, signer: Signer, engine: Arc<dyn Engi
         control,
         iopub: statuses,
         engine,
+        helped,
         runner,
         running: None,
         waiting,
@@ -95,6 +106,7 @@ pub(super) async fn serve(sockets: Sockets, signer: Signer, engine: Arc<dyn Engi
             Some(()) = terminations.recv() => next = Next::End,
             message = server.control.recv() => next = server.receive(message, Channel::Control).await,
             Some(event) = finished.recv() => next = server.finish(event).await,
+            Some(answer) = answers.recv() => server.give_help(answer).await,
             message = server.shell.recv() => next = server.receive(message, Channel::Shell).await,
             () = &mut parent_gone => next = Next::End,
         }
@@ -171,8 +183,10 @@ impl Server {
                 Some(code) => replies::is_complete(&self.engine.completeness(code)),
                 None => replies::refusal("BadRequest", "`code` must be a string"),
             },
-            "complete_request" => replies::no_completions(content),
-            "inspect_request" => json!({"status": "ok", "found": false, "data": {}, "metadata": {}}),
+            "complete_request" | "inspect_request" => {
+                self.look_for_help(request, channel);
+                return Next::GoOn;
+            }
             "history_request" => self.history.reply(content),
             "comm_info_request" => json!({"status": "ok", "comms": {}}),
             "comm_open" | "comm_msg" | "comm_close" => {
@@ -211,6 +225,24 @@ impl Server {
     async fn reply(&mut self, channel: Channel, request: &Request, content: &Value) {
         self.status("busy", &request.header);
         self.send(channel, request, &json!({}), content).await;
+        self.status("idle", &request.header);
+        self.busy_again();
+    }
+
+    /// Answers in the background: that may take a moment, and nothing else waits for it.
+    fn look_for_help(&self, request: Request, channel: Channel) {
+        self.status("busy", &request.header);
+        let (engine, helped) = (Arc::clone(&self.engine), self.helped.clone());
+        tokio::task::spawn_blocking(move || {
+            let content = help::reply(&*engine, &request.msg_type, &request.content);
+            // Nobody waits for it when the kernel has ended meanwhile.
+            let _ = helped.send(Helped { request, channel, content });
+        });
+    }
+
+    async fn give_help(&mut self, answer: Helped) {
+        let Helped { request, channel, content } = answer;
+        self.send(channel, &request, &json!({}), &content).await;
         self.status("idle", &request.header);
         self.busy_again();
     }

@@ -54,13 +54,38 @@ async fn small_requests() -> Outcome {
         assert_eq!(answered(&mut client, "is_complete", json!({"code": code})).await?, content);
     }
     assert_eq!(answered(&mut client, "is_complete", json!({})).await?["status"], "error");
-    let completions = answered(&mut client, "complete", json!({"code": "ab", "cursor_pos": 2})).await?;
-    let none = json!({"status": "ok", "matches": [], "cursor_start": 2, "cursor_end": 2, "metadata": {}});
-    assert_eq!(completions, none);
-    let inspection = answered(&mut client, "inspect", json!({"code": "ab", "cursor_pos": 1})).await?;
-    assert_eq!(inspection, json!({"status": "ok", "found": false, "data": {}, "metadata": {}}));
     assert_eq!(answered(&mut client, "comm_info", json!({})).await?, json!({"status": "ok", "comms": {}}));
     assert_eq!(answered(&mut client, "debug", json!({"command": "x"})).await?["status"], "error");
+    client.shut_down(kernel).await
+}
+
+#[tokio::test]
+async fn help_while_typing() -> Outcome {
+    let kernel = Kernel::start(Script::default());
+    let mut client = Client::connect(&kernel).await?;
+    let completions = answered(&mut client, "complete", json!({"code": "é b", "cursor_pos": 2})).await?;
+    assert_eq!(completions["matches"], json!(["é", "b"]));
+    assert_eq!((&completions["cursor_start"], &completions["cursor_end"]), (&json!(2), &json!(3)));
+    let inspection = answered(&mut client, "inspect", json!({"code": "ab", "cursor_pos": 1})).await?;
+    assert_eq!(inspection["data"]["text/plain"], "ab\n\na word");
+    let nothing = answered(&mut client, "inspect", json!({"code": "unknown", "cursor_pos": 1})).await?;
+    assert_eq!(nothing, json!({"status": "ok", "found": false, "data": {}, "metadata": {}}));
+    for content in [json!({}), json!({"code": "ab", "cursor_pos": -1}), json!({"code": 3, "cursor_pos": 0})] {
+        assert_eq!(answered(&mut client, "complete", content).await?["status"], "error");
+    }
+    client.shut_down(kernel).await
+}
+
+#[tokio::test]
+async fn nothing_waits_for_help() -> Outcome {
+    let kernel = Kernel::start(Script::default());
+    let mut client = Client::connect(&kernel).await?;
+    let slow = client.ask("complete_request", json!({"code": "slow", "cursor_pos": 4})).await?;
+    let cell = client.execute("out a").await?;
+    // The cell is answered first, though it was sent second.
+    assert_eq!(client.reply().await?.parent, Some(cell));
+    let reply = client.reply().await?;
+    assert_eq!((reply.parent, &reply.content["matches"]), (Some(slow), &json!(["slow"])));
     client.shut_down(kernel).await
 }
 

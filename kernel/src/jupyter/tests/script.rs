@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::super::engine::{Engine, Evaluator, Interrupt};
 use super::client::LONG;
+use crate::assist::{Completion, Completions, Inspection};
 use crate::engine::{Completeness, Failure, Output};
 use sconce_display::Bundle;
 
@@ -49,6 +50,20 @@ impl Engine for Script {
             "invalid" => Completeness::Invalid,
             _ => Completeness::Complete,
         }
+    }
+
+    /// Each word of the code could stand at its end; `slow` makes it late.
+    fn complete(&self, code: &str, cursor: usize) -> Completions {
+        if code == "slow" {
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        let item =
+            |word: &str| Completion { text: word.into(), kind: "word".into(), signature: String::new() };
+        Completions { range: cursor..code.len(), items: code.split(' ').map(item).collect() }
+    }
+
+    fn inspect(&self, code: &str, _: usize) -> Option<Inspection> {
+        (code != "unknown").then(|| Inspection { signature: code.into(), docs: "a word".into() })
     }
 
     fn language_version(&self) -> String {
