@@ -7,15 +7,21 @@ use syn::Block;
 use syn::parse::Parser;
 
 use super::Completeness;
+use super::commands::head::head;
 
 /// Whether `code` is ready to run.
 pub fn completeness(code: &str) -> Completeness {
+    let head = head(code);
+    if head.open {
+        return Completeness::Incomplete { indent: String::new() };
+    }
+    let code = head.rest.as_str();
     match scan(code) {
         Scan::Open(lines) => return Completeness::Incomplete { indent: "    ".repeat(lines) },
         Scan::Mismatch => return Completeness::Invalid,
         Scan::Balanced => {}
     }
-    if code.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with(':')) {
+    if code.trim().is_empty() {
         return Completeness::Complete;
     }
     proc_macro2::extra::invalidate_current_thread_spans();

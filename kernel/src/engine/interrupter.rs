@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// Stops what a session does: the first call asks, the second does not ask.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +21,8 @@ enum Doing {
     Between,
     Compiling(u32),
     Running(u32),
+    /// A program of the user's, or cargo: the process, with all of its group.
+    Outside(u32),
 }
 
 impl Interrupter {
@@ -33,6 +35,9 @@ impl Interrupter {
             Doing::Compiling(process) => send(process, Signal::KILL),
             Doing::Running(process) => {
                 send(process, if state.asked == 0 { Signal::INT } else { Signal::KILL });
+            }
+            Doing::Outside(process) => {
+                send_group(process, if state.asked == 0 { Signal::INT } else { Signal::KILL });
             }
         }
         state.asked += 1;
@@ -62,7 +67,16 @@ impl Interrupter {
         }
     }
 
-    /// rustc has ended; whether the cell was asked to stop.
+    /// A program runs as this process, which leads its group.
+    pub(super) fn outside(&self, process: u32) {
+        let mut state = self.lock();
+        state.doing = Doing::Outside(process);
+        if state.asked > 0 {
+            send_group(process, Signal::KILL);
+        }
+    }
+
+    /// rustc or the program has ended; whether the cell was asked to stop.
     pub(super) fn compiled(&self) -> bool {
         let mut state = self.lock();
         state.doing = Doing::Between;
@@ -84,5 +98,12 @@ fn send(process: u32, signal: Signal) {
     if let Some(process) = i32::try_from(process).ok().and_then(Pid::from_raw) {
         // A process that has ended in the meantime needs no signal.
         let _ = kill_process(process, signal);
+    }
+}
+
+fn send_group(leader: u32, signal: Signal) {
+    if let Some(leader) = i32::try_from(leader).ok().and_then(Pid::from_raw) {
+        // A group that has ended in the meantime needs no signal.
+        let _ = kill_process_group(leader, signal);
     }
 }

@@ -4,6 +4,7 @@
 //! `diagnose` learns from what it says, `worker` runs it, and `session` keeps what lives between
 //! cells.
 
+mod aside;
 mod build;
 mod commands;
 mod complete;

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use sconce_display::Bundle;
 
 /// What a running cell emits, in order.
@@ -28,6 +30,15 @@ pub enum Output {
     },
     /// The value of the last expression; at most once, after everything else.
     Result(Bundle),
+    /// Something to read beside the cell, such as the help: a pager's, where there is one.
+    Page(Bundle),
+    /// How long the cell took; once, after everything else, unless it never came to be compiled.
+    Times {
+        /// Until there was something to run.
+        compiled: Duration,
+        /// From then on.
+        ran: Duration,
+    },
 }
 
 /// Why a cell failed.

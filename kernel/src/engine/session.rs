@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -46,7 +47,11 @@ pub struct Session {
     /// The level that `:opt` fixed; nothing lets it follow the cell.
     pub(super) optimize: Option<u8>,
     pub(super) timing: bool,
-    worker: Option<Worker>,
+    /// What `:env` set.
+    pub(super) environment: BTreeMap<String, String>,
+    /// The codes of the errors that the last cell failed with.
+    pub(super) last_codes: Vec<String>,
+    pub(super) worker: Option<Worker>,
     number: u32,
     /// The files of each cell as they were compiled last, for the places of panics.
     pub(super) files: HashMap<(&'static str, u32), Placed>,
@@ -71,6 +76,8 @@ impl Session {
             gone: HashMap::new(),
             optimize: None,
             timing: false,
+            environment: BTreeMap::new(),
+            last_codes: Vec::new(),
             worker: Some(worker),
             number: 0,
             files: HashMap::new(),
@@ -109,11 +116,11 @@ impl Session {
     fn run_cell(&mut self, code: &str, outputs: &mut dyn FnMut(Output)) -> Result<(), Failure> {
         let number = self.number;
         let code = commands::run(self, &code.replace("\r\n", "\n"), outputs)?;
-        if code.trim().is_empty() {
+        if code.text.trim().is_empty() {
             return Ok(());
         }
         let start = Instant::now();
-        let text: Arc<str> = code.into();
+        let text: Arc<str> = code.text.into();
         self.texts.insert(number, text.clone());
         let cell = match source::parse(number, &text, &self.definitions) {
             Ok(cell) => cell,
@@ -127,10 +134,11 @@ impl Session {
         };
         let compiled = start.elapsed();
         let result = self.run_built(&cell, built, outputs);
-        if self.timing {
-            let text = format!("compiled in {compiled:.0?}, ran in {:.0?}\n", start.elapsed() - compiled);
-            outputs(Output::Stderr(text));
+        let ran = start.elapsed() - compiled;
+        if self.timing || code.timed {
+            outputs(Output::Stderr(format!("compiled in {compiled:.0?}, ran in {ran:.0?}\n")));
         }
+        outputs(Output::Times { compiled, ran });
         result
     }
 
@@ -382,22 +390,58 @@ impl Session {
         self.forget(keys, outputs);
     }
 
+    /// A new worker for `:restart`: variables are lost, definitions stay.
+    pub(super) fn replace_worker(&mut self, outputs: &mut dyn FnMut(Output)) -> Result<(), Failure> {
+        for name in std::mem::take(&mut self.variables).into_keys() {
+            self.gone
+                .insert(name.clone(), format!("`{name}` was lost at `:restart` before cell {}", self.number));
+        }
+        self.symbols.clear();
+        self.worker = None;
+        self.ensure_worker().map_err(|error| self.broken(&error))?;
+        outputs(note_output("a new worker runs the next cells; functions, types and imports are kept"));
+        Ok(())
+    }
+
+    /// The folder that cells are compiled in.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The worker's process, if there is one.
+    pub(super) fn worker_process(&self) -> Option<u32> {
+        self.worker.as_ref().map(Worker::process)
+    }
+
     pub(super) fn declared(&self) -> Declared {
         self.variables.values().map(|variable| (variable.key.clone(), variable.place.clone())).collect()
     }
 
-    fn compile_failure(&self, messages: &[Message]) -> Failure {
+    pub(super) fn compile_failure(&mut self, messages: &[Message]) -> Failure {
         let text: Vec<String> = messages.iter().map(|message| render(message, &self.texts)).collect();
+        self.last_codes = codes(messages);
         let first = messages.iter().find(|message| message.severity == Severity::Error);
         let name = first.and_then(|message| message.code.clone()).unwrap_or_else(|| "CompileError".into());
         failure(&name, first.map_or("", |message| &message.text), &text.join("\n\n"))
     }
 
-    fn broken(&self, error: &io::Error) -> Failure {
+    pub(super) fn broken(&self, error: &io::Error) -> Failure {
         let message =
             format!("the engine could not run the cell: {error}; `sconce doctor` checks what it needs");
         failure("EngineError", &message, &message)
     }
+}
+
+/// The codes of the errors, each once.
+fn codes(messages: &[Message]) -> Vec<String> {
+    let mut codes: Vec<String> = messages
+        .iter()
+        .filter(|message| message.severity == Severity::Error)
+        .filter_map(|message| message.code.clone())
+        .filter(|code| code.starts_with('E'))
+        .collect();
+    codes.dedup();
+    codes
 }
 
 pub(super) fn failure(name: &str, message: &str, text: &str) -> Failure {
@@ -408,7 +452,7 @@ pub(super) fn failure(name: &str, message: &str, text: &str) -> Failure {
     }
 }
 
-fn interrupted(what: &str) -> Failure {
+pub(super) fn interrupted(what: &str) -> Failure {
     failure(
         "Interrupted",
         &format!("the cell was interrupted; {what}"),
@@ -416,6 +460,6 @@ fn interrupted(what: &str) -> Failure {
     )
 }
 
-fn note_output(text: &str) -> Output {
+pub(super) fn note_output(text: &str) -> Output {
     Output::Stderr(format!("\x1b[2mnote: {text}\x1b[0m\n"))
 }

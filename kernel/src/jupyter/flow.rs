@@ -135,10 +135,11 @@ fn size(output: &Output) -> usize {
     };
     match output {
         Output::Stdout(text) | Output::Stderr(text) => text.len(),
-        Output::Display { bundle, .. } | Output::Update { bundle, .. } | Output::Result(bundle) => {
-            of_bundle(bundle)
-        }
-        Output::Clear { .. } => 0,
+        Output::Display { bundle, .. }
+        | Output::Update { bundle, .. }
+        | Output::Result(bundle)
+        | Output::Page(bundle) => of_bundle(bundle),
+        Output::Clear { .. } | Output::Times { .. } => 0,
     }
 }
 

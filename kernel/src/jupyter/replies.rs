@@ -1,5 +1,6 @@
 //! Contents of replies that need no engine, and of what a cell emits.
 
+use sconce_display::Bundle;
 use serde_json::{Map, Value, json};
 
 use super::message::PROTOCOL_VERSION;
@@ -56,6 +57,12 @@ pub(super) fn refusal(name: &str, message: &str) -> Value {
     json!({"status": "error", "ename": name, "evalue": message, "traceback": [message]})
 }
 
+/// The payload of an `execute_reply`: what its client shows in a pager.
+pub(super) fn payload(pages: &[Bundle]) -> Value {
+    let page = |bundle| json!({"source": "page", "data": mime::from_bundle(bundle).data, "start": 0});
+    pages.iter().map(page).collect()
+}
+
 /// The iopub messages for something a cell emitted: type and content of each.
 pub(super) fn output(output: &Output, count: Option<u64>) -> Vec<(&'static str, Value)> {
     let (bundle, msg_type, extra) = match output {
@@ -70,6 +77,8 @@ pub(super) fn output(output: &Output, count: Option<u64>) -> Vec<(&'static str, 
             (bundle, "update_display_data", ("transient", json!({"display_id": id})))
         }
         Output::Result(bundle) => (bundle, "execute_result", ("execution_count", json!(count))),
+        // These go with the reply.
+        Output::Page(_) | Output::Times { .. } => return Vec::new(),
     };
     let converted = mime::from_bundle(bundle);
     let mut content = json!({"data": converted.data, "metadata": converted.metadata});
@@ -86,7 +95,7 @@ pub(super) fn output(output: &Output, count: Option<u64>) -> Vec<(&'static str, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sconce_display::{Bundle, Content};
+    use sconce_display::Content;
 
     #[test]
     fn outputs() {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc as std_mpsc};
 use std::thread;
 use std::time::Duration;
 
+use sconce_display::Bundle;
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 
@@ -77,7 +78,18 @@ pub(super) enum Event {
     /// Something was emitted.
     Output(Parent, Output),
     /// The cell ended.
-    Finished(Arc<Cell>, Result<(), Failure>),
+    Finished(Arc<Cell>, Ended),
+}
+
+/// How a cell ended, and what of it goes with its reply.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// Whether it failed.
+    pub(super) result: Result<(), Failure>,
+    /// What its client is to show in a pager.
+    pub(super) pages: Vec<Bundle>,
+    /// How long it took to compile and to run, if it came to that.
+    pub(super) times: Option<(Duration, Duration)>,
 }
 
 /// The way to the thread. Dropping it ends the thread once the running cell has ended.
@@ -98,9 +110,9 @@ impl Runner {
             Session { startup: Startup::begin(&engine)?, engine, interrupts: Arc::clone(&interrupts) };
         thread::Builder::new().name("session".into()).spawn(move || {
             for cell in incoming {
-                let outcome = session.run(&cell, &outgoing);
+                let ended = session.run(&cell, &outgoing);
                 // The receiver is gone only when the kernel ends.
-                let _ = outgoing.blocking_send(Event::Finished(cell, outcome));
+                let _ = outgoing.blocking_send(Event::Finished(cell, ended));
             }
             drop(session);
             let _ = end.send(());
@@ -174,13 +186,21 @@ impl Startup {
 }
 
 impl Session {
-    fn run(&mut self, cell: &Arc<Cell>, events: &mpsc::Sender<Event>) -> Result<(), Failure> {
-        let mut emit = |output| {
-            if !cell.silent {
-                let _ = events.blocking_send(Event::Output(Parent::Cell(Arc::clone(cell)), output));
-            }
+    fn run(&mut self, cell: &Arc<Cell>, events: &mpsc::Sender<Event>) -> Ended {
+        let mut pages = Vec::new();
+        let mut times = None;
+        let mut emit = |output| match output {
+            Output::Page(bundle) => pages.push(bundle),
+            Output::Times { compiled, ran } => times = Some((compiled, ran)),
+            _ if cell.silent => {}
+            _ => drop(events.blocking_send(Event::Output(Parent::Cell(Arc::clone(cell)), output))),
         };
-        self.await_engine(&mut emit)?;
+        let result = self.execute(cell, &mut emit);
+        Ended { result, pages, times }
+    }
+
+    fn execute(&mut self, cell: &Cell, emit: &mut dyn FnMut(Output)) -> Result<(), Failure> {
+        self.await_engine(emit)?;
         let Startup::Ready(evaluator) = &mut self.startup else {
             return Err(failure("KernelError", "the engine is not there".into()));
         };
@@ -188,7 +208,7 @@ impl Session {
             return Err(interrupted("interrupted before it ran"));
         }
         // A fault of the engine costs the session its variables, never the kernel.
-        catch_unwind(AssertUnwindSafe(|| evaluator.execute(&cell.code, &mut emit))).unwrap_or_else(|panic| {
+        catch_unwind(AssertUnwindSafe(|| evaluator.execute(&cell.code, emit))).unwrap_or_else(|panic| {
             self.startup = Startup::Failed;
             *self.interrupts.handler.lock().unwrap_or_else(PoisonError::into_inner) = None;
             let message = format!(

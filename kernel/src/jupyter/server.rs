@@ -312,14 +312,14 @@ impl Server {
 
     /// Answers the cell that ended. After an error the cells that a client sent along are not run.
     async fn finish(&mut self, event: Event) -> Next {
-        let Event::Finished(cell, outcome) = event else { return Next::GoOn };
+        let Event::Finished(cell, ended) = event else { return Next::GoOn };
         let request = &cell.request;
         let mut reply = Map::from_iter([("execution_count".to_owned(), json!(cell.count))]);
-        match &outcome {
+        match &ended.result {
             Ok(()) => {
                 reply.insert("status".into(), json!("ok"));
                 reply.insert("user_expressions".into(), user_expressions(&request.content));
-                reply.insert("payload".into(), json!([]));
+                reply.insert("payload".into(), replies::payload(&ended.pages));
             }
             Err(failure) => {
                 let error = replies::error(failure);
@@ -333,12 +333,16 @@ impl Server {
         let stop = request.content.get("stop_on_error").and_then(Value::as_bool) != Some(false);
         let mut next = Next::GoOn;
         let mut aborted = VecDeque::new();
-        if outcome.is_err() && stop {
+        if ended.result.is_err() && stop {
             next = self.gather().await;
             aborted = std::mem::take(&mut self.waiting);
         }
         let started = self.running.take().map(|(_, started)| timestamp(started));
-        let metadata = json!({"started": started, "status": reply["status"]});
+        let mut metadata = json!({"started": started, "status": reply["status"]});
+        if let Some((compiled, ran)) = ended.times {
+            metadata["compile_seconds"] = json!(compiled.as_secs_f64());
+            metadata["run_seconds"] = json!(ran.as_secs_f64());
+        }
         self.send(Channel::Shell, request, &metadata, &Value::Object(reply)).await;
         self.status("idle", &request.header);
         for request in aborted {

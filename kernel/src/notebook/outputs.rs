@@ -54,6 +54,9 @@ impl Outputs {
                 }
             }
             Output::Result(bundle) => self.show(Item::Result { execution_count, bundle }),
+            // A notebook has no pager: it is shown where it was asked for.
+            Output::Page(bundle) => self.show(Item::Display { id: None, bundle }),
+            Output::Times { .. } => {}
         }
     }
 

@@ -49,6 +49,8 @@ impl Notebook {
             }
             Output::Update { bundle, .. } => ran.log.push_str(&format!("{{{}}}", plain(&bundle))),
             Output::Clear { .. } => ran.log.push_str("<clear>"),
+            Output::Page(bundle) => ran.log.push_str(&format!("<page {}>", plain(&bundle))),
+            Output::Times { .. } => {}
             Output::Result(bundle) => {
                 ran.log.push_str(&format!("={}", plain(&bundle)));
                 ran.result = Some(plain(&bundle));
