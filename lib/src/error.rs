@@ -57,6 +57,16 @@ pub enum Error {
         /// How far it came, e.g. `in epoch 3, step 17`.
         at: String,
     },
+    /// A question to the person who runs this got no answer.
+    #[error("{op}({prompt:?}): {problem}")]
+    Input {
+        /// `input` or `password`.
+        op: &'static str,
+        /// What was asked.
+        prompt: String,
+        /// Why there is no answer.
+        problem: String,
+    },
     /// A picture could not be drawn or encoded.
     #[error("drawing {what}: {message}")]
     Drawing {

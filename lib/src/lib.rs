@@ -4,6 +4,7 @@
 //! with a loop of one's own, and everything a cell can end with shows itself ([`rich`]).
 
 mod error;
+mod input;
 mod seed;
 
 pub mod data;
@@ -18,4 +19,5 @@ pub mod rich;
 pub mod train;
 
 pub use error::{Error, Result};
+pub use input::{input, password};
 pub use seed::{Rng, Seed};

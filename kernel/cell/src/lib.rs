@@ -7,6 +7,7 @@
 mod failed;
 mod run;
 pub mod show;
+mod stdin;
 mod store;
 mod worker;
 

@@ -8,10 +8,10 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use sconce_display::wire::{self, Ending, Frame, Panic, Reply, Request};
-use sconce_display::{Sink, interrupt};
+use sconce_display::{Answer, Question, Sink, interrupt};
 
 use crate::run::{LAST_PANIC, RUNTIME, Run, text_of, unwound};
-use crate::store;
+use crate::{stdin, store};
 
 /// Deep recursion is common in unoptimised code; untouched pages of a stack cost nothing.
 const STACK: usize = 256 << 20;
@@ -35,6 +35,7 @@ pub fn worker_main() -> ExitCode {
     };
     // The sink is the first: nothing has run yet that could have installed another.
     let _ = sconce_display::install(Box::new(Kernel(Mutex::new(display))));
+    stdin::serve();
     catch_interrupts();
     std::panic::set_hook(Box::new(see_panic));
     match serve(control) {
@@ -58,8 +59,8 @@ fn serve(control: UnixStream) -> io::Result<()> {
         let _entered = RUNTIME.as_ref().map(tokio::runtime::Runtime::enter);
         for request in receiver {
             let ending = match request {
-                Request::Run { library, entry } => run(&library, &entry),
-                Request::Forget { names } => forget(&names),
+                Work::Run { library, entry } => run(&library, &entry),
+                Work::Forget { names } => forget(&names),
             };
             if wire::write(&mut replies, &Reply { ending, stored: store::keys() }).is_err() {
                 break;
@@ -69,16 +70,31 @@ fn serve(control: UnixStream) -> io::Result<()> {
     let flusher = std::thread::Builder::new().name("flush".into()).spawn(flush_partial_lines)?;
     let _ = FLUSHER.set(flusher.thread().clone());
     loop {
-        let taken = wire::read::<Request>(&mut requests).is_ok_and(|request| sender.send(request).is_ok());
-        if !taken {
+        let work = match wire::read::<Request>(&mut requests) {
+            Ok(Request::Answer { id, answer }) => {
+                stdin::answered(id, answer);
+                continue;
+            }
+            Ok(Request::Run { library, entry }) => Ok(Work::Run { library, entry }),
+            Ok(Request::Forget { names }) => Ok(Work::Forget { names }),
+            Err(error) => Err(error),
+        };
+        if !work.is_ok_and(|work| sender.send(work).is_ok()) {
             // Not even destructors of cells run: whoever would see their effects is gone.
             std::process::exit(0);
         }
     }
 }
 
+/// What is done one after the other.
+enum Work {
+    Run { library: String, entry: String },
+    Forget { names: Vec<String> },
+}
+
 fn run(library: &str, entry: &str) -> Ending {
     interrupt::reset();
+    stdin::begin();
     RUNNING.store(true, Ordering::Release);
     if let Some(flusher) = FLUSHER.get() {
         flusher.unpark();
@@ -96,7 +112,7 @@ fn run(library: &str, entry: &str) -> Ending {
     };
     RUNNING.store(false, Ordering::Release);
     let _ = io::stdout().flush();
-    ending
+    stdin::explain(ending)
 }
 
 fn forget(names: &[String]) -> Ending {
@@ -147,6 +163,10 @@ impl Sink for Kernel {
         // pictures keep their order. If it is gone, the reader of requests ends this process.
         let mut taken_up = [0];
         let _ = wire::write(&mut *stream, &frame).and_then(|()| stream.read_exact(&mut taken_up));
+    }
+
+    fn ask(&self, question: Question) -> Answer {
+        stdin::ask(question)
     }
 }
 

@@ -5,6 +5,7 @@
 //! cells.
 
 mod aside;
+mod ask;
 mod build;
 mod commands;
 mod complete;
@@ -14,6 +15,7 @@ mod generate;
 mod interrupter;
 mod items;
 mod known;
+mod mailbox;
 mod names;
 mod outcome;
 mod placed;
@@ -29,8 +31,10 @@ mod stream;
 mod variables;
 mod worker;
 
+pub use ask::Ask;
 pub use interrupter::Interrupter;
 pub use known::{Known, KnownDefinition, KnownKind, KnownVariable};
+pub use mailbox::Mailbox;
 pub use outcome::{Completeness, Failure, Output};
 pub use prepare::{CacheDir, PrepareError, Prepared, Progress, Toolchain, prepare, prepared};
 pub use session::{EngineError, Session};

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use sconce_display::wire::{Ending, Reply, Request};
 use tempfile::TempDir;
 
+use super::ask::{Ask, Asker};
 use super::build::{Built, Failed};
 use super::commands;
 use super::definitions::Definitions;
@@ -21,7 +22,7 @@ use super::rustc::Rustc;
 use super::source::{self, Cell};
 use super::variables::{Variable, why_not_kept};
 use super::worker::{Death, Emit, Emitted, Worker};
-use super::{Failure, Interrupter, Output};
+use super::{Failure, Interrupter, Mailbox, Output};
 
 /// Why a session could not start.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +53,8 @@ pub struct Session {
     /// The codes of the errors that the last cell failed with.
     pub(super) last_codes: Vec<String>,
     pub(super) worker: Option<Worker>,
+    mailbox: Mailbox,
+    asker: Asker,
     number: u32,
     /// The files of each cell as they were compiled last, for the places of panics.
     pub(super) files: HashMap<(&'static str, u32), Placed>,
@@ -64,7 +67,8 @@ impl Session {
     pub fn start(prepared: &Prepared) -> Result<Session, EngineError> {
         let folder = tempfile::Builder::new().prefix("sconce-").tempdir()?;
         let rustc = Rustc::new(prepared.clone(), folder.path().to_owned())?;
-        let worker = Worker::start(prepared, folder.path())?;
+        let mailbox = Mailbox::default();
+        let worker = Worker::start(prepared, folder.path(), &mailbox)?;
         Ok(Session {
             prepared: prepared.clone(),
             rustc,
@@ -79,6 +83,8 @@ impl Session {
             environment: BTreeMap::new(),
             last_codes: Vec::new(),
             worker: Some(worker),
+            mailbox,
+            asker: Asker::default(),
             number: 0,
             files: HashMap::new(),
             folder,
@@ -91,7 +97,7 @@ impl Session {
         self.number = 0;
         self.texts.clear();
         self.worker = None;
-        self.worker = Some(Worker::start(&self.prepared, self.folder.path())?);
+        self.worker = Some(Worker::start(&self.prepared, self.folder.path(), &self.mailbox)?);
         Ok(())
     }
 
@@ -99,6 +105,17 @@ impl Session {
     #[must_use]
     pub fn interrupter(&self) -> Interrupter {
         self.interrupter.clone()
+    }
+
+    /// What reaches a running cell, from any thread.
+    #[must_use]
+    pub fn mailbox(&self) -> Mailbox {
+        self.mailbox.clone()
+    }
+
+    /// Who answers what cells ask from now on. Without anybody each question is an error that says so.
+    pub fn ask_with(&mut self, ask: Ask) {
+        self.asker = Asker::new(ask);
     }
 
     /// Runs one cell to its end and hands on what it emits as it comes.
@@ -170,7 +187,7 @@ impl Session {
             library: library.to_string_lossy().into_owned(),
             entry: built.generated.entry.clone(),
         };
-        let reply = self.request(&request, outputs);
+        let reply = self.request(request, outputs);
         // The worker has it mapped; nobody opens it again.
         let _ = std::fs::remove_file(&library);
         let reply = match reply {
@@ -298,16 +315,17 @@ impl Session {
         if keys.is_empty() {
             return;
         }
-        if let Err(death) = self.request(&Request::Forget { names: keys }, outputs) {
+        if let Err(death) = self.request(Request::Forget { names: keys }, outputs) {
             let failure = self.bury(&death, outputs);
             outputs(Output::Stderr(failure.traceback.join("\n") + "\n"));
         }
     }
 
-    fn request(&mut self, request: &Request, outputs: &mut dyn FnMut(Output)) -> Result<Reply, Death> {
+    fn request(&mut self, request: Request, outputs: &mut dyn FnMut(Output)) -> Result<Reply, Death> {
         let Some(mut worker) = self.worker.take() else {
             return Err(Death { how: "is not there".into() });
         };
+        let mut asker = std::mem::take(&mut self.asker);
         self.interrupter.running(worker.process());
         let mut asked_at: Option<Instant> = None;
         let mut told = false;
@@ -329,9 +347,16 @@ impl Session {
                 let message = self.panic_message(&panic, &format!("thread `{thread}` panicked"));
                 outputs(Output::Stderr(render(&message, &self.texts) + "\n"));
             }
+            Emitted::Question { id, question } => {
+                self.mailbox.asked(id);
+                if let Some(answer) = asker.ask(&question) {
+                    self.mailbox.answer(answer);
+                }
+            }
         };
         let reply = worker.request(request, &mut emit, &mut look_in);
         self.interrupter.compiled();
+        self.asker = asker;
         if reply.is_ok() {
             self.worker = Some(worker);
         }
@@ -340,7 +365,7 @@ impl Session {
 
     fn ensure_worker(&mut self) -> io::Result<()> {
         if self.worker.is_none() {
-            self.worker = Some(Worker::start(&self.prepared, self.folder.path())?);
+            self.worker = Some(Worker::start(&self.prepared, self.folder.path(), &self.mailbox)?);
         }
         Ok(())
     }

@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use sconce_display::Question;
 use sconce_display::wire::{self, Frame, Panic, Reply, Request};
 
-use super::Output;
 use super::prepare::Prepared;
 use super::stream::{ContentBlocks, Decoder};
+use super::{Mailbox, Output};
 
 /// A worker that has not said anything by then will not.
 const START: Duration = Duration::from_secs(20);
@@ -24,6 +25,7 @@ const START: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Worker {
     child: Child,
+    mailbox: Mailbox,
     control: UnixStream,
     display: UnixStream,
     stdout: Pipe<ChildStdout>,
@@ -45,7 +47,7 @@ pub struct Death {
     pub how: String,
 }
 
-/// What a worker emits: outputs, and panics of its other threads.
+/// What a worker emits: outputs, panics of its other threads, and questions.
 pub enum Emitted {
     /// An output.
     Output(Output),
@@ -56,14 +58,21 @@ pub enum Emitted {
         /// What happened.
         panic: Panic,
     },
+    /// The worker waits for an answer.
+    Question {
+        /// What the answer must carry.
+        id: u64,
+        /// What is asked.
+        question: Question,
+    },
 }
 
 /// Takes what a worker emits.
 pub type Emit<'a> = dyn FnMut(Emitted) + 'a;
 
 impl Worker {
-    /// Starts a worker; its sockets are made in `folder`.
-    pub fn start(prepared: &Prepared, folder: &Path) -> io::Result<Worker> {
+    /// Starts a worker to which `mailbox` leads from now on; its sockets are made in `folder`.
+    pub fn start(prepared: &Prepared, folder: &Path, mailbox: &Mailbox) -> io::Result<Worker> {
         let paths = [folder.join("control"), folder.join("display")];
         for path in &paths {
             let _ = fs::remove_file(path);
@@ -98,8 +107,10 @@ impl Worker {
         }
         unblock(&stdout)?;
         unblock(&stderr)?;
+        mailbox.connect(control.try_clone()?)?;
         Ok(Worker {
             child,
+            mailbox: mailbox.clone(),
             control,
             display,
             stdout: Pipe { stream: stdout, decoder: Decoder::default(), open: true },
@@ -117,11 +128,11 @@ impl Worker {
     /// waits.
     pub fn request(
         &mut self,
-        request: &Request,
+        request: Request,
         emit: &mut Emit<'_>,
         look_in: &mut dyn FnMut(&mut Emit<'_>),
     ) -> Result<Reply, Death> {
-        if wire::write(&mut self.control, request).is_err() {
+        if !self.mailbox.send(request) {
             return Err(self.death(emit));
         }
         loop {
@@ -217,6 +228,7 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
+        self.mailbox.disconnect();
         // It may have ended already; there is nobody left to tell.
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -254,6 +266,7 @@ fn emitted(frame: Frame) -> Emitted {
         Frame::Clear { wait } => Output::Clear { wait },
         Frame::Result { bundle } => Output::Result(bundle),
         Frame::ThreadPanic { thread, panic } => return Emitted::ThreadPanic { thread, panic },
+        Frame::Question { id, question } => return Emitted::Question { id, question },
     })
 }
 

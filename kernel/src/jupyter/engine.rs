@@ -2,11 +2,19 @@
 
 use std::sync::Arc;
 
+use sconce_display::Answer;
+
 use crate::assist::{Completions, Inspection};
-use crate::engine::{Completeness, Failure, Output};
+use crate::engine::{Ask, Completeness, Failure, Output};
 
 /// Can be called from any thread while a cell runs: asks it to stop, and the second time makes it stop.
 pub(super) type Interrupt = Arc<dyn Fn() + Send + Sync>;
+
+/// Reaches what a running cell waits for, from any thread.
+pub(super) trait Post: Send + Sync {
+    /// Answers the question that waits. Returns whether there was one.
+    fn answer(&self, answer: Answer) -> bool;
+}
 
 /// Starts evaluators and knows the language.
 pub(super) trait Engine: Send + Sync + 'static {
@@ -32,6 +40,12 @@ pub(super) trait Evaluator: Send {
     /// Runs one cell to its end and hands over what it emits as it comes.
     fn execute(&mut self, code: &str, outputs: &mut dyn FnMut(Output)) -> Result<(), Failure>;
 
+    /// Who answers what cells ask from now on.
+    fn ask_with(&mut self, ask: Ask);
+
     /// What interrupts a running cell.
     fn interrupt(&self) -> Interrupt;
+
+    /// What reaches a running cell.
+    fn post(&self) -> Arc<dyn Post>;
 }

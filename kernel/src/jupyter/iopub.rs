@@ -5,9 +5,11 @@
 //! that wait reaches the cell, so that a flood of output slows the cell and never fills the kernel. (The
 //! `zeromq` crate's PUB socket queues 100,000 messages for each subscriber and then drops new ones.)
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use sconce_display::Question;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -16,7 +18,7 @@ use zeromq::{SocketRecv, SocketSend, XPubSocket, ZmqMessage};
 use super::flow::Flow;
 use super::message::Author;
 use super::replies;
-use super::runner::Event;
+use super::runner::{Cell, Event};
 
 /// How long a client may take nothing before messages are dropped until it does. Long enough for a busy one,
 /// short enough that a training run goes on when its client hangs.
@@ -24,13 +26,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long each message waits for a client that was given up.
 const PATIENCE_SPENT: Duration = Duration::from_millis(5);
 
-/// Sends `statuses` and what `events` bring, until `statuses` closes. Events that end a cell come out at
-/// `finished` when everything before them is sent.
+/// Sends `statuses` and what `events` bring, until `statuses` closes. Questions come out at `asked` and events
+/// that end a cell at `finished`, when everything before them is sent.
 pub(super) async fn publish(
     socket: XPubSocket,
     author: Author,
     mut statuses: UnboundedReceiver<Vec<Bytes>>,
     mut events: Receiver<Event>,
+    asked: UnboundedSender<(Arc<Cell>, Question)>,
     finished: UnboundedSender<Event>,
 ) {
     let mut publisher = Publisher { socket, author, gave_up: false };
@@ -53,6 +56,11 @@ pub(super) async fn publish(
             }
             Some(event) = events.recv(), if flow.has_room() => match event {
                 Event::Output(parent, output) => flow.push(parent, output),
+                Event::Asked(cell, question) => {
+                    // Whoever answers has seen what was printed before.
+                    publisher.send_round(&mut flow).await;
+                    drop(asked.send((cell, question)));
+                }
                 ended @ Event::Finished(..) => {
                     publisher.send_round(&mut flow).await;
                     flow.at_rest();

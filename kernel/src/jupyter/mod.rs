@@ -17,6 +17,7 @@ mod runner;
 mod rust;
 mod server;
 mod sockets;
+mod stdin;
 
 #[cfg(test)]
 mod tests;

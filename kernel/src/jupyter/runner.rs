@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc as std_mpsc};
 use std::thread;
 use std::time::Duration;
 
-use sconce_display::Bundle;
+use sconce_display::{Answer, Bundle, Question};
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 
-use super::engine::{Engine, Evaluator, Interrupt};
+use super::engine::{Engine, Evaluator, Interrupt, Post};
 use super::message::Request;
-use crate::engine::{Failure, Output};
+use crate::engine::{Ask, Failure, Output};
 
 /// How many outputs may wait for the event loop. A cell that emits faster than clients take waits too, so a
 /// flood of output does not grow the kernel. Text comes in pieces of up to 64 KiB.
@@ -77,6 +77,8 @@ impl Parent {
 pub(super) enum Event {
     /// Something was emitted.
     Output(Parent, Output),
+    /// The cell asks the client that runs it.
+    Asked(Arc<Cell>, Question),
     /// The cell ended.
     Finished(Arc<Cell>, Ended),
 }
@@ -95,7 +97,7 @@ pub(super) struct Ended {
 /// The way to the thread. Dropping it ends the thread once the running cell has ended.
 pub(super) struct Runner {
     cells: std_mpsc::Sender<Arc<Cell>>,
-    interrupts: Arc<Interrupts>,
+    reach: Arc<Reach>,
     ended: oneshot::Receiver<()>,
 }
 
@@ -105,32 +107,41 @@ impl Runner {
         let (cells, incoming) = std_mpsc::channel::<Arc<Cell>>();
         let (outgoing, events) = mpsc::channel(OUTPUTS_IN_FLIGHT);
         let (end, ended) = oneshot::channel();
-        let interrupts = Arc::new(Interrupts::default());
-        let mut session =
-            Session { startup: Startup::begin(&engine)?, engine, interrupts: Arc::clone(&interrupts) };
+        let reach = Arc::new(Reach::default());
+        let mut session = Session {
+            startup: Startup::begin(&engine)?,
+            engine,
+            reach: Arc::clone(&reach),
+            events: outgoing,
+        };
         thread::Builder::new().name("session".into()).spawn(move || {
             for cell in incoming {
-                let ended = session.run(&cell, &outgoing);
+                let ended = session.run(&cell);
                 // The receiver is gone only when the kernel ends.
-                let _ = outgoing.blocking_send(Event::Finished(cell, ended));
+                let _ = session.events.blocking_send(Event::Finished(cell, ended));
             }
             drop(session);
             let _ = end.send(());
         })?;
-        Ok((Runner { cells, interrupts, ended }, events))
+        Ok((Runner { cells, reach, ended }, events))
     }
 
     /// Runs a cell after those that already wait.
     pub(super) fn run(&self, cell: Arc<Cell>) {
-        self.interrupts.requested.store(false, Ordering::Release);
+        self.reach.requested.store(false, Ordering::Release);
         // The thread takes cells as long as this handle lives.
         let _ = self.cells.send(cell);
     }
 
+    /// What reaches the running cell.
+    pub(super) fn reach(&self) -> Arc<Reach> {
+        Arc::clone(&self.reach)
+    }
+
     /// Asks the running cell to stop; the second time the engine makes it stop.
     pub(super) fn interrupt(&self) {
-        self.interrupts.requested.store(true, Ordering::Release);
-        let handler = self.interrupts.handler.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.reach.requested.store(true, Ordering::Release);
+        let handler = self.reach.handler.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(handler) = handler {
             handler();
         }
@@ -138,7 +149,7 @@ impl Runner {
 
     /// Ends the evaluator, and returns when it is gone or after `patience`.
     pub(super) async fn end(self, patience: Duration) {
-        let Runner { cells, interrupts: _, ended } = self;
+        let Runner { cells, reach: _, ended } = self;
         drop(cells);
         if tokio::time::timeout(patience, ended).await.is_err() {
             eprintln!("sconce: the running cell did not end within {patience:?}; leaving it");
@@ -146,17 +157,36 @@ impl Runner {
     }
 }
 
+/// What reaches a running cell from outside its thread.
 #[derive(Default)]
-struct Interrupts {
+pub(super) struct Reach {
     /// Set while a cell waits or runs; cleared before the next one.
     requested: AtomicBool,
     handler: Mutex<Option<Interrupt>>,
+    post: Mutex<Option<Arc<dyn Post>>>,
+}
+
+impl Reach {
+    /// Answers the question that waits. Returns whether there was one.
+    pub(super) fn answer(&self, answer: Answer) -> bool {
+        let post = self.post.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        post.is_some_and(|post| post.answer(answer))
+    }
+
+    /// From now on this evaluator runs the cells, or none.
+    fn lead_to(&self, evaluator: Option<&dyn Evaluator>) {
+        let set = evaluator.map(|evaluator| (evaluator.interrupt(), evaluator.post()));
+        let (handler, post) = set.unzip();
+        *self.handler.lock().unwrap_or_else(PoisonError::into_inner) = handler;
+        *self.post.lock().unwrap_or_else(PoisonError::into_inner) = post;
+    }
 }
 
 struct Session {
     startup: Startup,
     engine: Arc<dyn Engine>,
-    interrupts: Arc<Interrupts>,
+    reach: Arc<Reach>,
+    events: mpsc::Sender<Event>,
 }
 
 enum Startup {
@@ -186,7 +216,8 @@ impl Startup {
 }
 
 impl Session {
-    fn run(&mut self, cell: &Arc<Cell>, events: &mpsc::Sender<Event>) -> Ended {
+    fn run(&mut self, cell: &Arc<Cell>) -> Ended {
+        let events = self.events.clone();
         let mut pages = Vec::new();
         let mut times = None;
         let mut emit = |output| match output {
@@ -199,18 +230,19 @@ impl Session {
         Ended { result, pages, times }
     }
 
-    fn execute(&mut self, cell: &Cell, emit: &mut dyn FnMut(Output)) -> Result<(), Failure> {
+    fn execute(&mut self, cell: &Arc<Cell>, emit: &mut dyn FnMut(Output)) -> Result<(), Failure> {
         self.await_engine(emit)?;
         let Startup::Ready(evaluator) = &mut self.startup else {
             return Err(failure("KernelError", "the engine is not there".into()));
         };
-        if self.interrupts.requested.load(Ordering::Acquire) {
+        if self.reach.requested.load(Ordering::Acquire) {
             return Err(interrupted("interrupted before it ran"));
         }
+        evaluator.ask_with(ask(cell, &self.events));
         // A fault of the engine costs the session its variables, never the kernel.
         catch_unwind(AssertUnwindSafe(|| evaluator.execute(&cell.code, emit))).unwrap_or_else(|panic| {
             self.startup = Startup::Failed;
-            *self.interrupts.handler.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            self.reach.lead_to(None);
             let message = format!(
                 "the kernel itself panicked: {}. All variables are lost; the next cell starts anew",
                 panic_message(panic.as_ref())
@@ -235,8 +267,7 @@ impl Session {
             match received {
                 Ok(News::Progress(text)) => emit(Output::Stderr(line.replace(&text))),
                 Ok(News::Started(Ok(evaluator))) => {
-                    let handler = evaluator.interrupt();
-                    *self.interrupts.handler.lock().unwrap_or_else(PoisonError::into_inner) = Some(handler);
+                    self.reach.lead_to(Some(evaluator.as_ref()));
                     self.startup = Startup::Ready(evaluator);
                 }
                 Ok(News::Started(Err(failure))) => {
@@ -252,9 +283,7 @@ impl Session {
                     return Err(failure("KernelError", message.into()));
                 }
             }
-            if matches!(self.startup, Startup::Running(_))
-                && self.interrupts.requested.load(Ordering::Acquire)
-            {
+            if matches!(self.startup, Startup::Running(_)) && self.reach.requested.load(Ordering::Acquire) {
                 line.end(emit);
                 return Err(interrupted("interrupted; preparing goes on in the background"));
             }
@@ -262,6 +291,22 @@ impl Session {
         line.end(emit);
         Ok(())
     }
+}
+
+/// Passes the cell's questions on, if its client takes any.
+fn ask(cell: &Arc<Cell>, events: &mpsc::Sender<Event>) -> Ask {
+    let (cell, events) = (Arc::clone(cell), events.clone());
+    let allowed = cell.request.content.get("allow_stdin").and_then(Value::as_bool) == Some(true);
+    Box::new(move |question| {
+        let why = if !allowed {
+            "the client that runs the cell takes no questions (`allow_stdin` is false)"
+        } else if events.blocking_send(Event::Asked(Arc::clone(&cell), question.clone())).is_ok() {
+            return None;
+        } else {
+            "the kernel ends"
+        };
+        Some(Answer::Nobody { why: why.into() })
+    })
 }
 
 /// A line that is written over again.

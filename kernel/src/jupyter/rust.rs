@@ -2,9 +2,13 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::engine::{Engine, Evaluator, Interrupt};
+use sconce_display::Answer;
+
+use super::engine::{Engine, Evaluator, Interrupt, Post};
 use crate::assist::{Assist, Completions, Inspection};
-use crate::engine::{self, CacheDir, Completeness, Failure, Output, Progress, Session, Toolchain};
+use crate::engine::{
+    self, Ask, CacheDir, Completeness, Failure, Mailbox, Output, Progress, Session, Toolchain,
+};
 
 pub(super) struct RustEngine {
     cache: CacheDir,
@@ -68,9 +72,23 @@ impl Evaluator for Assisted {
         result
     }
 
+    fn ask_with(&mut self, ask: Ask) {
+        self.session.ask_with(ask);
+    }
+
     fn interrupt(&self) -> Interrupt {
         let interrupter = self.session.interrupter();
         Arc::new(move || interrupter.interrupt())
+    }
+
+    fn post(&self) -> Arc<dyn Post> {
+        Arc::new(self.session.mailbox())
+    }
+}
+
+impl Post for Mailbox {
+    fn answer(&self, answer: Answer) -> bool {
+        Mailbox::answer(self, answer)
     }
 }
 

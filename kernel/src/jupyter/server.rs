@@ -20,6 +20,7 @@ use super::message::{Author, Request, Signer};
 use super::replies;
 use super::runner::{Cell, Event, Runner};
 use super::sockets::Sockets;
+use super::stdin;
 
 /// How long the end waits for the running cell, for iopub, and for replies on their way.
 const ENDING: Duration = Duration::from_secs(2);
@@ -76,9 +77,10 @@ pub(super) async fn serve(sockets: Sockets, signer: Signer, engine: Arc<dyn Engi
     let (statuses, to_publish) = unbounded_channel();
     let (finish, mut finished) = unbounded_channel();
     let (helped, mut answers) = unbounded_channel();
-    let publisher = tokio::spawn(iopub::publish(iopub, author.clone(), to_publish, events, finish));
+    let (ask, to_ask) = unbounded_channel();
+    let publisher = tokio::spawn(iopub::publish(iopub, author.clone(), to_publish, events, ask, finish));
     tokio::spawn(echo(heartbeat));
-    tokio::spawn(discard(stdin));
+    tokio::spawn(stdin::serve(stdin, author.clone(), signer.clone(), to_ask, runner.reach()));
 
     let (history, waiting) = (History::default(), VecDeque::new());
     let mut server = Server {
@@ -124,16 +126,6 @@ async fn echo(mut heartbeat: RouterSocket) {
         };
         if let Err(error) = echoed {
             eprintln!("sconce: heartbeat: {error}");
-        }
-    }
-}
-
-/// No cell reads input, so no client has anything to answer.
-async fn discard(mut stdin: RouterSocket) {
-    loop {
-        match stdin.recv().await {
-            Ok(_) => eprintln!("sconce: dropped a message on stdin: nothing was asked for"),
-            Err(error) => eprintln!("sconce: stdin: {error}"),
         }
     }
 }

@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use sconce_display::Bundle;
+use sconce_display::{Answer, Bundle, Question};
 use sconce_kernel::engine::{CacheDir, Failure, Output, Session, prepare};
 
 /// What a cell did.
@@ -20,7 +21,7 @@ pub struct Ran {
     pub failure: Option<Failure>,
 }
 
-pub struct Notebook(Session);
+pub struct Notebook(pub Session);
 
 impl Notebook {
     /// Prepares the cell library if that was not done, and starts a session.
@@ -61,6 +62,18 @@ impl Notebook {
         ran
     }
 
+    /// Gives these answers to what cells ask, and nobody's after them. Questions come out at the other end.
+    #[allow(dead_code, reason = "each test program uses what it needs")]
+    pub fn answers(&mut self, answers: Vec<Answer>) -> Receiver<Question> {
+        let (sender, questions) = channel();
+        let mut answers = answers.into_iter();
+        self.0.ask_with(Box::new(move |question| {
+            let _ = sender.send(question.clone());
+            Some(answers.next().unwrap_or(Answer::Nobody { why: "the test gives no more".into() }))
+        }));
+        questions
+    }
+
     #[track_caller]
     pub fn gives(&mut self, code: &str, wanted: &str) {
         let ran = self.run(code);
@@ -68,6 +81,7 @@ impl Notebook {
     }
 
     #[track_caller]
+    #[allow(dead_code, reason = "each test program uses what it needs")]
     pub fn prints(&mut self, code: &str, wanted: &str) {
         let ran = self.run(code);
         assert_eq!(ran.stdout, wanted, "{code}\n{}", text(&ran));
@@ -107,7 +121,7 @@ impl Notebook {
         let interrupter = self.0.interrupter();
         let waits = waits.to_vec();
         // The cell says when it runs: compiling takes as long as it takes.
-        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        let (sender, receiver) = channel::<()>();
         let thread = std::thread::spawn(move || {
             receiver.recv().unwrap();
             for wait in waits {

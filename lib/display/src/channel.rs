@@ -2,13 +2,18 @@ use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::Bundle;
 use crate::wire::Frame;
+use crate::{Answer, Bundle, Question};
 
 /// Where frames go. A worker installs one that writes to its kernel.
 pub trait Sink: Send + Sync {
     /// Delivers one frame, and returns when everything shown before it has been taken up too.
     fn send(&self, frame: Frame);
+
+    /// Asks the person who looks on, and waits for the answer.
+    fn ask(&self, _question: Question) -> Answer {
+        Answer::Nobody { why: "what shows the outputs takes no questions".into() }
+    }
 }
 
 static SINK: OnceLock<Box<dyn Sink>> = OnceLock::new();
@@ -24,6 +29,13 @@ pub fn send(frame: Frame) {
     if let Some(sink) = SINK.get() {
         sink.send(frame);
     }
+}
+
+/// Asks the person who looks on, and waits for the answer. `None` in a plain program, which has a terminal
+/// of its own.
+#[must_use]
+pub fn ask(question: Question) -> Option<Answer> {
+    SINK.get().map(|sink| sink.ask(question))
 }
 
 /// Whether somebody who can show pictures is listening.

@@ -6,7 +6,9 @@
 mod bundle;
 mod channel;
 pub mod interrupt;
+mod question;
 pub mod wire;
 
 pub use bundle::{Bundle, Content};
-pub use channel::{Handle, Sink, Wait, clear, display, display_with_id, in_notebook, install, send};
+pub use channel::{Handle, Sink, Wait, ask, clear, display, display_with_id, in_notebook, install, send};
+pub use question::{Answer, Question};

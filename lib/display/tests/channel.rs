@@ -4,13 +4,17 @@
 use std::sync::{Arc, Mutex};
 
 use sconce_display::wire::Frame;
-use sconce_display::{Bundle, Sink, Wait};
+use sconce_display::{Answer, Bundle, Question, Sink, Wait};
 
 struct Kept(Arc<Mutex<Vec<Frame>>>);
 
 impl Sink for Kept {
     fn send(&self, frame: Frame) {
         self.0.lock().unwrap().push(frame);
+    }
+
+    fn ask(&self, question: Question) -> Answer {
+        Answer::Line(question.prompt.to_uppercase())
     }
 }
 
@@ -20,11 +24,14 @@ fn frames_reach_the_sink_in_order() {
     assert!(!sconce_display::in_notebook());
     sconce_display::display(Bundle::default());
     sconce_display::clear(Wait::No);
+    let question = Question { prompt: "name".into(), password: false };
+    assert_eq!(sconce_display::ask(question.clone()), None);
     sconce_display::display_with_id(Bundle::default()).update(Bundle::default());
 
     let frames = Arc::new(Mutex::new(Vec::new()));
     assert!(sconce_display::install(Box::new(Kept(Arc::clone(&frames)))).is_ok());
     assert!(sconce_display::in_notebook());
+    assert_eq!(sconce_display::ask(question), Some(Answer::Line("NAME".into())));
     let refused = Arc::new(Mutex::new(Vec::new()));
     assert!(sconce_display::install(Box::new(Kept(Arc::clone(&refused)))).is_err());
 

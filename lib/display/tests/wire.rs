@@ -7,7 +7,7 @@ use std::io::{self, Read};
 
 use proptest::prelude::*;
 use sconce_display::wire::{self, Ending, Fields, Frame, MAX_MESSAGE, Message, Panic, Reply, Request, Spot};
-use sconce_display::{Bundle, Content};
+use sconce_display::{Answer, Bundle, Content, Question};
 
 fn content() -> impl Strategy<Value = Content> {
     prop_oneof![
@@ -38,6 +38,19 @@ fn frame() -> impl Strategy<Value = Frame> {
         any::<bool>().prop_map(|wait| Frame::Clear { wait }),
         bundle().prop_map(|bundle| Frame::Result { bundle }),
         (any::<String>(), panic()).prop_map(|(thread, panic)| Frame::ThreadPanic { thread, panic }),
+        any::<(u64, String, bool)>().prop_map(|(id, prompt, password)| Frame::Question {
+            id,
+            question: Question { prompt, password }
+        }),
+    ]
+}
+
+fn answer() -> impl Strategy<Value = Answer> {
+    prop_oneof![
+        any::<String>().prop_map(Answer::Line),
+        Just(Answer::End),
+        any::<String>().prop_map(|why| Answer::Nobody { why }),
+        Just(Answer::Interrupted),
     ]
 }
 
@@ -45,6 +58,7 @@ fn request() -> impl Strategy<Value = Request> {
     prop_oneof![
         any::<(String, String)>().prop_map(|(library, entry)| Request::Run { library, entry }),
         any::<Vec<String>>().prop_map(|names| Request::Forget { names }),
+        (any::<u64>(), answer()).prop_map(|(id, answer)| Request::Answer { id, answer }),
     ]
 }
 

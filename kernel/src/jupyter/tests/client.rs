@@ -10,7 +10,10 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use tokio::time::timeout;
-use zeromq::{DealerSocket, ReqSocket, RouterSocket, Socket, SocketRecv, SocketSend, SubSocket, XPubSocket};
+use zeromq::{
+    DealerSocket, ReqSocket, RouterSocket, Socket, SocketOptions, SocketRecv, SocketSend, SubSocket,
+    XPubSocket,
+};
 
 pub(super) const KEY: &str = "a key";
 /// Longer than anything takes on a busy machine.
@@ -56,6 +59,12 @@ impl Kernel {
     }
 }
 
+fn named_dealer(identity: &str) -> Result<DealerSocket, Box<dyn std::error::Error>> {
+    let mut options = SocketOptions::default();
+    options.peer_identity(identity.parse()?);
+    Ok(DealerSocket::with_options(options))
+}
+
 async fn bind<S: Socket>() -> (S, String) {
     let mut socket = S::new();
     let endpoint = socket.bind("tcp://127.0.0.1:0").await.unwrap().to_string();
@@ -66,6 +75,7 @@ pub(super) struct Client {
     pub(super) shell: DealerSocket,
     pub(super) control: DealerSocket,
     pub(super) iopub: SubSocket,
+    pub(super) stdin: DealerSocket,
     pub(super) heartbeat: ReqSocket,
     signer: Signer,
     author: Author,
@@ -83,18 +93,22 @@ impl Client {
     /// Connects, and waits until iopub says welcome.
     pub(super) async fn connect(kernel: &Kernel) -> Result<Client, Box<dyn std::error::Error>> {
         let signer = Signer::new(KEY);
+        // A question goes to the identity that the cell's request came from.
+        let identity = uuid::Uuid::new_v4().to_string();
         let mut client = Client {
-            shell: DealerSocket::new(),
+            shell: named_dealer(&identity)?,
             control: DealerSocket::new(),
             iopub: SubSocket::new(),
+            stdin: named_dealer(&identity)?,
             heartbeat: ReqSocket::new(),
             author: Author::new(signer.clone()),
             signer,
         };
-        let [shell, control, iopub, _, heartbeat] = &kernel.endpoints;
+        let [shell, control, iopub, stdin, heartbeat] = &kernel.endpoints;
         client.shell.connect(shell).await?;
         client.control.connect(control).await?;
         client.iopub.connect(iopub).await?;
+        client.stdin.connect(stdin).await?;
         client.heartbeat.connect(heartbeat).await?;
         client.iopub.subscribe("").await?;
         let welcome = client.heard().await?;
@@ -136,6 +150,17 @@ impl Client {
     /// The next reply on control.
     pub(super) async fn control_reply(&mut self) -> Result<Message, Box<dyn std::error::Error>> {
         read(timeout(LONG, self.control.recv()).await??, &self.signer)
+    }
+
+    /// The next question on stdin.
+    pub(super) async fn asked(&mut self) -> Result<Message, Box<dyn std::error::Error>> {
+        read(timeout(LONG, self.stdin.recv()).await??, &self.signer)
+    }
+
+    /// Answers on stdin.
+    pub(super) async fn answer(&mut self, msg_type: &str, content: Value) -> Outcome {
+        let (frames, _) = self.request(msg_type, &content);
+        Ok(self.stdin.send(frames.try_into().unwrap()).await?)
     }
 
     /// The next message on iopub.

@@ -8,3 +8,4 @@ mod execute;
 mod requests;
 mod script;
 mod startup;
+mod stdin;

@@ -1,14 +1,14 @@
 //! An engine whose cells are small scripts, a command a line.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::super::engine::{Engine, Evaluator, Interrupt};
+use super::super::engine::{Engine, Evaluator, Interrupt, Post};
 use super::client::LONG;
 use crate::assist::{Completion, Completions, Inspection};
-use crate::engine::{Completeness, Failure, Output};
-use sconce_display::Bundle;
+use crate::engine::{Ask, Completeness, Failure, Output};
+use sconce_display::{Answer, Bundle, Question};
 
 /// How the engine starts: each start takes the next of these, and after them succeeds at once.
 #[derive(Default)]
@@ -41,7 +41,7 @@ impl Engine for Script {
             }
             None => {}
         }
-        Ok(Box::new(Cells { interrupts: Arc::default() }))
+        Ok(Box::new(Cells::default()))
     }
 
     fn completeness(&self, code: &str) -> Completeness {
@@ -71,8 +71,46 @@ impl Engine for Script {
     }
 }
 
+#[derive(Default)]
 struct Cells {
     interrupts: Arc<AtomicUsize>,
+    answers: Arc<Answers>,
+    ask: Option<Ask>,
+}
+
+/// The answer to a question that waits: nothing asked, asked, answered.
+#[derive(Default)]
+struct Answers(Mutex<Option<Option<Answer>>>);
+
+impl Post for Answers {
+    fn answer(&self, answer: Answer) -> bool {
+        let mut waiting = self.0.lock().unwrap();
+        let waits = matches!(*waiting, Some(None));
+        if waits {
+            *waiting = Some(Some(answer));
+        }
+        waits
+    }
+}
+
+impl Cells {
+    /// Asks and waits; an interrupt ends the wait.
+    fn ask(&mut self, question: &Question) -> Answer {
+        *self.answers.0.lock().unwrap() = Some(None);
+        if let Some(answer) = self.ask.as_mut().unwrap()(question) {
+            return answer;
+        }
+        let asked = Instant::now();
+        while self.interrupts.load(Ordering::SeqCst) == 0 {
+            if let Some(Some(answer)) = &*self.answers.0.lock().unwrap() {
+                return answer.clone();
+            }
+            assert!(asked.elapsed() < LONG, "nobody answered");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        *self.answers.0.lock().unwrap() = None;
+        Answer::Interrupted
+    }
 }
 
 impl Evaluator for Cells {
@@ -97,6 +135,16 @@ impl Evaluator for Cells {
                 "updates" => (0..rest.parse::<usize>().unwrap()).for_each(|state| {
                     outputs(Output::Update { id: "d".into(), bundle: Bundle::text(state.to_string()) });
                 }),
+                // Prints the answer.
+                "ask" | "password" => {
+                    let question = Question { prompt: rest.into(), password: command == "password" };
+                    match self.ask(&question) {
+                        Answer::Line(line) => outputs(Output::Stdout(line)),
+                        Answer::End => outputs(Output::Stdout("end".into())),
+                        Answer::Nobody { why } => return Err(failure("Nobody", &why)),
+                        Answer::Interrupted => return Err(failure("Interrupted", "interrupted")),
+                    }
+                }
                 // Runs until it is interrupted as often as it says.
                 "wait" => {
                     let (asked, wanted) = (Instant::now(), rest.parse().unwrap());
@@ -110,6 +158,14 @@ impl Evaluator for Cells {
             }
         }
         Ok(())
+    }
+
+    fn ask_with(&mut self, ask: Ask) {
+        self.ask = Some(ask);
+    }
+
+    fn post(&self) -> Arc<dyn Post> {
+        self.answers.clone()
     }
 
     fn interrupt(&self) -> Interrupt {

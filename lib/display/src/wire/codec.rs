@@ -2,9 +2,9 @@
 
 use std::io;
 
-use super::fields::{Fields, bad, put_bytes, put_list, put_string, put_u32};
+use super::fields::{Fields, bad, put_bytes, put_list, put_string, put_u32, put_u64};
 use super::{Ending, Frame, Message, Panic, Reply, Request, Spot};
-use crate::{Bundle, Content};
+use crate::{Answer, Bundle, Content, Question};
 
 impl Message for Bundle {
     fn encode(&self, out: &mut Vec<u8>) {
@@ -90,6 +90,11 @@ impl Message for Frame {
                 put_string(out, thread);
                 panic.encode(out);
             }
+            Frame::Question { id, question } => {
+                out.push(6);
+                put_u64(out, *id);
+                question.encode(out);
+            }
         }
     }
 
@@ -101,7 +106,46 @@ impl Message for Frame {
             3 => Frame::Clear { wait: input.u8()? != 0 },
             4 => Frame::Result { bundle: Bundle::decode(input)? },
             5 => Frame::ThreadPanic { thread: input.string()?, panic: Panic::decode(input)? },
+            6 => Frame::Question { id: input.u64()?, question: Question::decode(input)? },
             tag => return Err(bad(format!("frame tag {tag}"))),
+        })
+    }
+}
+
+impl Message for Question {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_string(out, &self.prompt);
+        out.push(u8::from(self.password));
+    }
+
+    fn decode(input: &mut Fields<'_>) -> io::Result<Question> {
+        Ok(Question { prompt: input.string()?, password: input.u8()? != 0 })
+    }
+}
+
+impl Message for Answer {
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Answer::Line(line) => {
+                out.push(0);
+                put_string(out, line);
+            }
+            Answer::End => out.push(1),
+            Answer::Nobody { why } => {
+                out.push(2);
+                put_string(out, why);
+            }
+            Answer::Interrupted => out.push(3),
+        }
+    }
+
+    fn decode(input: &mut Fields<'_>) -> io::Result<Answer> {
+        Ok(match input.u8()? {
+            0 => Answer::Line(input.string()?),
+            1 => Answer::End,
+            2 => Answer::Nobody { why: input.string()? },
+            3 => Answer::Interrupted,
+            tag => return Err(bad(format!("answer tag {tag}"))),
         })
     }
 }
@@ -118,6 +162,11 @@ impl Message for Request {
                 out.push(1);
                 put_list(out, names, put_string);
             }
+            Request::Answer { id, answer } => {
+                out.push(2);
+                put_u64(out, *id);
+                answer.encode(out);
+            }
         }
     }
 
@@ -125,6 +174,7 @@ impl Message for Request {
         Ok(match input.u8()? {
             0 => Request::Run { library: input.string()?, entry: input.string()? },
             1 => Request::Forget { names: input.list(Fields::string)? },
+            2 => Request::Answer { id: input.u64()?, answer: Answer::decode(input)? },
             tag => return Err(bad(format!("request tag {tag}"))),
         })
     }

@@ -42,6 +42,11 @@ impl<'a> Fields<'a> {
         Ok(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
     }
 
+    pub(super) fn u64(&mut self) -> io::Result<u64> {
+        let bytes = self.take(8)?;
+        Ok(bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
+    }
+
     pub(super) fn bytes(&mut self) -> io::Result<&'a [u8]> {
         let length = self.u32()? as usize;
         self.take(length)
@@ -58,6 +63,10 @@ impl<'a> Fields<'a> {
 }
 
 pub(super) fn put_u32(out: &mut Vec<u8>, value: u32) {
+    out.extend(value.to_le_bytes());
+}
+
+pub(super) fn put_u64(out: &mut Vec<u8>, value: u64) {
     out.extend(value.to_le_bytes());
 }
 

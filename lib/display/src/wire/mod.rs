@@ -8,7 +8,7 @@ mod fields;
 
 use std::io::{self, Read, Write};
 
-use crate::Bundle;
+use crate::{Answer, Bundle, Question};
 pub use fields::Fields;
 use fields::bad;
 
@@ -48,6 +48,13 @@ pub enum Frame {
         thread: String,
         /// What happened.
         panic: Panic,
+    },
+    /// Somebody is to answer this with [`Request::Answer`].
+    Question {
+        /// Tells its answer from a late one to an earlier question.
+        id: u64,
+        /// What is asked.
+        question: Question,
     },
 }
 
@@ -91,6 +98,13 @@ pub enum Request {
     Forget {
         /// Their names.
         names: Vec<String>,
+    },
+    /// An answer to a question; it has no reply.
+    Answer {
+        /// The question's id.
+        id: u64,
+        /// What was answered.
+        answer: Answer,
     },
 }
 

@@ -1,0 +1,103 @@
+//! The stdin socket: what a cell asks goes to the client that runs it, and its answer to the cell.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::channel::mpsc::Receiver as Monitor;
+use sconce_display::{Answer, Question};
+use serde_json::{Value, json};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Instant, sleep};
+use zeromq::{RouterSocket, Socket, SocketEvent, SocketRecv, SocketSend, ZmqMessage, ZmqResult};
+
+use super::message::{Author, Request, Signer};
+use super::runner::{Cell, Reach};
+
+/// How long a client may take to connect its stdin channel, which it does beside the others.
+const CONNECTING: Duration = Duration::from_secs(2);
+const CONNECTING_POLL: Duration = Duration::from_millis(50);
+/// What clients send in place of a line for Ctrl-D.
+const END_OF_TRANSMISSION: &str = "\u{4}";
+
+/// Asks what `questions` bring, until they end, and hands the answers to the engine.
+pub(super) async fn serve(
+    mut socket: RouterSocket,
+    author: Author,
+    signer: Signer,
+    mut questions: UnboundedReceiver<(Arc<Cell>, Question)>,
+    engine: Arc<Reach>,
+) {
+    let mut monitor: Monitor<SocketEvent> = socket.monitor();
+    // Who is asked. The engine knows whether anybody still waits for the answer.
+    let mut asked: Option<Bytes> = None;
+    loop {
+        tokio::select! {
+            question = questions.recv() => {
+                let Some((cell, question)) = question else { return };
+                match ask(&mut socket, &author, &cell.request, &question).await {
+                    Ok(()) => asked = cell.request.identities.first().cloned(),
+                    Err(why) => drop(engine.answer(Answer::Nobody { why })),
+                }
+            }
+            message = socket.recv() => match reply(message, &signer) {
+                Ok((who, answer)) if asked.as_ref() == Some(&who) => {
+                    asked = None;
+                    if !engine.answer(answer) {
+                        eprintln!("sconce: dropped an input_reply: the cell does not wait for it any more");
+                    }
+                }
+                Ok(_) => eprintln!("sconce: dropped an input_reply: this client was not asked"),
+                Err(problem) => eprintln!("sconce: dropped a message on stdin: {problem}"),
+            },
+            Some(event) = monitor.next() => {
+                if let (SocketEvent::Disconnected(peer), Some(who)) = (event, &asked)
+                    && Bytes::from(peer) == *who
+                {
+                    asked = None;
+                    engine.answer(Answer::Nobody { why: "the client that was asked is gone".into() });
+                }
+            }
+        }
+    }
+}
+
+/// Sends the question; the error is the reason why nobody can answer.
+async fn ask(
+    socket: &mut RouterSocket,
+    author: &Author,
+    request: &Request,
+    question: &Question,
+) -> Result<(), String> {
+    let content = json!({"prompt": question.prompt, "password": question.password});
+    let until = Instant::now() + CONNECTING;
+    loop {
+        let frames =
+            author.encode(&request.identities, "input_request", &request.header, &json!({}), &content);
+        let message = ZmqMessage::try_from(frames).map_err(|error| error.to_string())?;
+        match socket.send(message).await {
+            Ok(()) => return Ok(()),
+            Err(_) if Instant::now() < until => sleep(CONNECTING_POLL).await,
+            Err(error) => {
+                return Err(format!("the client that runs the cell has no stdin channel ({error})"));
+            }
+        }
+    }
+}
+
+/// Who replied what.
+fn reply(message: ZmqResult<ZmqMessage>, signer: &Signer) -> Result<(Bytes, Answer), String> {
+    let frames = message.map_err(|error| error.to_string())?.into_vec();
+    let request = Request::decode(frames, signer).map_err(|error| error.to_string())?;
+    if request.msg_type != "input_reply" {
+        return Err(format!("expected an input_reply, got {:?}", request.msg_type));
+    }
+    let who = request.identities.first().cloned().ok_or("a reply from nobody")?;
+    let answer = match request.content.get("value").and_then(Value::as_str) {
+        Some(END_OF_TRANSMISSION) => Answer::End,
+        Some(line) => Answer::Line(line.to_owned()),
+        None => Answer::Nobody { why: "the client's input_reply has no string `value`".into() },
+    };
+    Ok((who, answer))
+}
