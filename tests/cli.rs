@@ -83,6 +83,8 @@ fn wrong_usage_exits_with_2() {
         &["run"][..],
         &["run", "-o", "x.ipynb", "a.ipynb", "b.ipynb"],
         &["run", "-o", "x.ipynb", "--in-place", "a.ipynb"],
+        &["run", "--ignore", "x", "a.ipynb"],
+        &["run", "--check", "--ignore", "(", "a.ipynb"],
         &["run", "--timeout", "-1", "a.ipynb"],
         &["install", "--user", "--sys-prefix"],
         &["install", "--name", "a b"],

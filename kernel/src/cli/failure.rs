@@ -2,6 +2,7 @@ use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
+use crate::notebook::check::RulesError;
 use crate::notebook::{ReadError, WriteError};
 
 /// What a command ends with when it could not do its work.
@@ -45,6 +46,12 @@ impl CliError {
 
 impl From<ReadError> for CliError {
     fn from(error: ReadError) -> CliError {
+        CliError::new(&error).help(error.help())
+    }
+}
+
+impl From<RulesError> for CliError {
+    fn from(error: RulesError) -> CliError {
         CliError::new(&error).help(error.help())
     }
 }

@@ -84,6 +84,12 @@ impl Cell {
         self.fields.get("source").and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// Its metadata, if it has any.
+    #[must_use]
+    pub fn metadata(&self) -> Option<&Map<String, Value>> {
+        self.fields.get("metadata").and_then(Value::as_object)
+    }
+
     /// Its id, from nbformat 4.5 on.
     #[must_use]
     pub fn id(&self) -> Option<&str> {

@@ -61,7 +61,7 @@ fn split_bundle(bundle: &mut Map<String, Value>) {
 }
 
 /// A list under a JSON MIME type is content, not lines.
-fn is_json(mime: &str) -> bool {
+pub fn is_json(mime: &str) -> bool {
     mime == "application/json" || (mime.starts_with("application/") && mime.ends_with("+json"))
 }
 

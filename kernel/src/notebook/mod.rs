@@ -4,6 +4,8 @@
 //! [`Notebook`] is the document, [`run`] executes it on anything that is an [`Executor`], and
 //! [`Notebook::write`] puts it on disk in nbformat 4.5.
 
+mod ansi;
+pub mod check;
 mod document;
 mod lines;
 mod outputs;
@@ -13,6 +15,7 @@ mod tags;
 mod terminal;
 mod write;
 
+pub use ansi::stripped;
 pub use document::{Cell, CellKind, LanguageInfo, Notebook};
 pub use read::ReadError;
 pub(crate) use run::first_line;

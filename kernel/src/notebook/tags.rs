@@ -8,11 +8,14 @@ const SKIP: [&str; 2] = ["skip-execution", "nbval-skip"];
 /// Cells that may fail; the run goes on. The names are nbclient's and nbval's.
 const MAY_FAIL: [&str; 2] = ["raises-exception", "nbval-raises-exception"];
 
+/// Cells whose outputs are not compared. The second name is nbval's.
+const IGNORE_OUTPUT: [&str; 2] = ["ignore-output", "nbval-ignore-output"];
+
 impl Cell {
     /// Whether its metadata carries the tag `tag`.
     #[must_use]
     pub fn has_tag(&self, tag: &str) -> bool {
-        let tags = self.fields.get("metadata").and_then(|metadata| metadata.get("tags"));
+        let tags = self.metadata().and_then(|metadata| metadata.get("tags"));
         tags.and_then(|tags| tags.as_array()).is_some_and(|tags| tags.iter().any(|it| it == tag))
     }
 
@@ -26,6 +29,18 @@ impl Cell {
     #[must_use]
     pub fn may_fail(&self) -> bool {
         self.has_any(&MAY_FAIL)
+    }
+
+    /// Whether its outputs may differ from run to run.
+    #[must_use]
+    pub fn ignores_output(&self) -> bool {
+        self.has_any(&IGNORE_OUTPUT)
+    }
+
+    /// Whether what it writes to the stream `name`, `stdout` or `stderr`, may differ from run to run.
+    #[must_use]
+    pub fn ignores_stream(&self, name: &str) -> bool {
+        self.has_tag(&format!("ignore-{name}"))
     }
 
     fn has_any(&self, tags: &[&str]) -> bool {

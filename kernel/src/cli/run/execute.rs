@@ -1,13 +1,15 @@
-//! One notebook: executed, written, and what the command says of it.
+//! One notebook: executed, compared, written, and what the command says of it.
 
 use std::path::Path;
 use std::time::Instant;
 
-use super::targets::Task;
+use super::targets::{Target, Task};
+use super::{count, report};
 use crate::cli::CliError;
 use crate::cli::cells::{CellProgress, shortened};
 use crate::cli::interrupts::Interrupts;
 use crate::engine::{Failure, Prepared, Session};
+use crate::notebook::check::{self, CellDifference};
 use crate::notebook::{self, CellRun, Notebook, OnError, RunOptions, Summary, first_line};
 
 /// What all notebooks of a run share.
@@ -17,29 +19,42 @@ pub struct Runner {
     pub interrupts: Interrupts,
 }
 
+/// A notebook that has run.
+struct Ran {
+    notebook: Notebook,
+    summary: Summary,
+    /// What differs from the outputs that the notebook held; nothing where that was not asked.
+    differences: Vec<CellDifference>,
+}
+
 impl Runner {
-    /// Executes a notebook in a session of its own and writes it; an error says how it did not end well.
+    /// Executes a notebook in a session of its own and does with it what is asked; an error says how it did
+    /// not end well.
     pub fn execute(&self, task: Task) -> Result<(), CliError> {
-        let Task { path, folder, written, mut notebook } = task;
+        let Task { path, folder, check, written, mut notebook } = task;
         let start = Instant::now();
-        let progress = CellProgress::new();
-        let (summary, progress) = self.run(&folder, &mut notebook, progress)?;
-        notebook.write(&written.absolute)?;
-        let seconds = start.elapsed().as_secs_f64();
-        let cells = count(summary.cells.len(), "cell");
-        progress.print(&format!("{cells} in {seconds:.1} s, written to {}\n", written.shown.display()));
-        self.outcome(&path, &written.shown, &notebook, &summary)
+        let stored = check.map(|rules| (notebook.clone(), rules));
+        let (summary, progress) = self.run(&folder, &mut notebook)?;
+        let differences = match &stored {
+            Some((stored, rules)) => check::compare(stored, &notebook, &summary, rules),
+            None => Vec::new(),
+        };
+        let mut told =
+            format!("{} in {:.1} s", count(summary.cells.len(), "cell"), start.elapsed().as_secs_f64());
+        if let Some(written) = &written {
+            notebook.write(&written.absolute)?;
+            told.push_str(&format!(", written to {}", written.shown.display()));
+        }
+        progress.print(&format!("{told}\n"));
+        report::print(&path, &notebook, &differences)?;
+        self.outcome(&path, written.as_ref(), &Ran { notebook, summary, differences })
     }
 
-    fn run(
-        &self,
-        folder: &Path,
-        notebook: &mut Notebook,
-        mut progress: CellProgress,
-    ) -> Result<(Summary, CellProgress), CliError> {
+    fn run(&self, folder: &Path, notebook: &mut Notebook) -> Result<(Summary, CellProgress), CliError> {
         std::env::set_current_dir(folder)
             .map_err(|error| CliError::new(format!("cannot run in {}: {error}", folder.display())))?;
         let mut session = Session::start(&self.prepared).map_err(CliError::new)?;
+        let mut progress = CellProgress::new();
         let interrupts = &self.interrupts;
         interrupts.set_session(Some(session.interrupter()));
         let summary = notebook::run(notebook, &mut session, &self.options, interrupts.stop(), &mut progress);
@@ -49,28 +64,39 @@ impl Runner {
     }
 
     /// What the command says of a run that did not end well.
-    fn outcome(
-        &self,
-        path: &Path,
-        output: &Path,
-        notebook: &Notebook,
-        summary: &Summary,
-    ) -> Result<(), CliError> {
-        let Some((cell, failure)) = summary.failed() else {
-            return match summary.stopped {
-                true => Err(stopped(path, summary)),
-                false => Ok(()),
-            };
-        };
-        let error = failed(path, notebook, summary, cell, failure);
-        if summary.stopped {
-            return Err(error.interrupted());
+    fn outcome(&self, path: &Path, written: Option<&Target>, ran: &Ran) -> Result<(), CliError> {
+        let Ran { summary, differences, .. } = ran;
+        if let Some((cell, failure)) = summary.failed() {
+            let error = failed(path, ran, cell, failure);
+            return Err(match summary.stopped {
+                true => error.interrupted(),
+                false => error.help(self.after_failure(written)),
+            });
         }
-        let written = format!("everything up to there is in {}", output.display());
-        Err(match self.options.on_error {
-            OnError::Stop => error.help(format!("{written}; --allow-errors runs the cells after it too")),
-            OnError::GoOn => error.help(format!("the outputs of all cells are in {}", output.display())),
-        })
+        if summary.stopped {
+            return Err(stopped(path, summary));
+        }
+        match differences.is_empty() {
+            true => Ok(()),
+            false => {
+                let updated = written.is_some_and(|written| written.shown == path);
+                Err(report::error(path, differences, summary.cells.len(), updated))
+            }
+        }
+    }
+
+    fn after_failure(&self, written: Option<&Target>) -> String {
+        let go_on = "--allow-errors runs the cells after it too";
+        match (written, self.options.on_error) {
+            (None, OnError::Stop) => go_on.to_owned(),
+            (None, OnError::GoOn) => "all cells after it have run too".to_owned(),
+            (Some(written), OnError::Stop) => {
+                format!("everything up to there is in {}; {go_on}", written.shown.display())
+            }
+            (Some(written), OnError::GoOn) => {
+                format!("the outputs of all cells are in {}", written.shown.display())
+            }
+        }
     }
 }
 
@@ -79,28 +105,14 @@ fn stopped(path: &Path, summary: &Summary) -> CliError {
     CliError::new(message).interrupted()
 }
 
-fn failed(
-    path: &Path,
-    notebook: &Notebook,
-    summary: &Summary,
-    cell: &CellRun,
-    failure: &Failure,
-) -> CliError {
+fn failed(path: &Path, ran: &Ran, cell: &CellRun, failure: &Failure) -> CliError {
     CliError::new(format!(
         "{}: cell {} of {} failed: {}: {}\n  its first line: {}",
         path.display(),
         cell.number,
-        summary.total,
+        ran.summary.total,
         failure.name,
         failure.message,
-        shortened(first_line(notebook.cells()[cell.index].source())),
+        shortened(first_line(ran.notebook.cells()[cell.index].source())),
     ))
-}
-
-/// A number of things, in words: `1 cell`, `3 cells`.
-pub fn count(number: usize, thing: &str) -> String {
-    match number {
-        1 => format!("1 {thing}"),
-        _ => format!("{number} {thing}s"),
-    }
 }

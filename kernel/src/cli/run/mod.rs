@@ -2,6 +2,7 @@
 
 mod execute;
 mod files;
+mod report;
 mod targets;
 
 use std::fmt::Display;
@@ -11,11 +12,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::Args;
+use regex::Regex;
 
 use self::execute::Runner;
 use super::interrupts::Interrupts;
 use super::{CliError, preparation, toolchain};
-use crate::notebook::{LanguageInfo, OnError, RunOptions};
+use crate::notebook::{LanguageInfo, OnError, RunOptions, check};
 
 /// Execute notebooks, and write each with its outputs.
 ///
@@ -35,6 +37,20 @@ pub struct RunArguments {
     /// Write the outputs into the notebooks themselves.
     #[arg(short, long)]
     in_place: bool,
+
+    /// Compare the outputs with those that the notebook holds, and write nothing unless told to.
+    ///
+    /// Exits with 1 if they differ. Cells tagged `ignore-output` are not compared; `ignore-stdout` and
+    /// `ignore-stderr` leave out a stream. nbval's names of tags are understood too.
+    #[arg(long)]
+    check: bool,
+
+    /// With --check, mask what this regular expression matches, in all outputs; may be given several times.
+    ///
+    /// A notebook, or a cell, carries its own in its metadata:
+    /// "sconce": {"check": {"ignore": ["\\d+ images/s"]}}
+    #[arg(long, value_name = "REGEX", requires = "check", value_parser = check::pattern)]
+    ignore: Vec<Regex>,
 
     /// How long a cell may run before it is interrupted, and two seconds later killed.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
@@ -92,6 +108,14 @@ fn all_together(count: usize, failed: &[PathBuf]) -> Result<(), CliError> {
     }
     let names: Vec<String> = failed.iter().map(|path| path.display().to_string()).collect();
     Err(CliError::new(format!("{} of {count} notebooks failed: {}", failed.len(), names.join(", "))))
+}
+
+/// A number of things, in words: `1 cell`, `3 cells`.
+fn count(number: usize, thing: &str) -> String {
+    match number {
+        1 => format!("1 {thing}"),
+        _ => format!("{number} {thing}s"),
+    }
 }
 
 /// Writes a line to stderr, between the lines of the cells.

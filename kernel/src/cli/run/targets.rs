@@ -8,6 +8,7 @@ use clap::error::ErrorKind;
 use super::files::{self, Source};
 use super::{RunArguments, progress_line};
 use crate::cli::{Arguments, CliError};
+use crate::notebook::check::Rules;
 use crate::notebook::{self, Notebook};
 
 /// A notebook that is to be executed.
@@ -17,8 +18,10 @@ pub struct Task {
     /// Where the cells run.
     pub folder: PathBuf,
     pub notebook: Notebook,
-    /// Where to write the executed notebook.
-    pub written: Target,
+    /// What may differ, if the outputs are to be compared with those that the notebook holds.
+    pub check: Option<Rules>,
+    /// Where to write the executed notebook, if it is to be written.
+    pub written: Option<Target>,
 }
 
 /// A file to write.
@@ -53,13 +56,19 @@ pub fn plan(arguments: &RunArguments) -> Result<Vec<Task>, CliError> {
 
 fn task(source: Source, arguments: &RunArguments) -> Result<Task, CliError> {
     let Source { path, notebook, .. } = source;
-    let written = match &arguments.output {
-        Some(output) => output.clone(),
-        None if arguments.in_place => path.clone(),
-        None => path.with_extension("out.ipynb"),
+    let check = match arguments.check {
+        true => Some(Rules::of(&notebook, &path, &arguments.ignore)?),
+        false => None,
     };
+    let written = match &arguments.output {
+        Some(output) => Some(output.clone()),
+        None if arguments.in_place => Some(path.clone()),
+        None if arguments.check => None,
+        None => Some(path.with_extension("out.ipynb")),
+    };
+    let written = written.map(Target::new).transpose()?;
     let folder = absolute(&path)?.parent().map(Path::to_owned).unwrap_or_default();
-    Ok(Task { folder, written: Target::new(written)?, path, notebook })
+    Ok(Task { folder, check, written, path, notebook })
 }
 
 /// Ends the process as clap does for flags that do not go together.
