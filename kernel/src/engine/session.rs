@@ -118,6 +118,12 @@ impl Session {
         self.asker = Asker::new(ask);
     }
 
+    /// The number of the cell that runs next, as messages name it.
+    #[must_use]
+    pub fn next_number(&self) -> u32 {
+        self.number + 1
+    }
+
     /// Runs one cell to its end and hands on what it emits as it comes.
     ///
     /// # Errors
