@@ -4,14 +4,16 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reedline::{Color, DefaultHinter, Reedline, Signal};
+use reedline::{Color, ColumnarMenu, DefaultHinter, MenuBuilder, Reedline, ReedlineMenu, Signal};
 
+use super::complete::{MENU, Suggestions};
 use super::highlight::RustHighlighter;
 use super::keys::{Keys, Seen};
 use super::prompt::NumberedPrompt;
 use super::screen::Colors;
 use super::validate::CellValidator;
 use super::{TerminalOptions, history};
+use crate::assist::Assist;
 
 /// How often the editor looks whether a signal ended the session.
 const LOOK: Duration = Duration::from_millis(500);
@@ -33,13 +35,19 @@ pub struct Editor {
 
 impl Editor {
     /// An editor with the history of earlier sessions. Where that cannot be had, it says so and goes on without.
-    pub fn new(options: &TerminalOptions) -> Editor {
+    pub fn new(options: &TerminalOptions, assist: Arc<Assist>) -> Editor {
         let seen = Arc::new(Seen::default());
         let mut reedline = Reedline::create()
             .with_ansi_colors(options.colors == Colors::On)
             .with_highlighter(Box::new(RustHighlighter::new(Arc::clone(&seen))))
             .with_validator(Box::new(CellValidator))
             .with_edit_mode(Box::new(Keys::new(seen)))
+            .with_completer(Box::new(Suggestions::new(assist)))
+            .with_menu(ReedlineMenu::EngineCompleter(Box::new(
+                ColumnarMenu::default().with_name(MENU).with_marker(""),
+            )))
+            .with_quick_completions(true)
+            .with_partial_completions(true)
             .with_break_signal(Arc::clone(&options.ended))
             .with_poll_interval(LOOK)
             .use_bracketed_paste(true);

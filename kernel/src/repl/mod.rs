@@ -26,7 +26,8 @@ pub use screen::{Colors, Screen, Size};
 pub use script::Script;
 pub use terminal::size;
 
-use crate::engine::{Failure, Output, Session};
+use crate::assist::Assist;
+use crate::engine::{Failure, Known, Output, Session};
 use editor::{Editor, Typed};
 use terminal::Quiet;
 
@@ -46,6 +47,9 @@ pub trait Evaluator {
 
     /// The number of the cell that runs next, as messages name it.
     fn next_number(&self) -> u32;
+
+    /// What can be named in the next cell.
+    fn known(&self) -> Known;
 }
 
 impl Evaluator for Session {
@@ -55,6 +59,10 @@ impl Evaluator for Session {
 
     fn next_number(&self) -> u32 {
         Session::next_number(self)
+    }
+
+    fn known(&self) -> Known {
+        Session::known(self)
     }
 }
 
@@ -105,7 +113,7 @@ impl<'a> Repl<'a> {
         Repl { evaluator, screen }
     }
 
-    /// Runs one cell and shows what it emits; whether it succeeded.
+    /// Runs one cell and shows what it emits.
     ///
     /// # Errors
     /// If it failed, after it has shown why, or if outputs cannot be written.
@@ -144,8 +152,10 @@ impl<'a> Repl<'a> {
     /// # Errors
     /// If the terminal cannot be read or written.
     pub fn run_in_terminal(&mut self, options: &TerminalOptions) -> Result<(), ReplError> {
-        let mut editor = Editor::new(options);
+        let assist = Arc::new(Assist::default());
+        let mut editor = Editor::new(options, Arc::clone(&assist));
         while !options.ended.load(Ordering::Relaxed) {
+            assist.update(self.evaluator.known());
             let cell = match editor.read(self.evaluator.next_number()).map_err(ReplError::Terminal)? {
                 Typed::Cell(cell) => cell,
                 Typed::Nothing => continue,
