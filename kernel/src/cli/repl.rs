@@ -109,7 +109,7 @@ impl From<ReplError> for CliError {
             ReplError::Terminal(_) => "`sconce repl < script.rs` runs a script without a terminal",
             ReplError::Script(_) => "a script is a text of Rust in UTF-8",
             ReplError::Write(_) => "stdout must stay open for as long as cells run",
-            ReplError::Cell { .. } => "what it said stands above; cells after it did not run",
+            ReplError::Cell { .. } => "why stands above; the cells after it did not run",
         };
         CliError::new(&error).help(help)
     }

@@ -44,7 +44,7 @@ impl Editor {
             .with_edit_mode(Box::new(Keys::new(seen)))
             .with_completer(Box::new(Suggestions::new(assist)))
             .with_menu(ReedlineMenu::EngineCompleter(Box::new(
-                ColumnarMenu::default().with_name(MENU).with_marker(""),
+                ColumnarMenu::default().with_name(MENU).with_marker("").with_word_chars("_"),
             )))
             .with_quick_completions(true)
             .with_partial_completions(true)

@@ -79,14 +79,10 @@ pub enum ReplError {
     #[error("outputs cannot be written: {0}")]
     Write(io::Error),
     /// A cell of a script failed; what it said has been shown.
-    #[error("cell {number} failed: {name}: {message}")]
+    #[error("stopped at cell {number}, which failed")]
     Cell {
         /// Which one.
         number: u32,
-        /// What kind of failure.
-        name: String,
-        /// What happened.
-        message: String,
     },
 }
 
@@ -129,7 +125,7 @@ impl<'a> Repl<'a> {
             }
         });
         shown.and_then(|()| screen.end(result.as_ref().err())).map_err(ReplError::Write)?;
-        result.map_err(|Failure { name, message, .. }| ReplError::Cell { number, name, message })
+        result.map_err(|_| ReplError::Cell { number })
     }
 
     /// Runs the cells of a script up to the first that fails.
