@@ -112,7 +112,8 @@ impl Screen {
             }
             Output::Clear { wait: true } => self.clear_next = true,
             Output::Clear { wait: false } => self.clear()?,
-            Output::Result(bundle) => self.bundle(None, &bundle)?,
+            Output::Result(bundle) | Output::Page(bundle) => self.bundle(None, &bundle)?,
+            Output::Times { .. } => {}
         }
         self.out.flush()
     }
