@@ -350,18 +350,3 @@ fn a_worker_that_dies_is_replaced() {
     assert!(failure.contains("stack overflow"), "{failure}");
     notebook.gives("twice(5)", "10");
 }
-
-#[test]
-fn interrupts_keep_variables() {
-    let mut notebook = Notebook::start();
-    notebook.shows_nothing("let mut n = 0u64;");
-    let failure = notebook.interrupted_after(300, "loop { n += 1; }");
-    assert!(failure.contains("cell was stopped"), "{failure}");
-    notebook.gives("n > 0", "true");
-    let failure =
-        notebook.interrupted_after(300, "tokio::time::sleep(std::time::Duration::from_secs(60)).await;");
-    assert!(failure.contains("cell was stopped"), "{failure}");
-    let failure = notebook.interrupted_twice("std::thread::sleep(std::time::Duration::from_secs(60));");
-    assert!(failure.contains("second interrupt") && failure.contains("`n`"), "{failure}");
-    notebook.gives("1 + 1", "2");
-}

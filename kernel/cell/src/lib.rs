@@ -4,6 +4,7 @@
 //! stay unique and gradients flow over cells. It also holds the variables between cells ([`put`],
 //! [`take`]) and is the worker process that loads and runs each cell ([`worker_main`]).
 
+mod counted;
 mod failed;
 mod run;
 pub mod show;
@@ -11,6 +12,7 @@ mod stdin;
 mod store;
 mod worker;
 
+pub use counted::{blocks, counted};
 pub use failed::Failed;
 pub use run::Run;
 pub use sconce_display::interrupt::check;

@@ -62,6 +62,8 @@ fn serve(control: UnixStream) -> io::Result<()> {
                 Work::Run { library, entry } => run(&library, &entry),
                 Work::Forget { names } => forget(&names),
             };
+            // Not when the next begins: it may be interrupted before it begins to run.
+            interrupt::reset();
             if wire::write(&mut replies, &Reply { ending, stored: store::keys() }).is_err() {
                 break;
             }
@@ -93,7 +95,6 @@ enum Work {
 }
 
 fn run(library: &str, entry: &str) -> Ending {
-    interrupt::reset();
     stdin::begin();
     RUNNING.store(true, Ordering::Release);
     if let Some(flusher) = FLUSHER.get() {

@@ -75,6 +75,7 @@ impl Session {
         let mut given_back = GivenBack::new();
         let mut gone_for_good = Names::new();
         let mut notes = Vec::new();
+        let mut checks = true;
         for _ in 0..ROUNDS {
             let needed: Vec<_> = definitions
                 .needed(&names)
@@ -82,7 +83,7 @@ impl Session {
                 .filter(|definition| definition.cell != cell.number)
                 .collect();
             let works = cell.works || needed.iter().any(|definition| definition.works);
-            let generated = generate(&Plan {
+            let plan = Plan {
                 cell,
                 given: &given,
                 definitions: &needed,
@@ -91,7 +92,9 @@ impl Session {
                 grain,
                 lost: &lost,
                 given_back: &given_back,
-            });
+                checks,
+            };
+            let generated = generate(&plan);
             let optimize = self.optimize.unwrap_or(if works { 2 } else { 0 });
             let make = Make::Library { optimize };
             let said = self.rustc.compile(&generated, cell.number, &crates, make, &self.interrupter)?;
@@ -103,6 +106,8 @@ impl Session {
                 let types = found.types;
                 return Ok(Built { generated, definitions, changed_types, types, warnings, notes, not_kept });
             }
+            // For the messages, should it come to them.
+            let plain = generate(&Plan { checks: false, ..plan });
             if !found.not_back.is_empty() {
                 for key in &found.not_back {
                     given_back.remove(key);
@@ -150,7 +155,12 @@ impl Session {
                 gone_for_good.clear();
                 continue;
             }
-            return Err(self.errors(cell, &generated, &crates, &said, &found));
+            match self.errors(&plain, cell, &crates, &said, &found)? {
+                Some(errors) => return Err(Failed::Errors(errors)),
+                // Only a look for interrupts is wrong where it stands.
+                None if checks => checks = false,
+                None => return Err(Failed::Errors(self.messages(&generated, &said, &found, true))),
+            }
         }
         Err(Failed::Errors(vec![plain(
             "the variables of this cell could not be sorted out; split the cell in two",
@@ -195,22 +205,29 @@ impl Session {
             .collect()
     }
 
-    /// The errors as a person reads them: rustc is asked again, for short names of types.
+    /// The errors as a person reads them: rustc is asked again, for short names of types and without our
+    /// looks for interrupts. `None` where it then finds nothing wrong.
     fn errors(
         &self,
+        plain: &Generated,
         cell: &Cell,
-        generated: &Generated,
         crates: &[String],
         said: &Said,
         found: &Findings,
-    ) -> Failed {
-        let again = self.rustc.compile(generated, cell.number, crates, Make::Diagnostics, &self.interrupter);
-        let (said, link) = match &again {
-            Ok(None) => return Failed::Interrupted,
-            Ok(Some(again)) if !again.success => (again, false),
-            // Only the whole run fails: in codegen or in the linker.
-            _ => (said, true),
-        };
+    ) -> Result<Option<Vec<Message>>, Failed> {
+        let make = Make::Diagnostics;
+        let again = self.rustc.compile(plain, cell.number, crates, make, &self.interrupter)?;
+        let again = again.ok_or(Failed::Interrupted)?;
+        if !again.success {
+            return Ok(Some(self.messages(plain, &again, found, false)));
+        }
+        // Codegen or the linker failed: that says nothing of places.
+        let placed = said.diagnostics.iter().any(|said| said.is_error() && !said.spans.is_empty());
+        Ok((!placed).then(|| self.messages(plain, said, found, true)))
+    }
+
+    /// What rustc said, for a person; `link` where it is not about places in the text.
+    fn messages(&self, generated: &Generated, said: &Said, found: &Findings, link: bool) -> Vec<Message> {
         let declared = self.declared();
         let mut messages: Vec<Message> = said
             .diagnostics
@@ -238,7 +255,7 @@ impl Session {
         if messages.is_empty() {
             messages.push(plain(&format!("rustc failed: {}", said.rest.trim())));
         }
-        Failed::Errors(messages)
+        messages
     }
 
     /// Adds what only the session knows: where a missing variable went.

@@ -75,6 +75,8 @@ pub struct Plan<'a> {
     pub lost: &'a BTreeMap<String, Lost>,
     /// What is moved into a step and comes back.
     pub given_back: &'a GivenBack,
+    /// Whether its loops look for interrupts; not where only what rustc says of it matters.
+    pub checks: bool,
 }
 
 /// A file that the crate's root includes.
@@ -129,7 +131,7 @@ pub fn generate(plan: &Plan<'_>) -> Generated {
         .partition(|definition| matches!(definition.kind, DefinitionKind::Macro { .. }));
     // A macro must stand before its calls, those in definitions older than itself included.
     let mut files = earlier_items("macros", &macros, plan, &mut symbols);
-    files.push(File { folder: "items", cell, placed: own_items(plan.cell, &mut symbols) });
+    files.push(File { folder: "items", cell, placed: own_items(plan, &mut symbols) });
     files.extend(earlier_items("items", &items, plan, &mut symbols));
     let entry = format!("sconce_cell_{cell}");
     let mut body =
@@ -161,15 +163,14 @@ fn earlier_items(
             Text::Written(text) => file.marked(&format!("{text} "), Mark::Import { text: text.clone() }),
             Text::Source(range) => {
                 file.blank(text, (*end).min(range.start)..range.start);
-                let mut edits = definition.edits.clone();
+                // What is replaced as a whole goes before what is changed inside it.
+                let whole = definition.replaced.iter().cloned();
+                let mut edits: Vec<Edit> = whole.map(|range| Edit { range, with: String::new() }).collect();
+                edits.extend(definition.checks.iter().filter(|_| plan.checks).cloned());
                 for found in &definition.statics {
                     edits.extend(static_edits(found, plan.symbols, symbols));
                 }
-                for range in &definition.replaced {
-                    edits.push(Edit { range: range.clone(), with: String::new() });
-                }
-                // What is replaced as a whole goes before what is changed inside it.
-                edits.sort_by_key(|edit| (edit.range.start, std::cmp::Reverse(edit.range.end)));
+                edits.sort_by_key(|edit| edit.range.start);
                 file.user(*cell, text, range.clone(), &edits);
                 file.glue(" ");
                 *end = range.end;
@@ -192,13 +193,14 @@ fn static_edits(found: &Static, known: &BTreeSet<String>, defined: &mut Vec<Stri
     ]
 }
 
-fn own_items(cell: &Cell, symbols: &mut Vec<String>) -> Placed {
+fn own_items(plan: &Plan<'_>, symbols: &mut Vec<String>) -> Placed {
+    let cell = plan.cell;
     let mut file = Placed::default();
     let mut end = 0;
     for piece in &cell.pieces {
         let Kind::Items(definitions) = &piece.kind else { continue };
         file.blank(&cell.text, end..piece.range.start);
-        let mut edits = edits_in(cell, piece);
+        let mut edits = edits_in(plan, piece);
         for found in definitions.iter().flat_map(|definition| &definition.statics) {
             edits.extend(static_edits(found, &BTreeSet::new(), symbols));
         }
@@ -211,8 +213,15 @@ fn own_items(cell: &Cell, symbols: &mut Vec<String>) -> Placed {
 }
 
 /// The changes to the text of a piece.
-fn edits_in(cell: &Cell, piece: &Piece) -> Vec<Edit> {
-    cell.edits.iter().filter(|edit| piece.range.contains(&edit.range.start)).cloned().collect()
+fn edits_in(plan: &Plan<'_>, piece: &Piece) -> Vec<Edit> {
+    let checks = plan.cell.checks.iter().filter(|_| plan.checks);
+    let mut edits: Vec<Edit> = checks
+        .chain(&plan.cell.edits)
+        .filter(|edit| piece.range.contains(&edit.range.start))
+        .cloned()
+        .collect();
+    edits.sort_by_key(|edit| edit.range.start);
+    edits
 }
 
 struct Body<'a> {
@@ -406,7 +415,7 @@ impl Body<'_> {
 
     fn statement(&mut self, piece: &Piece) {
         let cell = self.plan.cell;
-        self.out.user(cell.number, &cell.text, piece.range.clone(), &edits_in(cell, piece));
+        self.out.user(cell.number, &cell.text, piece.range.clone(), &edits_in(self.plan, piece));
     }
 
     fn statement_or_value(&mut self, piece: &Piece, value: bool) {

@@ -1,6 +1,7 @@
 //! Stopping what a session does, from any thread.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
@@ -12,6 +13,10 @@ pub struct Interrupter(Arc<Mutex<State>>);
 struct State {
     doing: Doing,
     asked: u32,
+    /// How often a process was told so.
+    told: u32,
+    /// When it was asked first.
+    since: Option<Instant>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -32,15 +37,18 @@ impl Interrupter {
         match state.doing {
             Doing::Nothing => return,
             Doing::Between => {}
-            Doing::Compiling(process) => send(process, Signal::KILL),
+            Doing::Compiling(process) => send_group(process, Signal::KILL),
             Doing::Running(process) => {
-                send(process, if state.asked == 0 { Signal::INT } else { Signal::KILL });
+                send(process, if state.told == 0 { Signal::INT } else { Signal::KILL });
+                state.told += 1;
             }
             Doing::Outside(process) => {
-                send_group(process, if state.asked == 0 { Signal::INT } else { Signal::KILL });
+                send_group(process, if state.told == 0 { Signal::INT } else { Signal::KILL });
+                state.told += 1;
             }
         }
         state.asked += 1;
+        state.since.get_or_insert_with(Instant::now);
     }
 
     /// How often the running cell was asked to stop.
@@ -48,9 +56,14 @@ impl Interrupter {
         self.lock().asked
     }
 
+    /// How long ago the running cell was asked to stop first.
+    pub(super) fn asked_for(&self) -> Option<Duration> {
+        self.lock().since.map(|since| since.elapsed())
+    }
+
     /// A cell begins.
     pub(super) fn begin(&self) {
-        *self.lock() = State { doing: Doing::Between, asked: 0 };
+        *self.lock() = State { doing: Doing::Between, ..State::default() };
     }
 
     /// A cell has ended.
@@ -63,7 +76,7 @@ impl Interrupter {
         let mut state = self.lock();
         state.doing = Doing::Compiling(process);
         if state.asked > 0 {
-            send(process, Signal::KILL);
+            send_group(process, Signal::KILL);
         }
     }
 
@@ -76,7 +89,7 @@ impl Interrupter {
         }
     }
 
-    /// rustc or the program has ended; whether the cell was asked to stop.
+    /// rustc, the program or the worker is done; whether the cell was asked to stop.
     pub(super) fn compiled(&self) -> bool {
         let mut state = self.lock();
         state.doing = Doing::Between;
@@ -85,7 +98,13 @@ impl Interrupter {
 
     /// The worker runs the cell as this process.
     pub(super) fn running(&self, process: u32) {
-        self.lock().doing = Doing::Running(process);
+        let mut state = self.lock();
+        state.doing = Doing::Running(process);
+        // Asked in the moment before: what runs now learns it.
+        if state.asked > 0 && state.told == 0 {
+            send(process, Signal::INT);
+            state.told = 1;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

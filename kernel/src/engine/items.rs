@@ -30,7 +30,7 @@ pub struct Definition {
     /// The statics in it, those in function bodies included.
     pub statics: Vec<Static>,
     /// Changes to its text: its loops look whether the user wants them to stop.
-    pub edits: Vec<Edit>,
+    pub checks: Vec<Edit>,
     /// Parts that a later impl block has replaced.
     pub replaced: Vec<Range<usize>>,
     /// It loops, so it is worth optimising.
@@ -175,7 +175,7 @@ fn definition(
         aliases,
         kind,
         statics,
-        edits: Vec::new(),
+        checks: Vec::new(),
         replaced: Vec::new(),
     }
 }
@@ -327,7 +327,7 @@ fn import_of(cell: u32, name: Option<String>, text: String) -> Definition {
         text: Text::Written(text),
         kind: Kind::Use,
         statics: Vec::new(),
-        edits: Vec::new(),
+        checks: Vec::new(),
         replaced: Vec::new(),
         works: false,
     }

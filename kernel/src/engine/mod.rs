@@ -7,6 +7,8 @@
 mod aside;
 mod ask;
 mod build;
+mod cheap;
+mod checks;
 mod commands;
 mod complete;
 mod definitions;

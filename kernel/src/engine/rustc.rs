@@ -179,7 +179,7 @@ impl Rustc {
             }
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        // A terminal's Ctrl-C is for the kernel, which stops rustc where that is meant.
+        // A terminal's Ctrl-C is for the kernel, which stops rustc and its linker where that is meant.
         command.process_group(0);
         let mut child = command.spawn()?;
         interrupter.compiling(child.id());

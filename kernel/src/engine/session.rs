@@ -183,6 +183,9 @@ impl Session {
         for file in std::mem::take(&mut built.generated.files) {
             self.files.insert((file.folder, file.cell), file.placed);
         }
+        if self.interrupter.asked() > 0 {
+            return Err(interrupted("before it ran"));
+        }
         if let Err(error) = self.ensure_worker() {
             return Err(self.broken(&error));
         }
@@ -333,17 +336,15 @@ impl Session {
         };
         let mut asker = std::mem::take(&mut self.asker);
         self.interrupter.running(worker.process());
-        let mut asked_at: Option<Instant> = None;
         let mut told = false;
         let mut look_in = |emit: &mut Emit<'_>| {
-            if self.interrupter.asked() == 1 && !told {
-                told = asked_at.get_or_insert_with(Instant::now).elapsed() > PATIENCE;
-                if told {
-                    emit(Emitted::Output(note_output(
-                        "the cell is inside a call that does not look for interrupts; interrupt again to end the \
-                         worker, which loses all variables",
-                    )));
-                }
+            let waited = self.interrupter.asked_for().unwrap_or_default();
+            if waited > PATIENCE && self.interrupter.asked() == 1 && !told {
+                told = true;
+                emit(Emitted::Output(note_output(
+                    "the cell is inside a call that does not look for interrupts; interrupt again to end the \
+                     worker, which loses all variables",
+                )));
             }
         };
         let mut emit = |emitted| match emitted {
@@ -360,8 +361,15 @@ impl Session {
                 }
             }
         };
-        let reply = worker.request(request, &mut emit, &mut look_in);
+        let mut reply = worker.request(request, &mut emit, &mut look_in);
         self.interrupter.compiled();
+        if reply.is_ok() && self.interrupter.asked() > 0 {
+            // An interrupt that came when the cell had just ended is not the next cell's.
+            let nothing = Request::Forget { names: Vec::new() };
+            if let Err(death) = worker.request(&nothing, &mut emit, &mut |_| {}) {
+                reply = Err(death);
+            }
+        }
         self.asker = asker;
         if reply.is_ok() {
             self.worker = Some(worker);
@@ -392,8 +400,11 @@ impl Session {
         } else {
             death.how.clone()
         };
-        let lost =
-            if lost.is_empty() { "No variables were".to_owned() } else { format!("{} are", lost.join(", ")) };
+        let lost = match lost.len() {
+            0 => "No variables are lost.".to_owned(),
+            1 => format!("The variable {} is lost.", lost[0]),
+            count => format!("{count} variables are lost: {}.", lost.join(", ")),
+        };
         let next = match self.ensure_worker() {
             Ok(()) => "A new worker runs the next cell; functions, types and imports are kept.".to_owned(),
             Err(error) => {
@@ -401,7 +412,7 @@ impl Session {
                 "The next cell tries again to start a worker.".to_owned()
             }
         };
-        let message = format!("the worker {how}. {lost} lost. {next}");
+        let message = format!("the worker {how}. {lost} {next}");
         failure("WorkerDied", &message, &format!("\x1b[1;31mWorkerDied\x1b[0m: {message}"))
     }
 

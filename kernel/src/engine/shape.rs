@@ -1,14 +1,11 @@
-//! What in a cell's text becomes something else: loops look whether the user wants them to stop, a `return`
-//! ends the cell, and what is shown is not moved.
+//! What in a cell's text becomes something else: a `return` ends the cell, and what is shown is not moved.
 
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{Block, Expr, Item};
+use syn::{Expr, Item};
 
 use super::names::Names;
 use super::placed::Edit;
-
-const CHECK: &str = " ::sconce_cell::check();";
 
 /// What is found while a cell is walked through.
 #[derive(Debug, Default)]
@@ -19,14 +16,8 @@ pub struct Shape {
     pub assigned: Names,
     /// It loops, or it walks over things.
     pub works: bool,
-    /// How many constants, which rustc computes, are around.
-    constant: usize,
-    /// How many loops are around.
-    loops: usize,
     /// How many functions, closures and async blocks are around, which a `return` is for.
     functions: usize,
-    /// How many loops have been met.
-    met: usize,
 }
 
 impl Shape {
@@ -43,35 +34,9 @@ impl Shape {
         }
     }
 
-    fn body(&mut self, body: &Block, innermost_may_run_on: bool, walk: impl FnOnce(&mut Shape)) {
-        self.works = true;
-        self.met += 1;
-        let met = self.met;
-        self.loops += 1;
-        walk(self);
-        self.loops -= 1;
-        // The inner of two counted loops comes to its end and should be fast: the outer one looks.
-        let leave_fast = !innermost_may_run_on && self.loops > 0 && self.met == met;
-        if self.constant == 0 && !leave_fast {
-            let start = body.brace_token.span.open().byte_range().end;
-            let inner_attributes = body.stmts.first().map(|statement| statement.span().byte_range().start);
-            // Only white space, or attributes that must come first, stand before the first statement.
-            let at = inner_attributes.unwrap_or(start).max(start);
-            self.edits.push(Edit { range: at..at, with: CHECK.to_owned() + " " });
-        }
-    }
-
-    fn constant(&mut self, walk: impl FnOnce(&mut Shape)) {
-        self.constant += 1;
-        walk(self);
-        self.constant -= 1;
-    }
-
     fn function(&mut self, walk: impl FnOnce(&mut Shape)) {
         self.functions += 1;
-        let loops = std::mem::take(&mut self.loops);
         walk(self);
-        self.loops = loops;
         self.functions -= 1;
     }
 }
@@ -93,15 +58,18 @@ fn variant(expression: &Expr) -> Option<(String, &Expr)> {
 
 impl<'a> Visit<'a> for Shape {
     fn visit_expr_loop(&mut self, node: &'a syn::ExprLoop) {
-        self.body(&node.body, true, |shape| visit::visit_expr_loop(shape, node));
+        self.works = true;
+        visit::visit_expr_loop(self, node);
     }
 
     fn visit_expr_while(&mut self, node: &'a syn::ExprWhile) {
-        self.body(&node.body, true, |shape| visit::visit_expr_while(shape, node));
+        self.works = true;
+        visit::visit_expr_while(self, node);
     }
 
     fn visit_expr_for_loop(&mut self, node: &'a syn::ExprForLoop) {
-        self.body(&node.body, false, |shape| visit::visit_expr_for_loop(shape, node));
+        self.works = true;
+        visit::visit_expr_for_loop(self, node);
     }
 
     fn visit_expr_return(&mut self, node: &'a syn::ExprReturn) {
@@ -148,48 +116,5 @@ impl<'a> Visit<'a> for Shape {
 
     fn visit_item(&mut self, node: &'a Item) {
         self.function(|shape| visit::visit_item(shape, node));
-    }
-
-    fn visit_item_fn(&mut self, node: &'a syn::ItemFn) {
-        match node.sig.constness {
-            Some(_) => self.constant(|shape| visit::visit_item_fn(shape, node)),
-            None => visit::visit_item_fn(self, node),
-        }
-    }
-
-    fn visit_impl_item_fn(&mut self, node: &'a syn::ImplItemFn) {
-        match node.sig.constness {
-            Some(_) => self.constant(|shape| visit::visit_impl_item_fn(shape, node)),
-            None => visit::visit_impl_item_fn(self, node),
-        }
-    }
-
-    fn visit_expr_const(&mut self, node: &'a syn::ExprConst) {
-        self.constant(|shape| visit::visit_expr_const(shape, node));
-    }
-
-    fn visit_expr_repeat(&mut self, node: &'a syn::ExprRepeat) {
-        self.visit_expr(&node.expr);
-        self.constant(|shape| shape.visit_expr(&node.len));
-    }
-
-    fn visit_item_const(&mut self, node: &'a syn::ItemConst) {
-        self.constant(|shape| visit::visit_item_const(shape, node));
-    }
-
-    fn visit_impl_item_const(&mut self, node: &'a syn::ImplItemConst) {
-        self.constant(|shape| visit::visit_impl_item_const(shape, node));
-    }
-
-    fn visit_trait_item_const(&mut self, node: &'a syn::TraitItemConst) {
-        self.constant(|shape| visit::visit_trait_item_const(shape, node));
-    }
-
-    fn visit_item_static(&mut self, node: &'a syn::ItemStatic) {
-        self.constant(|shape| visit::visit_item_static(shape, node));
-    }
-
-    fn visit_type(&mut self, node: &'a syn::Type) {
-        self.constant(|shape| visit::visit_type(shape, node));
     }
 }

@@ -10,6 +10,7 @@ use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{Attribute, Block, Expr, Item, Local, Pat, Stmt};
 
+use super::checks::Checks;
 use super::definitions::Definitions;
 use super::items::{self, Definition};
 use super::names;
@@ -27,8 +28,10 @@ pub struct Cell {
     pub pieces: Vec<Piece>,
     /// All identifiers in its statements.
     pub mentions: names::Names,
-    /// Changes to the text: looks at the interrupt flag in loops, returns that end the cell. In order.
+    /// Changes to the text: returns that end the cell, what is shown by reference.
     pub edits: Vec<Edit>,
+    /// Changes to the text: looks whether the user wants the cell to stop.
+    pub checks: Vec<Edit>,
     /// The variables that its statements assign to as a whole.
     pub assigned: names::Names,
     /// Whether it is worth optimising: it loops, or it walks over things.
@@ -127,6 +130,7 @@ pub fn parse(number: u32, text: &str, definitions: &Definitions) -> Result<Cell,
     let statements = cell.parse2(tokens).map_err(|at| error(at.to_string(), at.span().byte_range()))?;
 
     let mut shape = Shape::default();
+    let mut checks = Checks::of(text);
     let mut mentions = names::Names::new();
     let mut pieces = Vec::new();
     let mut own: Vec<Definition> = Vec::new();
@@ -139,6 +143,7 @@ pub fn parse(number: u32, text: &str, definitions: &Definitions) -> Result<Cell,
         }
         let range = statement.span().byte_range();
         shape.visit_stmt(statement);
+        checks.visit_stmt(statement);
         let kind = match statement {
             Stmt::Item(item) => Kind::Items(items::definitions(number, item, text)),
             Stmt::Macro(call) if makes_items(call, definitions, &own) => {
@@ -163,15 +168,16 @@ pub fn parse(number: u32, text: &str, definitions: &Definitions) -> Result<Cell,
         }
         pieces.push(Piece { range, kind });
     }
-    shape.edits.sort_by_key(|edit| edit.range.start);
     let Shape { edits, assigned, works, .. } = shape;
+    let works = works || checks.counts;
+    let checks = checks.edits;
     for definition in pieces.iter_mut().filter_map(Piece::definitions).flatten() {
         if let items::Text::Source(range) = &definition.text {
-            definition.edits =
-                edits.iter().filter(|edit| range.contains(&edit.range.start)).cloned().collect();
+            definition.checks =
+                checks.iter().filter(|edit| range.contains(&edit.range.start)).cloned().collect();
         }
     }
-    Ok(Cell { number, text: text.into(), pieces, mentions, edits, assigned, works })
+    Ok(Cell { number, text: text.into(), pieces, mentions, edits, checks, assigned, works })
 }
 
 fn clip(range: Range<usize>, text: &str) -> Range<usize> {

@@ -124,8 +124,8 @@ impl Worker {
         self.child.id()
     }
 
-    /// Makes a request and hands on what the worker emits until it answers; looks in every second while it
-    /// waits.
+    /// Makes a request and hands on what the worker emits until it answers; looks in a few times a second
+    /// while it waits.
     pub fn request(
         &mut self,
         request: Request,
@@ -162,7 +162,7 @@ impl Worker {
         }
     }
 
-    /// Waits until one of stdout, stderr, display and control has something, a second at the most.
+    /// Waits until one of stdout, stderr, display and control has something, a quarter of a second at the most.
     fn wait(&self) -> io::Result<[bool; 4]> {
         let mut fds = [
             PollFd::new(&self.display, PollFlags::IN),
@@ -182,8 +182,8 @@ impl Worker {
             (false, false) => 2,
         };
         loop {
-            let second = Timespec { tv_sec: 1, tv_nsec: 0 };
-            match poll(&mut fds[..count], Some(&second)) {
+            let moment = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
+            match poll(&mut fds[..count], Some(&moment)) {
                 Ok(_) => break,
                 Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),

@@ -107,24 +107,44 @@ impl Notebook {
     #[track_caller]
     #[allow(dead_code, reason = "each test program uses what it needs")]
     pub fn interrupted_after(&mut self, milliseconds: u64, code: &str) -> String {
-        self.interrupts(code, &[milliseconds], "Interrupted")
+        self.interrupts(code, milliseconds)
     }
 
+    /// Interrupts a cell when it runs, and again when it is said that it does not look.
     #[track_caller]
     #[allow(dead_code, reason = "each test program uses what it needs")]
     pub fn interrupted_twice(&mut self, code: &str) -> String {
-        self.interrupts(code, &[300, 300], "WorkerDied")
+        let interrupter = self.0.interrupter();
+        let result = self.0.execute(&format!("println!(\"running\");\n{code}"), &mut |output| match output {
+            Output::Stdout(text) if text.contains("running") => interrupter.interrupt(),
+            Output::Stderr(text) if text.contains("does not look for interrupts") => interrupter.interrupt(),
+            _ => {}
+        });
+        failed(code, result, "WorkerDied")
+    }
+
+    /// Interrupts a cell after so many milliseconds, in which it only compiles.
+    #[track_caller]
+    #[allow(dead_code, reason = "each test program uses what it needs")]
+    pub fn interrupted_while_compiling(&mut self, milliseconds: u64, code: &str) -> String {
+        let interrupter = self.0.interrupter();
+        let thread = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(milliseconds));
+            interrupter.interrupt();
+        });
+        let result = self.0.execute(code, &mut |_| {});
+        thread.join().unwrap();
+        failed(code, result, "Interrupted")
     }
 
     #[track_caller]
-    fn interrupts(&mut self, code: &str, waits: &[u64], name: &str) -> String {
+    fn interrupts(&mut self, code: &str, wait: u64) -> String {
         let interrupter = self.0.interrupter();
-        let waits = waits.to_vec();
         // The cell says when it runs: compiling takes as long as it takes.
         let (sender, receiver) = channel::<()>();
         let thread = std::thread::spawn(move || {
-            receiver.recv().unwrap();
-            for wait in waits {
+            // A cell that does not get to run has failed, which is seen below.
+            if receiver.recv().is_ok() {
                 std::thread::sleep(Duration::from_millis(wait));
                 interrupter.interrupt();
             }
@@ -134,12 +154,18 @@ impl Notebook {
                 let _ = sender.send(());
             }
         });
+        drop(sender);
         thread.join().unwrap();
-        let failure = result.expect_err("it was interrupted");
-        let text = without_colours(&failure.traceback.join("\n"));
-        assert_eq!(failure.name, name, "{code}\n{text}");
-        text
+        failed(code, result, "Interrupted")
     }
+}
+
+#[track_caller]
+fn failed(code: &str, result: Result<(), Failure>, name: &str) -> String {
+    let failure = result.expect_err(code);
+    let text = without_colours(&failure.traceback.join("\n"));
+    assert_eq!(failure.name, name, "{code}\n{text}");
+    text
 }
 
 fn text(ran: &Ran) -> String {

@@ -28,12 +28,16 @@ pub fn requested() -> bool {
 /// Unwinds with [`Interrupted`] if somebody asked for a stop. Without a panic message.
 #[inline]
 pub fn check() {
-    if requested() && !std::thread::panicking() {
+    if requested() {
         unwind();
     }
 }
 
 #[cold]
-fn unwind() -> ! {
-    std::panic::resume_unwind(Box::new(Interrupted))
+#[inline(never)]
+fn unwind() {
+    // A destructor that runs because of a panic comes to its end: to unwind from it would end the process.
+    if !std::thread::panicking() {
+        std::panic::resume_unwind(Box::new(Interrupted));
+    }
 }
