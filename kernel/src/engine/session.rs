@@ -366,7 +366,7 @@ impl Session {
         if reply.is_ok() && self.interrupter.asked() > 0 {
             // An interrupt that came when the cell had just ended is not the next cell's.
             let nothing = Request::Forget { names: Vec::new() };
-            if let Err(death) = worker.request(&nothing, &mut emit, &mut |_| {}) {
+            if let Err(death) = worker.request(nothing, &mut emit, &mut |_| {}) {
                 reply = Err(death);
             }
         }
