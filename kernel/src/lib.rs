@@ -6,4 +6,3 @@ pub mod engine;
 pub mod jupyter;
 pub mod mime;
 pub mod notebook;
-pub mod repl;

@@ -92,6 +92,7 @@ impl Session {
                 grain,
                 lost: &lost,
                 given_back: &given_back,
+                runtime: self.deps.runtime(),
                 checks,
             };
             let generated = generate(&plan);

@@ -77,6 +77,8 @@ pub struct Plan<'a> {
     pub given_back: &'a GivenBack,
     /// Whether its loops look for interrupts; not where only what rustc says of it matters.
     pub checks: bool,
+    /// The crate whose async runtime the cell's futures run in, beside the cell library's own.
+    pub runtime: Option<&'a str>,
 }
 
 /// A file that the crate's root includes.
@@ -306,7 +308,11 @@ impl Body<'_> {
     fn open_step(&mut self, awaits: bool, patterns: &[String], given: &[(String, String)]) {
         let mut patterns = patterns.to_vec();
         patterns.extend(given.iter().map(|(name, _)| format!("mut {name}")));
-        let open = if awaits { "step_async(async { " } else { "step(|| { " };
+        let open = match self.plan.runtime {
+            _ if !awaits => "step(|| { ".to_owned(),
+            None => "step_async(async { ".to_owned(),
+            Some(runtime) => format!("step_async(::{runtime}::within(async {{ "),
+        };
         self.out.glue(&format!("let {OK}(({})) = __run.{open}", tuple(&patterns)));
     }
 
@@ -316,7 +322,8 @@ impl Body<'_> {
         for (name, key) in given {
             self.out.marked(&format!("{name},"), Mark::GiveBack { key: key.clone() });
         }
-        self.out.glue(")) }) else { ");
+        let close = if awaits && self.plan.runtime.is_some() { ")) })) else { " } else { ")) }) else { " };
+        self.out.glue(close);
         self.put_all(self.steps.len(), given);
         self.out.glue("return };");
         self.steps.push(range);

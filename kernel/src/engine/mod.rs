@@ -12,6 +12,7 @@ mod checks;
 mod commands;
 mod complete;
 mod definitions;
+mod deps;
 mod diagnose;
 mod generate;
 mod interrupter;
@@ -34,6 +35,7 @@ mod variables;
 mod worker;
 
 pub use ask::Ask;
+pub use deps::Deps;
 pub use interrupter::Interrupter;
 pub use known::{Known, KnownDefinition, KnownKind, KnownVariable};
 pub use mailbox::Mailbox;

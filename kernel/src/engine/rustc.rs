@@ -1,5 +1,6 @@
 //! One call of rustc for one cell.
 
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -7,14 +8,17 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
+use super::deps::Layer;
 use super::generate::{CRATE, FOLDERS, Generated};
 use super::interrupter::Interrupter;
+use super::names::{self, Names};
 use super::prepare::Prepared;
 
 /// Compiles cells in a folder of its own.
 #[derive(Debug)]
 pub struct Rustc {
     prepared: Prepared,
+    layers: Vec<Layer>,
     folder: PathBuf,
 }
 
@@ -107,7 +111,13 @@ impl Rustc {
         for name in FOLDERS {
             std::fs::create_dir_all(folder.join(name))?;
         }
-        Ok(Rustc { prepared, folder })
+        Ok(Rustc { prepared, layers: Vec::new(), folder })
+    }
+
+    /// From now on cells can name these crates, and link to the layers that hold them.
+    pub fn link_with(&mut self, prepared: Prepared, layers: Vec<Layer>) {
+        self.prepared = prepared;
+        self.layers = layers;
     }
 
     /// Where a cell's library goes.
@@ -135,6 +145,10 @@ impl Rustc {
             std::fs::write(&path, file.placed.text())?;
             root.push_str(&format!("include!({:?});\n", path.display().to_string()));
         }
+        let layers = self.layers_for(generated, crates);
+        for (name, _) in layers.iter().filter_map(|layer| layer.library.as_ref()) {
+            root.push_str(&format!("extern crate {name} as _;\n"));
+        }
         let root_path = self.folder.join("cell.rs");
         std::fs::write(&root_path, root)?;
 
@@ -160,6 +174,20 @@ impl Rustc {
             }
         }
         command.arg("-L").arg(format!("dependency={}", self.prepared.dependencies.display()));
+        for layer in layers {
+            command.arg("-L").arg(format!("dependency={}", layer.folder.display()));
+            if let Some((name, library)) = &layer.library {
+                command.arg("--extern").arg(format!("{name}={}", library.display()));
+                // The worker finds it there. An old-style rpath is also that of what the library needs in turn.
+                let flags =
+                    [OsStr::new("--disable-new-dtags"), OsStr::new("-rpath"), layer.folder.as_os_str()];
+                for flag in flags {
+                    let mut argument = OsString::from("link-arg=");
+                    argument.push(flag);
+                    command.args(["-C", "link-arg=-Xlinker", "-C"]).arg(argument);
+                }
+            }
+        }
         match make {
             Make::Library { optimize } => {
                 command.arg("-o").arg(self.library(cell)).arg("-C").arg(format!("opt-level={optimize}"));
@@ -206,8 +234,28 @@ impl Rustc {
     }
 }
 
-fn remap(folder: &Path) -> std::ffi::OsString {
-    let mut flag = std::ffi::OsString::from("--remap-path-prefix=");
+impl Rustc {
+    /// The layers that a cell needs: all, if it names anything that one has. A cell must see all layers that
+    /// hold a crate it names, or it would get a copy of its own.
+    fn layers_for(&self, generated: &Generated, crates: &[String]) -> &[Layer] {
+        if self.layers.is_empty() {
+            return &[];
+        }
+        let mut names = Names::new();
+        for file in &generated.files {
+            names::collect(file.placed.text(), &mut names);
+        }
+        names.extend(crates.iter().cloned());
+        let needed = self.layers.iter().any(|layer| {
+            layer.has_runtime
+                || layer.crates.keys().chain(layer.names.keys()).any(|name| names.contains(name))
+        });
+        if needed { &self.layers } else { &[] }
+    }
+}
+
+fn remap(folder: &Path) -> OsString {
+    let mut flag = OsString::from("--remap-path-prefix=");
     flag.push(folder);
     flag.push("/=");
     flag

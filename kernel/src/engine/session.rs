@@ -13,6 +13,7 @@ use super::ask::{Ask, Asker};
 use super::build::{Built, Failed};
 use super::commands;
 use super::definitions::Definitions;
+use super::deps::Deps;
 use super::items::Space;
 use super::names::Names;
 use super::placed::Placed;
@@ -35,7 +36,11 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 /// Runs cells one after the other and keeps what they define.
 #[derive(Debug)]
 pub struct Session {
+    /// The cell library, with the crates of `:dep`.
     pub(super) prepared: Prepared,
+    /// The cell library alone.
+    pub(super) original: Prepared,
+    pub(super) deps: Deps,
     pub(super) rustc: Rustc,
     pub(super) interrupter: Interrupter,
     pub(super) definitions: Definitions,
@@ -71,6 +76,8 @@ impl Session {
         let worker = Worker::start(prepared, folder.path(), &mailbox)?;
         Ok(Session {
             prepared: prepared.clone(),
+            original: prepared.clone(),
+            deps: Deps::default(),
             rustc,
             interrupter: Interrupter::default(),
             definitions: Definitions::default(),
@@ -94,6 +101,7 @@ impl Session {
     /// A fresh worker, nothing remembered.
     pub fn restart(&mut self) -> Result<(), EngineError> {
         self.clear();
+        self.forget_dependencies();
         self.number = 0;
         self.texts.clear();
         self.worker = None;
@@ -116,12 +124,6 @@ impl Session {
     /// Who answers what cells ask from now on. Without anybody each question is an error that says so.
     pub fn ask_with(&mut self, ask: Ask) {
         self.asker = Asker::new(ask);
-    }
-
-    /// The number of the cell that runs next, as messages name it.
-    #[must_use]
-    pub fn next_number(&self) -> u32 {
-        self.number + 1
     }
 
     /// Runs one cell to its end and hands on what it emits as it comes.
@@ -320,7 +322,7 @@ impl Session {
         self.forget(forget, outputs);
     }
 
-    fn forget(&mut self, keys: Vec<String>, outputs: &mut dyn FnMut(Output)) {
+    pub(super) fn forget(&mut self, keys: Vec<String>, outputs: &mut dyn FnMut(Output)) {
         if keys.is_empty() {
             return;
         }
@@ -429,7 +431,12 @@ impl Session {
     pub(super) fn clear_all(&mut self, outputs: &mut dyn FnMut(Output)) {
         let keys = self.variables.values().map(|variable| variable.key.clone()).collect();
         self.clear();
-        self.forget(keys, outputs);
+        if self.forget_dependencies() {
+            // Only with the worker do they go.
+            self.worker = None;
+        } else {
+            self.forget(keys, outputs);
+        }
     }
 
     /// A new worker for `:restart`: variables are lost, definitions stay.

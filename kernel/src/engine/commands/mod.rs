@@ -36,7 +36,21 @@ const COMMANDS: &[Command] = &[
         show::type_of,
     ),
     command(":t", "EXPRESSION", "", show::type_of),
-    command(":clear", "", "forget all variables, functions, types and imports", clear),
+    command(
+        ":dep",
+        "NAME = …",
+        "bring in a crate: `:dep itoa = \"1\"`, `:dep x = { path = \"…\" }`; alone, list them",
+        dep,
+    ),
+    command(":show_deps", "", "the crates that `:dep` brought in", show::dependencies),
+    command(":offline", "0|1", "whether `:dep` stays off the network", offline),
+    command(
+        ":build_env",
+        "NAME=VALUE",
+        "an environment variable for building the crates of `:dep`",
+        build_env,
+    ),
+    command(":clear", "", "forget all variables, functions, types, imports and crates", clear),
     command(
         ":restart",
         "",
@@ -74,7 +88,16 @@ pub struct Rust {
 pub fn run(session: &mut Session, code: &str, outputs: &mut dyn FnMut(Output)) -> Result<Rust, Failure> {
     let head = head(code);
     let mut timed = false;
+    // Crates that are brought in together agree on versions.
+    let mut dependencies = Vec::new();
     for line in &head.lines {
+        match line {
+            Line::Command { name, argument } if name == ":dep" && !argument.is_empty() => {
+                dependencies.push(argument.as_str());
+                continue;
+            }
+            _ => bring_in(session, &mut dependencies, outputs)?,
+        }
         match line {
             Line::Command { name, argument } => obey(session, name, argument, outputs)?,
             Line::Shell(command) => shell::run(session, command, outputs)?,
@@ -87,7 +110,17 @@ pub fn run(session: &mut Session, code: &str, outputs: &mut dyn FnMut(Output)) -
             }
         }
     }
+    bring_in(session, &mut dependencies, outputs)?;
     Ok(Rust { text: head.rest, timed })
+}
+
+fn bring_in(
+    session: &mut Session,
+    dependencies: &mut Vec<&str>,
+    outputs: &mut dyn FnMut(Output),
+) -> Result<(), Failure> {
+    let dependencies = std::mem::take(dependencies);
+    if dependencies.is_empty() { Ok(()) } else { session.add_dependencies(&dependencies, outputs) }
 }
 
 fn obey(
@@ -127,6 +160,38 @@ fn unknown(name: &str) -> Failure {
 fn clear(session: &mut Session, _: &str, outputs: &mut dyn FnMut(Output)) -> Result<(), Failure> {
     session.clear_all(outputs);
     Ok(())
+}
+
+fn dep(session: &mut Session, argument: &str, outputs: &mut dyn FnMut(Output)) -> Result<(), Failure> {
+    if argument.is_empty() {
+        return show::dependencies(session, argument, outputs);
+    }
+    session.add_dependencies(&[argument], outputs)
+}
+
+fn offline(session: &mut Session, argument: &str, _: &mut dyn FnMut(Output)) -> Result<(), Failure> {
+    session.deps.offline = match argument {
+        "0" => false,
+        "1" => true,
+        _ => return Err(refuse(&format!(":offline got `{argument}`, but wants 0 or 1"))),
+    };
+    Ok(())
+}
+
+fn build_env(session: &mut Session, argument: &str, _: &mut dyn FnMut(Output)) -> Result<(), Failure> {
+    let (name, value) = assignment(":build_env", argument)?;
+    session.deps.environment.insert(name, value);
+    Ok(())
+}
+
+/// `NAME` and `VALUE` of `NAME=VALUE`.
+fn assignment(command: &str, argument: &str) -> Result<(String, String), Failure> {
+    match argument.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() && !argument.contains('\0') => {
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err(refuse(&format!("{command} got `{argument}`, but wants NAME=VALUE"))),
+    }
 }
 
 fn restart(session: &mut Session, _: &str, outputs: &mut dyn FnMut(Output)) -> Result<(), Failure> {

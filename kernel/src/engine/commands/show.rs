@@ -47,6 +47,20 @@ pub fn variables(session: &mut Session, _: &str, outputs: &mut dyn FnMut(Output)
     Ok(())
 }
 
+/// `:dep` and `:show_deps`
+pub fn dependencies(session: &mut Session, _: &str, outputs: &mut dyn FnMut(Output)) -> Result<(), Failure> {
+    let lines = session.deps.lines();
+    text(
+        if lines.is_empty() {
+            "no crates but those of every cell".to_owned()
+        } else {
+            lines.trim_end().to_owned()
+        },
+        outputs,
+    );
+    Ok(())
+}
+
 /// `:type EXPRESSION`
 pub fn type_of(
     session: &mut Session,

@@ -1,13 +1,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
-use std::sync::mpsc;
+use std::process::Stdio;
 
 use serde_json::Value;
 
 use super::cache::Slot;
-use super::{CacheDir, PrepareError, Prepared, Progress, Toolchain};
+use super::cargo::{self, Built, Line, is_progress, read_lines};
+use super::{CacheDir, PrepareError, Prepared, Progress, Shared, Toolchain};
 
 /// How many of cargo's last lines an error shows.
 const LOG_LINES: usize = 30;
@@ -88,18 +87,6 @@ impl Graph {
     }
 }
 
-/// A library that cargo has built.
-struct Built {
-    package: String,
-    name: String,
-    path: PathBuf,
-}
-
-enum Line {
-    Message(String),
-    Log(String),
-}
-
 fn build(
     slot: &Slot,
     graph: &Graph,
@@ -125,10 +112,7 @@ fn build(
         let text = match line {
             Line::Log(text) => {
                 let message = text.trim().to_owned();
-                if message.starts_with("Compiling")
-                    || message.starts_with("Download")
-                    || message.starts_with("Updating")
-                {
+                if is_progress(&message) {
                     progress(Progress { done: done.len(), total, message });
                 }
                 if log.len() == LOG_LINES {
@@ -146,8 +130,8 @@ fn build(
         let package = message["package_id"].as_str().unwrap_or_default().to_owned();
         if let Some(program) = message["executable"].as_str() {
             worker = Some(PathBuf::from(program));
-        } else if let Some((name, path)) = library(&message) {
-            built.push(Built { package: package.clone(), name, path });
+        } else if let Some(library) = Built::read(&message) {
+            built.push(library);
         }
         if done.insert(package) {
             let name = message["target"]["name"].as_str().unwrap_or_default();
@@ -161,46 +145,6 @@ fn build(
     }
 }
 
-/// Both of cargo's streams as they come; ends when both have.
-fn read_lines(child: &mut Child) -> mpsc::Receiver<Line> {
-    let (sender, receiver) = mpsc::channel();
-    let messages = sender.clone();
-    let (stdout, stderr): (Option<ChildStdout>, Option<ChildStderr>) =
-        (child.stdout.take(), child.stderr.take());
-    std::thread::spawn(move || {
-        for line in stdout.into_iter().flat_map(|stream| BufReader::new(stream).lines().map_while(Result::ok))
-        {
-            let _ = messages.send(Line::Message(line));
-        }
-    });
-    std::thread::spawn(move || {
-        for line in stderr.into_iter().flat_map(|stream| BufReader::new(stream).lines().map_while(Result::ok))
-        {
-            let _ = sender.send(Line::Log(line));
-        }
-    });
-    receiver
-}
-
-/// The name and file of a library that cells can link to.
-fn library(message: &Value) -> Option<(String, PathBuf)> {
-    let name = message["target"]["name"].as_str()?.replace('-', "_");
-    let kinds = message["target"]["kind"].as_array()?;
-    let is = |wanted: &[&str]| kinds.iter().any(|kind| wanted.iter().any(|wanted| kind == wanted));
-    let wanted = if is(&["dylib", "proc-macro"]) {
-        std::env::consts::DLL_EXTENSION
-    } else if is(&["lib", "rlib"]) {
-        "rlib"
-    } else {
-        return None;
-    };
-    let files = message["filenames"].as_array()?.iter().filter_map(Value::as_str).map(PathBuf::from);
-    files
-        .into_iter()
-        .find(|path| path.extension().is_some_and(|extension| extension == wanted))
-        .map(|path| (name, path))
-}
-
 fn collect(
     slot: &Slot,
     toolchain: &Toolchain,
@@ -208,9 +152,16 @@ fn collect(
     (mut built, worker): (Vec<Built>, PathBuf),
 ) -> Result<Prepared, PrepareError> {
     let mut crates = BTreeMap::new();
+    let mut shared = Vec::new();
     for library in &mut built {
         library.path = slot.keep(&library.path)?;
         crates.insert(library.name.clone(), library.path.clone());
+        if let Some(metadata) = library.metadata.as_ref().filter(|_| library.linked) {
+            let (package, version) = library.package();
+            let metadata = slot.keep(metadata)?;
+            let (library, features) = (library.path.clone(), library.features.clone());
+            shared.push(Shared { package, version, features, library, metadata });
+        }
     }
     // Of several versions of a crate, code names the one that the cell library names.
     let mut nameable = BTreeSet::from([CELL.to_owned()]);
@@ -231,20 +182,13 @@ fn collect(
         worker: slot.keep(&worker)?,
         crates,
         nameable,
+        shared,
         dependencies: slot.libraries(),
     })
 }
 
-fn cargo(slot: &Slot) -> Command {
-    let mut command = Command::new("cargo");
-    command.current_dir(slot.source()).env("CARGO_TARGET_DIR", slot.target());
-    // What a surrounding cargo or a person set for other builds must not change this one.
-    for name in
-        ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_INCREMENTAL", "RUSTC_WRAPPER"]
-    {
-        command.env_remove(name);
-    }
-    command
+fn cargo(slot: &Slot) -> std::process::Command {
+    cargo::cargo(&slot.source(), &slot.target())
 }
 
 fn cannot_start(error: std::io::Error) -> PrepareError {

@@ -7,6 +7,11 @@ use super::{PrepareError, Prepared, Toolchain};
 /// The source of the cell library, by path.
 const SOURCE: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/source.in"));
 
+/// The versions of all crates that the cell library is made of.
+pub(in super::super) fn lock_file() -> &'static [u8] {
+    SOURCE.iter().find(|(name, _)| *name == "Cargo.lock").map_or(&[], |(_, content)| content)
+}
+
 /// The folder that holds prepared cell libraries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheDir {

@@ -2,6 +2,7 @@
 
 mod build;
 mod cache;
+pub(super) mod cargo;
 mod toolchain;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use build::prepare;
 pub use cache::CacheDir;
+pub(super) use cache::lock_file;
 pub use toolchain::Toolchain;
 
 /// Where the cell library lies, and what cells can name.
@@ -24,8 +26,25 @@ pub struct Prepared {
     pub crates: BTreeMap<String, PathBuf>,
     /// The crates that every cell can name.
     pub nameable: BTreeSet<String>,
+    /// The packages that the cell library holds.
+    pub shared: Vec<Shared>,
     /// The folder that holds the libraries they need in turn.
     pub dependencies: PathBuf,
+}
+
+/// A package that the cell library holds, and that crates of the user's are to share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shared {
+    /// Its name.
+    pub package: String,
+    /// Its version.
+    pub version: String,
+    /// Its features that are on.
+    pub features: Vec<String>,
+    /// The library.
+    pub library: PathBuf,
+    /// Its metadata alone, which other libraries are compiled against.
+    pub metadata: PathBuf,
 }
 
 /// How far a preparation is.
