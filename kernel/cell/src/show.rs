@@ -54,7 +54,8 @@ impl<T: ?Sized> NoRich for Of<'_, T> {
 /// The type has no `evcxr_display` of its own.
 pub struct Missing;
 
-/// Stands in for a type's own `evcxr_display`, which as an inherent method is preferred.
+/// Stands in for a type's own `evcxr_display`. One reference more than that needs, so that a method of the
+/// type's is preferred, and one of a trait that is in scope too.
 pub trait NoUser {
     /// Says that there is none.
     fn evcxr_display(&self) -> Missing {
@@ -62,7 +63,7 @@ pub trait NoUser {
     }
 }
 
-impl<T: ?Sized> NoUser for T {}
+impl<T: ?Sized> NoUser for &T {}
 
 /// What `evcxr_display` gave, and the value.
 pub struct Outcome<'a, R, T: ?Sized>(pub R, pub &'a T);
