@@ -6,3 +6,4 @@ pub mod engine;
 pub mod jupyter;
 pub mod mime;
 pub mod notebook;
+pub mod repl;

@@ -1,4 +1,4 @@
-//! Ctrl-C while notebooks run: the first interrupts the running cell, the next one kills it.
+//! Ctrl-C while cells run: the first interrupts the running cell, the next one kills it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,24 +15,34 @@ pub struct Interrupts {
 #[derive(Default)]
 struct Shared {
     stop: AtomicBool,
+    ended: Arc<AtomicBool>,
     session: Mutex<Option<Interrupter>>,
 }
 
 impl Interrupts {
     /// Starts to listen. From here on the signals do not end the process any more.
     pub fn listen() -> std::io::Result<Interrupts> {
+        Interrupts::listen_with(Signals::new)
+    }
+
+    /// The same for a session in a terminal, which also ends with it.
+    pub fn listen_until_hangup() -> std::io::Result<Interrupts> {
+        Interrupts::listen_with(Signals::with_hangup)
+    }
+
+    fn listen_with(signals: fn() -> std::io::Result<Signals>) -> std::io::Result<Interrupts> {
         let interrupts = Interrupts::default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (listening, ready) = std::sync::mpsc::channel();
         let shared = Arc::clone(&interrupts.shared);
         thread::Builder::new().name("signals".to_owned()).spawn(move || {
             runtime.block_on(async move {
-                match Signals::new() {
+                match signals() {
                     Ok(mut signals) => {
                         let _ = listening.send(Ok(()));
                         loop {
-                            signals.next().await;
-                            shared.signalled();
+                            let signal = signals.next().await;
+                            shared.signalled(signal);
                         }
                     }
                     Err(error) => drop(listening.send(Err(error))),
@@ -48,6 +58,11 @@ impl Interrupts {
         *self.shared.session.lock().unwrap_or_else(PoisonError::into_inner) = session;
     }
 
+    /// Set by the first signal that is not Ctrl-C: whoever sent it wants the process to end.
+    pub fn ended(&self) -> &Arc<AtomicBool> {
+        &self.shared.ended
+    }
+
     /// Set by the first signal.
     pub fn stop(&self) -> &AtomicBool {
         &self.shared.stop
@@ -55,18 +70,31 @@ impl Interrupts {
 }
 
 impl Shared {
-    fn signalled(&self) {
+    fn signalled(&self, signal: Signal) {
         self.stop.store(true, Ordering::Relaxed);
+        if signal == Signal::End {
+            self.ended.store(true, Ordering::Relaxed);
+        }
         if let Some(session) = &*self.session.lock().unwrap_or_else(PoisonError::into_inner) {
             session.interrupt();
         }
     }
 }
 
+/// What somebody wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Signal {
+    /// The cell is to stop.
+    Interrupt,
+    /// The process is to end.
+    End,
+}
+
 #[cfg(unix)]
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    hangup: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
@@ -76,13 +104,26 @@ impl Signals {
         Ok(Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hangup: None,
         })
     }
 
-    async fn next(&mut self) {
+    fn with_hangup() -> std::io::Result<Signals> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Signals { hangup: Some(signal(SignalKind::hangup())?), ..Signals::new()? })
+    }
+
+    async fn next(&mut self) -> Signal {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.terminate.recv() => Signal::End,
+            _ = hangup => Signal::End,
         }
     }
 }
@@ -98,7 +139,12 @@ impl Signals {
         Ok(Signals { interrupt: tokio::signal::windows::ctrl_c()? })
     }
 
-    async fn next(&mut self) {
+    fn with_hangup() -> std::io::Result<Signals> {
+        Signals::new()
+    }
+
+    async fn next(&mut self) -> Signal {
         self.interrupt.recv().await;
+        Signal::Interrupt
     }
 }

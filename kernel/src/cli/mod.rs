@@ -7,6 +7,7 @@ mod install;
 mod interrupts;
 mod jupyter_folders;
 mod preparation;
+mod repl;
 mod run;
 mod toolchain;
 
@@ -30,6 +31,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::RunArguments),
+    Repl(repl::ReplArguments),
     /// Build the library that every cell links to, so that no notebook has to wait for it.
     ///
     /// `run`, `install` and the kernel do this themselves where it has not been done. It takes minutes once.
@@ -51,6 +53,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Repl(arguments) => repl::run(&arguments),
         Command::Prepare => preparation::command(),
         Command::Install(arguments) => install::install(&arguments),
         Command::Doctor => doctor::command(),

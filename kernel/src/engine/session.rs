@@ -109,6 +109,12 @@ impl Session {
         Ok(())
     }
 
+    /// The number of the cell that runs next, as messages name it.
+    #[must_use]
+    pub fn next_number(&self) -> u32 {
+        self.number + 1
+    }
+
     /// What stops a running cell, from any thread.
     #[must_use]
     pub fn interrupter(&self) -> Interrupter {
