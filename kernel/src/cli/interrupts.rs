@@ -1,6 +1,6 @@
 //! Ctrl-C while cells run: the first interrupts the running cell, the next one kills it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -16,6 +16,7 @@ pub struct Interrupts {
 struct Shared {
     stop: AtomicBool,
     ended: Arc<AtomicBool>,
+    count: Arc<AtomicU32>,
     session: Mutex<Option<Interrupter>>,
 }
 
@@ -63,6 +64,11 @@ impl Interrupts {
         &self.shared.ended
     }
 
+    /// How many signals came.
+    pub fn count(&self) -> &Arc<AtomicU32> {
+        &self.shared.count
+    }
+
     /// Set by the first signal.
     pub fn stop(&self) -> &AtomicBool {
         &self.shared.stop
@@ -72,6 +78,7 @@ impl Interrupts {
 impl Shared {
     fn signalled(&self, signal: Signal) {
         self.stop.store(true, Ordering::Relaxed);
+        self.count.fetch_add(1, Ordering::Relaxed);
         if signal == Signal::End {
             self.ended.store(true, Ordering::Relaxed);
         }

@@ -9,7 +9,9 @@ use clap::Args;
 use super::interrupts::Interrupts;
 use super::{CliError, preparation, toolchain};
 use crate::engine::Session;
-use crate::repl::{self, Colors, Repl, ReplError, Screen, Script, TerminalOptions};
+use crate::repl::{
+    self, Colors, Detected, Images, Measure, Pictures, Repl, ReplError, Screen, Script, TerminalOptions,
+};
 
 /// Type Rust, cell by cell, and see what it gives.
 ///
@@ -26,6 +28,10 @@ pub struct ReplArguments {
     #[arg(long, value_name = "FILE")]
     load: Option<PathBuf>,
 
+    /// How to show pictures; where they cannot be shown, their text is.
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    images: Images,
+
     /// No colours. They are also left out where `NO_COLOR` is set, and outside of terminals.
     #[arg(long)]
     no_color: bool,
@@ -41,13 +47,22 @@ pub fn run(arguments: &ReplArguments) -> Result<(), CliError> {
     interrupts.set_session(Some(session.interrupter()));
     let in_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     let colors = colors(arguments);
-    let size: Box<dyn Fn() -> Option<repl::Size>> =
-        if in_terminal { Box::new(repl::size) } else { Box::new(|| None) };
-    let screen = Screen::new(Box::new(io::stdout()), Box::new(io::stderr()), colors, size);
+    let Detected { pictures, typed } =
+        if in_terminal { repl::detect(arguments.images) } else { Detected::default() };
+    let size: Measure = if in_terminal { Box::new(repl::size) } else { Box::new(|| None) };
+    let screen = Screen::new(Box::new(io::stdout()), Box::new(io::stderr()), colors, size)
+        .with_pictures(pictures.map(|(protocol, cell)| Pictures::new(protocol, cell)));
     let mut console = Repl::new(&mut session, screen);
     let result = if in_terminal {
         greet()?;
-        in_a_terminal(&mut console, load.as_deref(), colors, &interrupts)
+        let options = TerminalOptions {
+            history: repl::default_history(),
+            colors,
+            typed,
+            ended: interrupts.ended().clone(),
+            interrupts: interrupts.count().clone(),
+        };
+        in_a_terminal(&mut console, load.as_deref(), &options)
     } else {
         let loaded = load.map_or(Ok(()), |code| console.run(&code));
         loaded.and_then(|()| console.run_script(Script::new(io::stdin().lock())))
@@ -68,17 +83,14 @@ pub fn run(arguments: &ReplArguments) -> Result<(), CliError> {
 fn in_a_terminal(
     console: &mut Repl<'_>,
     load: Option<&str>,
-    colors: Colors,
-    interrupts: &Interrupts,
+    options: &TerminalOptions,
 ) -> Result<(), ReplError> {
     match load.map_or(Ok(()), |code| console.run(code)) {
         // Why it failed has been shown; there is more to type.
         Ok(()) | Err(ReplError::Cell { .. }) => {}
         Err(error) => return Err(error),
     }
-    let options =
-        TerminalOptions { history: repl::default_history(), colors, ended: interrupts.ended().clone() };
-    console.run_in_terminal(&options)
+    console.run_in_terminal(options)
 }
 
 fn read(path: &Path) -> Result<String, CliError> {

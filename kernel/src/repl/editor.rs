@@ -4,7 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reedline::{Color, ColumnarMenu, DefaultHinter, MenuBuilder, Reedline, ReedlineMenu, Signal};
+use reedline::{
+    Color, ColumnarMenu, DefaultHinter, EditCommand, MenuBuilder, Reedline, ReedlineMenu, Signal,
+};
 
 use super::complete::{MENU, Suggestions};
 use super::highlight::RustHighlighter;
@@ -60,6 +62,9 @@ impl Editor {
                 Ok(history) => reedline = reedline.with_history(Box::new(history)),
                 Err(error) => drop(super::terminal::warn(&error.to_string())),
             }
+        }
+        if !options.typed.is_empty() {
+            reedline.run_edit_commands(&[EditCommand::InsertString(options.typed.clone())]);
         }
         Editor { reedline }
     }

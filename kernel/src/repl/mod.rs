@@ -3,6 +3,7 @@
 //! One more user of the engine beside Jupyter and the notebook runner, which knows neither of them. `editor` reads a
 //! cell, with `highlight`, `keys`, `validate` and `prompt` for how it is typed; `screen` shows what the cell emits.
 
+mod ask;
 mod complete;
 mod editor;
 mod highlight;
@@ -10,6 +11,7 @@ mod history;
 mod keys;
 mod layout;
 mod lexer;
+mod pictures;
 mod prompt;
 mod screen;
 mod script;
@@ -18,16 +20,17 @@ mod validate;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use history::default_path as default_history;
-pub use screen::{Colors, Screen, Size};
+pub use pictures::{CellSize, Detected, Images, Pictures, Protocol, detect};
+pub use screen::{Colors, Measure, Screen, Size};
 pub use script::Script;
 pub use terminal::size;
 
 use crate::assist::Assist;
-use crate::engine::{Failure, Known, Output, Session};
+use crate::engine::{Ask, Failure, Known, Output, Session};
 use editor::{Editor, Typed};
 use terminal::Quiet;
 
@@ -50,6 +53,9 @@ pub trait Evaluator {
 
     /// What can be named in the next cell.
     fn known(&self) -> Known;
+
+    /// Who answers what cells ask from now on.
+    fn ask_with(&mut self, ask: Ask);
 }
 
 impl Evaluator for Session {
@@ -63,6 +69,10 @@ impl Evaluator for Session {
 
     fn known(&self) -> Known {
         Session::known(self)
+    }
+
+    fn ask_with(&mut self, ask: Ask) {
+        Session::ask_with(self, ask);
     }
 }
 
@@ -93,20 +103,25 @@ pub struct TerminalOptions {
     pub history: Option<PathBuf>,
     /// Whether what is typed has colours.
     pub colors: Colors,
+    /// What was typed before the console could take it.
+    pub typed: String,
     /// Set from outside when the session is to end.
     pub ended: Arc<AtomicBool>,
+    /// Counts interrupts, Ctrl-C among them.
+    pub interrupts: Arc<AtomicU32>,
 }
 
 /// Runs cells and shows what they emit.
 pub struct Repl<'a> {
     evaluator: &'a mut dyn Evaluator,
-    screen: Screen,
+    // A question of a running cell needs it, too.
+    screen: Arc<Mutex<Screen>>,
 }
 
 impl<'a> Repl<'a> {
     /// A console for a session.
     pub fn new(evaluator: &'a mut dyn Evaluator, screen: Screen) -> Repl<'a> {
-        Repl { evaluator, screen }
+        Repl { evaluator, screen: Arc::new(Mutex::new(screen)) }
     }
 
     /// Runs one cell and shows what it emits.
@@ -115,16 +130,15 @@ impl<'a> Repl<'a> {
     /// If it failed, after it has shown why, or if outputs cannot be written.
     pub fn run(&mut self, code: &str) -> Result<(), ReplError> {
         let number = self.evaluator.next_number();
-        let screen = &mut self.screen;
-        screen.begin();
+        lock(&self.screen).begin();
         // A cell goes on when nobody can see what it shows any more: it may do more than that.
         let mut shown = Ok(());
         let result = self.evaluator.execute(code, &mut |output| {
             if shown.is_ok() {
-                shown = screen.show(output);
+                shown = lock(&self.screen).show(output);
             }
         });
-        shown.and_then(|()| screen.end(result.as_ref().err())).map_err(ReplError::Write)?;
+        shown.and_then(|()| lock(&self.screen).end(result.as_ref().err())).map_err(ReplError::Write)?;
         result.map_err(|_| ReplError::Cell { number })
     }
 
@@ -148,6 +162,7 @@ impl<'a> Repl<'a> {
     /// # Errors
     /// If the terminal cannot be read or written.
     pub fn run_in_terminal(&mut self, options: &TerminalOptions) -> Result<(), ReplError> {
+        self.evaluator.ask_with(ask::ask_in(Arc::clone(&self.screen), Arc::clone(&options.interrupts)));
         let assist = Arc::new(Assist::default());
         let mut editor = Editor::new(options, Arc::clone(&assist));
         while !options.ended.load(Ordering::Relaxed) {
@@ -169,11 +184,16 @@ impl<'a> Repl<'a> {
                 Err(error) => return Err(error),
             }
             if cell.trim() == ":help" {
-                self.screen.say(KEYS.trim_start_matches('\n')).map_err(ReplError::Write)?;
+                lock(&self.screen).say(KEYS.trim_start_matches('\n')).map_err(ReplError::Write)?;
             }
         }
         Ok(())
     }
+}
+
+fn lock(screen: &Mutex<Screen>) -> MutexGuard<'_, Screen> {
+    // What a panic elsewhere left half shown is no reason to show nothing more.
+    screen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn is_quit(cell: &str) -> bool {

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use sconce_display::Bundle;
 
 use super::layout::Cursor;
+use super::pictures::{Drawn, Pictures};
 use crate::engine::{Failure, Output};
 
 /// How large the place is that things are shown in.
@@ -26,13 +27,16 @@ pub enum Colors {
     Off,
 }
 
+/// How large the terminal is now; nothing where there is none, and where nothing can be written over.
+pub type Measure = Box<dyn Fn() -> Option<Size> + Send>;
+
 /// Where a session's outputs go.
 pub struct Screen {
-    out: Box<dyn Write>,
-    err: Box<dyn Write>,
+    out: Box<dyn Write + Send>,
+    err: Box<dyn Write + Send>,
     colors: Colors,
-    /// How large the terminal is now; nothing where there is none, and where nothing can be written over.
-    size: Box<dyn Fn() -> Option<Size>>,
+    pictures: Option<Pictures>,
+    size: Measure,
     last_size: Option<Size>,
     /// What the running cell has shown and the cursor can still reach, from top to bottom.
     blocks: Vec<Block>,
@@ -49,6 +53,8 @@ struct Block {
     id: Option<String>,
     /// What to write to show it again; text above all displays is not kept.
     content: Option<String>,
+    /// What to write to take its pictures away.
+    removal: String,
     /// Where it ends.
     end: Cursor,
 }
@@ -63,15 +69,16 @@ enum Kind {
 impl Screen {
     /// A screen on a terminal, or on two streams where `size` gives nothing.
     pub fn new(
-        out: Box<dyn Write>,
-        err: Box<dyn Write>,
+        out: Box<dyn Write + Send>,
+        err: Box<dyn Write + Send>,
         colors: Colors,
-        size: Box<dyn Fn() -> Option<Size>>,
+        size: Measure,
     ) -> Screen {
         Screen {
             out,
             err,
             colors,
+            pictures: None,
             size,
             last_size: None,
             blocks: Vec::new(),
@@ -79,6 +86,12 @@ impl Screen {
             shown: BTreeSet::new(),
             waiting: BTreeMap::new(),
         }
+    }
+
+    /// Shows pictures, not only their text.
+    #[must_use]
+    pub fn with_pictures(self, pictures: Option<Pictures>) -> Screen {
+        Screen { pictures, ..self }
     }
 
     /// A cell begins: what stands there is out of its reach.
@@ -133,6 +146,22 @@ impl Screen {
         self.out.flush()
     }
 
+    /// The running cell asks something: shows what stands before the answer.
+    pub fn question(&mut self, prompt: &str) -> io::Result<()> {
+        self.text(prompt, Stream::Out)?;
+        self.out.flush()
+    }
+
+    /// The answer was typed, and has been seen as far as it was to be seen.
+    pub fn answered(&mut self, typed: &str) -> io::Result<()> {
+        // With an empty prompt there is no text yet that the answer could go on with.
+        self.text("\u{1b}[m", Stream::Out)?;
+        self.extend_last(typed);
+        self.start_line()?;
+        self.forget_unreachable();
+        Ok(())
+    }
+
     /// Writes a text of the console's own.
     pub fn say(&mut self, text: &str) -> io::Result<()> {
         self.out.write_all(text.as_bytes())?;
@@ -157,7 +186,13 @@ impl Screen {
         if !self.blocks.last().is_some_and(|block| block.kind == Kind::Text) {
             let below_display = self.blocks.iter().any(|block| block.id.is_some());
             let content = below_display.then(String::new);
-            self.blocks.push(Block { kind: Kind::Text, id: None, content, end: Cursor::default() });
+            self.blocks.push(Block {
+                kind: Kind::Text,
+                id: None,
+                content,
+                removal: String::new(),
+                end: Cursor::default(),
+            });
         }
         self.extend_last(text);
         self.forget_unreachable();
@@ -167,21 +202,27 @@ impl Screen {
     fn bundle(&mut self, id: Option<String>, bundle: &Bundle) -> io::Result<()> {
         self.clear_if_due()?;
         self.start_line()?;
-        let content = self.render(bundle);
-        self.out.write_all(content.as_bytes())?;
-        self.push(Kind::Display, id, content);
+        let drawn = self.render(bundle);
+        self.out.write_all(drawn.content.as_bytes())?;
+        self.push(Kind::Display, id, drawn);
         self.forget_unreachable();
         Ok(())
     }
 
-    fn push(&mut self, kind: Kind, id: Option<String>, content: String) {
+    fn push(&mut self, kind: Kind, id: Option<String>, drawn: Drawn) {
+        let Drawn { content, removal } = drawn;
         let mut end = Cursor::default();
         end.advance(&content, self.columns());
-        self.blocks.push(Block { kind, id, content: Some(content), end });
+        self.blocks.push(Block { kind, id, content: Some(content), removal, end });
     }
 
     /// What a bundle looks like here: whole lines.
-    fn render(&self, bundle: &Bundle) -> String {
+    fn render(&mut self, bundle: &Bundle) -> Drawn {
+        if let (Some(pictures), Some(size)) = (&mut self.pictures, self.last_size)
+            && let Some(drawn) = pictures.draw(bundle, size)
+        {
+            return drawn;
+        }
         let mut text = match bundle.plain() {
             Some(text) => self.colored(text),
             None => {
@@ -192,7 +233,7 @@ impl Screen {
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
-        text
+        Drawn { content: text, removal: String::new() }
     }
 
     /// Shows `new` in place of every display of this id; whether one was in reach.
@@ -203,18 +244,19 @@ impl Screen {
             return Ok(false);
         }
         let old = self.blocks.split_off(first);
-        let mut picture = String::from("\u{1b}[?2026h"); // terminals that know this draw all of it at once
-        picture.push_str(&up(rows(&old)));
-        for mut block in old {
-            let content = match is_it(&block) {
+        let mut change = String::from("\u{1b}[?2026h"); // terminals that know this draw all of it at once
+        old.iter().for_each(|block| change.push_str(&block.removal));
+        change.push_str(&up(rows(&old)));
+        for block in old {
+            let drawn = match is_it(&block) {
                 true => self.render(new),
-                false => block.content.take().unwrap_or_default(),
+                false => Drawn { content: block.content.unwrap_or_default(), removal: block.removal },
             };
-            picture.push_str(&content);
-            self.push(block.kind, block.id, content);
+            change.push_str(&drawn.content);
+            self.push(block.kind, block.id, drawn);
         }
-        picture.push_str("\u{1b}[?2026l");
-        self.out.write_all(picture.as_bytes())?;
+        change.push_str("\u{1b}[?2026l");
+        self.out.write_all(change.as_bytes())?;
         self.out.flush()?;
         self.forget_unreachable();
         Ok(true)
@@ -225,6 +267,8 @@ impl Screen {
         self.clear_next = false;
         self.waiting.clear();
         if let Some(size) = self.last_size {
+            let removals: String = self.blocks.iter().map(|block| block.removal.as_str()).collect();
+            self.out.write_all(removals.as_bytes())?;
             let rows = rows(&self.blocks).min(size.rows.saturating_sub(1));
             self.out.write_all(up(rows).as_bytes())?;
         }

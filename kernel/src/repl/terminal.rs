@@ -45,3 +45,26 @@ impl Drop for Quiet {
 pub fn warn(message: &str) -> io::Result<()> {
     writeln!(anstream::stderr(), "\u{1b}[1;33mwarning\u{1b}[0m: {message}")
 }
+
+/// As long as it lives, the terminal echoes what is typed.
+pub struct Echo {
+    before: Termios,
+}
+
+impl Echo {
+    /// Begins to echo.
+    pub fn begin() -> io::Result<Echo> {
+        let before = tcgetattr(io::stdin())?;
+        let mut echo = before.clone();
+        echo.local_modes.insert(LocalModes::ECHO);
+        tcsetattr(io::stdin(), OptionalActions::Now, &echo)?;
+        Ok(Echo { before })
+    }
+}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        // There is no other way to get it back either.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.before);
+    }
+}

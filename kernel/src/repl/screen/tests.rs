@@ -1,8 +1,6 @@
 #![allow(clippy::unwrap_used)]
 //! What a person sees: everything written goes through a terminal.
 
-use std::cell::Cell;
-use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use super::*;
@@ -25,20 +23,20 @@ impl Write for Written {
 struct Terminal {
     screen: Screen,
     written: Written,
-    size: Rc<Cell<Size>>,
+    size: Arc<Mutex<Size>>,
     parser: vt100::Parser,
 }
 
 impl Terminal {
     fn new(columns: usize, rows: usize) -> Terminal {
         let written = Written::default();
-        let size = Rc::new(Cell::new(Size { columns, rows }));
-        let asked = Rc::clone(&size);
+        let size = Arc::new(Mutex::new(Size { columns, rows }));
+        let asked = Arc::clone(&size);
         let mut screen = Screen::new(
             Box::new(written.clone()),
             Box::new(written.clone()),
             Colors::On,
-            Box::new(move || Some(asked.get())),
+            Box::new(move || Some(*asked.lock().unwrap())),
         );
         screen.begin();
         let cells = |count: usize| u16::try_from(count).unwrap().try_into().unwrap();
@@ -61,7 +59,7 @@ impl Terminal {
         // A terminal's driver goes to the first column, too.
         let bytes = String::from_utf8(bytes).unwrap().replace('\n', "\r\n");
         self.parser.process(bytes.as_bytes());
-        let columns = u16::try_from(self.size.get().columns).unwrap();
+        let columns = u16::try_from(self.size.lock().unwrap().columns).unwrap();
         let rows: Vec<String> = self.parser.screen().rows(0, columns).collect();
         rows.iter().map(|row| row.trim_end()).collect::<Vec<_>>().join("\n").trim_end().to_owned()
     }
@@ -125,7 +123,7 @@ fn what_has_left_the_screen_is_shown_again_at_the_end() {
 fn a_resized_terminal_is_not_written_over() {
     let mut terminal = Terminal::new(20, 10);
     terminal.show([display("a", "1 %")]);
-    terminal.size.set(Size { columns: 19, rows: 10 });
+    *terminal.size.lock().unwrap() = Size { columns: 19, rows: 10 };
     assert_eq!(terminal.show([update("a", "2 %")]), "1 %");
     assert_eq!(terminal.end(), "1 %\n2 %");
 }
