@@ -180,6 +180,7 @@ fn the_parts_of_the_kernel_keep_apart() {
     assert_sees_none_of(source, "assist", &["jupyter", "notebook", "cli", "mime"]);
     assert_sees_none_of(source, "jupyter", &["notebook", "cli"]);
     assert_sees_none_of(source, "notebook", &["jupyter", "cli"]);
+    assert_sees_none_of(source, "repl", &["jupyter", "notebook", "cli", "mime"]);
     assert_sees_none_of(source, "mime", &["engine", "jupyter", "notebook", "cli"]);
 }
 

@@ -56,13 +56,14 @@ pub fn run(arguments: &ReplArguments) -> Result<(), CliError> {
     let result = if in_terminal {
         greet()?;
         let options = TerminalOptions {
+            load,
             history: repl::default_history(),
             colors,
             typed,
             ended: interrupts.ended().clone(),
             interrupts: interrupts.count().clone(),
         };
-        in_a_terminal(&mut console, load.as_deref(), &options)
+        console.run_in_terminal(&options)
     } else {
         let loaded = load.map_or(Ok(()), |code| console.run(&code));
         loaded.and_then(|()| console.run_script(Script::new(io::stdin().lock())))
@@ -78,19 +79,6 @@ pub fn run(arguments: &ReplArguments) -> Result<(), CliError> {
         Err(error) if stopped => Err(CliError::from(error).interrupted()),
         Err(error) => Err(error.into()),
     }
-}
-
-fn in_a_terminal(
-    console: &mut Repl<'_>,
-    load: Option<&str>,
-    options: &TerminalOptions,
-) -> Result<(), ReplError> {
-    match load.map_or(Ok(()), |code| console.run(code)) {
-        // Why it failed has been shown; there is more to type.
-        Ok(()) | Err(ReplError::Cell { .. }) => {}
-        Err(error) => return Err(error),
-    }
-    console.run_in_terminal(options)
 }
 
 fn read(path: &Path) -> Result<String, CliError> {

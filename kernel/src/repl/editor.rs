@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reedline::{
@@ -33,6 +34,7 @@ pub enum Typed {
 /// Reads cells from the terminal.
 pub struct Editor {
     reedline: Reedline,
+    ended: Arc<AtomicBool>,
 }
 
 impl Editor {
@@ -66,7 +68,7 @@ impl Editor {
         if !options.typed.is_empty() {
             reedline.run_edit_commands(&[EditCommand::InsertString(options.typed.clone())]);
         }
-        Editor { reedline }
+        Editor { reedline, ended: Arc::clone(&options.ended) }
     }
 
     /// Reads the cell that will have this number.
@@ -81,7 +83,12 @@ impl Editor {
                 }
                 Typed::Cell(cell)
             }
-            Signal::CtrlD | Signal::ExternalBreak(_) => Typed::End,
+            Signal::CtrlD => Typed::End,
+            Signal::ExternalBreak(_) => {
+                // The editor took the news; others want to know it, too.
+                self.ended.store(true, Ordering::Relaxed);
+                Typed::End
+            }
             _ => Typed::Nothing,
         })
     }

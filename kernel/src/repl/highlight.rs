@@ -48,10 +48,10 @@ fn styled(code: &str) -> StyledText {
     text
 }
 
-/// Whether a line speaks to the session: `:help`, but not `::std::mem::drop(x)`.
+/// Whether a line speaks to the session: `:help`, but not `::std::mem::drop(x)`; `!ls` and `%%time`.
 fn is_command(line: &str) -> bool {
-    let line = line.trim_start();
-    line.starts_with(':') && !line.starts_with("::")
+    let indented = line.trim_start();
+    (indented.starts_with(':') && !indented.starts_with("::")) || line.starts_with(['!', '%'])
 }
 
 #[cfg(test)]
@@ -69,9 +69,9 @@ mod tests {
 
     #[test]
     fn commands_keywords_and_strings_have_colours() {
-        let text = styled(":vars\nlet s = \"a\";");
+        let text = styled(":vars\n!ls\nlet s = \"a\";");
         let color = |piece: &str| text.buffer.iter().find(|(_, text)| text == piece).map(|(style, _)| *style);
-        assert_eq!(color(":vars\n"), Some(Color::Cyan.normal()));
+        assert_eq!(color(":vars\n!ls\n"), Some(Color::Cyan.normal()));
         assert_eq!(color("let"), Some(Color::Purple.bold()));
         assert_eq!(color("\"a\""), Some(Color::Green.normal()));
         assert_eq!(color("s"), Some(Color::Default.normal()));

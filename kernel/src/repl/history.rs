@@ -18,12 +18,13 @@ pub struct HistoryError {
     error: io::Error,
 }
 
-/// The file: `SCONCE_HISTORY`, else one in the user's data folder; none without a home.
+/// The file: `SCONCE_HISTORY`, else one in the user's data folder. None where the variable is empty or `off`, or where
+/// there is no home.
 #[must_use]
 pub fn default_path() -> Option<PathBuf> {
     let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    if let Some(path) = folder("SCONCE_HISTORY") {
-        return Some(path);
+    if let Some(path) = std::env::var_os("SCONCE_HISTORY") {
+        return (!path.is_empty() && path != "off").then(|| path.into());
     }
     let data = folder("XDG_DATA_HOME").or_else(|| {
         let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty())?;

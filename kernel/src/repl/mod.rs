@@ -99,6 +99,8 @@ pub enum ReplError {
 /// How the console behaves in a terminal.
 #[derive(Debug)]
 pub struct TerminalOptions {
+    /// The first cell, which nobody types.
+    pub load: Option<String>,
     /// The file with what was typed; nothing is kept without one.
     pub history: Option<PathBuf>,
     /// Whether what is typed has colours.
@@ -163,6 +165,9 @@ impl<'a> Repl<'a> {
     /// If the terminal cannot be read or written.
     pub fn run_in_terminal(&mut self, options: &TerminalOptions) -> Result<(), ReplError> {
         self.evaluator.ask_with(ask::ask_in(Arc::clone(&self.screen), Arc::clone(&options.interrupts)));
+        if let Some(code) = &options.load {
+            self.run_quietly(code)?;
+        }
         let assist = Arc::new(Assist::default());
         let mut editor = Editor::new(options, Arc::clone(&assist));
         while !options.ended.load(Ordering::Relaxed) {
@@ -175,19 +180,26 @@ impl<'a> Repl<'a> {
             if is_quit(&cell) {
                 break;
             }
-            let quiet = Quiet::begin();
-            let result = self.run(&cell);
-            drop(quiet);
-            match result {
-                // It has been shown.
-                Ok(()) | Err(ReplError::Cell { .. }) => {}
-                Err(error) => return Err(error),
-            }
+            self.run_quietly(&cell)?;
             if cell.trim() == ":help" {
                 lock(&self.screen).say(KEYS.trim_start_matches('\n')).map_err(ReplError::Write)?;
             }
         }
         Ok(())
+    }
+}
+
+impl Repl<'_> {
+    /// Runs a cell, which may fail, while the terminal does not echo keys.
+    fn run_quietly(&mut self, code: &str) -> Result<(), ReplError> {
+        let quiet = Quiet::begin();
+        let result = self.run(code);
+        drop(quiet);
+        match result {
+            // Why has been shown, and there is more to type.
+            Err(ReplError::Cell { .. }) => Ok(()),
+            result => result,
+        }
     }
 }
 
