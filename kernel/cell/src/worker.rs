@@ -7,11 +7,11 @@ use std::sync::{Mutex, OnceLock, mpsc};
 use std::thread::Thread;
 use std::time::Duration;
 
-use sconce_display::wire::{self, Ending, Frame, Panic, Reply, Request};
+use sconce_display::wire::{self, Ending, Frame, Panic, Reply, Request, Sent};
 use sconce_display::{Answer, Question, Sink, interrupt};
 
 use crate::run::{LAST_PANIC, RUNTIME, Run, text_of, unwound};
-use crate::{stdin, store};
+use crate::{comms, stdin, store};
 
 /// Deep recursion is common in unoptimised code; untouched pages of a stack cost nothing.
 const STACK: usize = 256 << 20;
@@ -19,7 +19,8 @@ const STACK: usize = 256 << 20;
 /// How long a partial line may wait in the buffer of `stdout` before it is shown.
 const FLUSH: Duration = Duration::from_millis(25);
 
-static RUNNING: AtomicBool = AtomicBool::new(false);
+/// Whether a cell runs.
+pub(crate) static RUNNING: AtomicBool = AtomicBool::new(false);
 static FLUSHER: OnceLock<Thread> = OnceLock::new();
 
 /// The worker process: runs cells until the kernel is gone. Its arguments are the paths of two sockets that
@@ -69,12 +70,18 @@ fn serve(control: UnixStream) -> io::Result<()> {
             }
         }
     })?;
+    let messages = comms::start()?;
     let flusher = std::thread::Builder::new().name("flush".into()).spawn(flush_partial_lines)?;
     let _ = FLUSHER.set(flusher.thread().clone());
     loop {
         let work = match wire::read::<Request>(&mut requests) {
             Ok(Request::Answer { id, answer }) => {
                 stdin::answered(id, answer);
+                continue;
+            }
+            Ok(Request::Comm { number, packet }) => {
+                // The thread takes messages as long as this one lives.
+                let _ = messages.send((number, packet));
                 continue;
             }
             Ok(Request::Run { library, entry }) => Ok(Work::Run { library, entry }),
@@ -163,7 +170,8 @@ impl Sink for Kernel {
         // The answer comes when the kernel has taken up all that was printed before, so that text and
         // pictures keep their order. If it is gone, the reader of requests ends this process.
         let mut taken_up = [0];
-        let _ = wire::write(&mut *stream, &frame).and_then(|()| stream.read_exact(&mut taken_up));
+        let _ = wire::write(&mut *stream, &Sent { cause: comms::cause(), frame })
+            .and_then(|()| stream.read_exact(&mut taken_up));
     }
 
     fn ask(&self, question: Question) -> Answer {

@@ -28,17 +28,19 @@ enum Doing {
     Running(u32),
     /// A program of the user's, or cargo: the process, with all of its group.
     Outside(u32),
+    Attending(u32),
 }
 
 impl Interrupter {
-    /// Asks the running cell to stop; asked again, ends the worker. Nothing happens between cells.
+    /// Asks the running cell to stop; asked again, ends the worker. Between cells it is the handler of a comm
+    /// message that is asked, if the session attends to those.
     pub fn interrupt(&self) {
         let mut state = self.lock();
         match state.doing {
             Doing::Nothing => return,
             Doing::Between => {}
             Doing::Compiling(process) => send_group(process, Signal::KILL),
-            Doing::Running(process) => {
+            Doing::Running(process) | Doing::Attending(process) => {
                 send(process, if state.told == 0 { Signal::INT } else { Signal::KILL });
                 state.told += 1;
             }
@@ -64,6 +66,11 @@ impl Interrupter {
     /// A cell begins.
     pub(super) fn begin(&self) {
         *self.lock() = State { doing: Doing::Between, ..State::default() };
+    }
+
+    /// No cell runs. Handlers of comm messages may, in the worker, which is this process.
+    pub(super) fn attending(&self, process: u32) {
+        *self.lock() = State { doing: Doing::Attending(process), ..State::default() };
     }
 
     /// A cell has ended.

@@ -5,7 +5,8 @@
 //! cells.
 
 mod aside;
-mod ask;
+mod attend;
+mod audience;
 mod build;
 mod cheap;
 mod checks;
@@ -34,7 +35,7 @@ mod stream;
 mod variables;
 mod worker;
 
-pub use ask::Ask;
+pub use audience::{Ask, Beside, Listen};
 pub use deps::Deps;
 pub use interrupter::Interrupter;
 pub use known::{Known, KnownDefinition, KnownKind, KnownVariable};

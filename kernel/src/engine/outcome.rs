@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use sconce_display::Bundle;
+use sconce_display::comm::Packet;
 
 /// What a running cell emits, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub enum Output {
         /// From then on.
         ran: Duration,
     },
+    /// For the front end's end of a comm.
+    Comm(Packet),
 }
 
 /// Why a cell failed.

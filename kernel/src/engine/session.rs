@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use sconce_display::wire::{Ending, Reply, Request};
 use tempfile::TempDir;
 
-use super::ask::{Ask, Asker};
+use super::audience::Audience;
 use super::build::{Built, Failed};
 use super::commands;
 use super::definitions::Definitions;
@@ -58,8 +58,8 @@ pub struct Session {
     /// The codes of the errors that the last cell failed with.
     pub(super) last_codes: Vec<String>,
     pub(super) worker: Option<Worker>,
-    mailbox: Mailbox,
-    asker: Asker,
+    pub(super) mailbox: Mailbox,
+    pub(super) audience: Audience,
     number: u32,
     /// The files of each cell as they were compiled last, for the places of panics.
     pub(super) files: HashMap<(&'static str, u32), Placed>,
@@ -72,7 +72,7 @@ impl Session {
     pub fn start(prepared: &Prepared) -> Result<Session, EngineError> {
         let folder = tempfile::Builder::new().prefix("sconce-").tempdir()?;
         let rustc = Rustc::new(prepared.clone(), folder.path().to_owned())?;
-        let mailbox = Mailbox::default();
+        let mailbox = Mailbox::new()?;
         let worker = Worker::start(prepared, folder.path(), &mailbox)?;
         Ok(Session {
             prepared: prepared.clone(),
@@ -91,7 +91,7 @@ impl Session {
             last_codes: Vec::new(),
             worker: Some(worker),
             mailbox,
-            asker: Asker::default(),
+            audience: Audience::default(),
             number: 0,
             files: HashMap::new(),
             folder,
@@ -125,11 +125,6 @@ impl Session {
     #[must_use]
     pub fn mailbox(&self) -> Mailbox {
         self.mailbox.clone()
-    }
-
-    /// Who answers what cells ask from now on. Without anybody each question is an error that says so.
-    pub fn ask_with(&mut self, ask: Ask) {
-        self.asker = Asker::new(ask);
     }
 
     /// Runs one cell to its end and hands on what it emits as it comes.
@@ -342,33 +337,19 @@ impl Session {
         let Some(mut worker) = self.worker.take() else {
             return Err(Death { how: "is not there".into() });
         };
-        let mut asker = std::mem::take(&mut self.asker);
+        let mut audience = std::mem::take(&mut self.audience);
         self.interrupter.running(worker.process());
         let mut told = false;
         let mut look_in = |emit: &mut Emit<'_>| {
             let waited = self.interrupter.asked_for().unwrap_or_default();
             if waited > PATIENCE && self.interrupter.asked() == 1 && !told {
                 told = true;
-                emit(Emitted::Output(note_output(
-                    "the cell is inside a call that does not look for interrupts; interrupt again to end the \
-                     worker, which loses all variables",
-                )));
+                let note = "the cell is inside a call that does not look for interrupts; interrupt again to end \
+                            the worker, which loses all variables";
+                emit(None, Emitted::Output(note_output(note)));
             }
         };
-        let mut emit = |emitted| match emitted {
-            Emitted::Output(Output::Stderr(text)) => outputs(Output::Stderr(self.with_user_columns(text))),
-            Emitted::Output(output) => outputs(output),
-            Emitted::ThreadPanic { thread, panic } => {
-                let message = self.panic_message(&panic, &format!("thread `{thread}` panicked"));
-                outputs(Output::Stderr(render(&message, &self.texts) + "\n"));
-            }
-            Emitted::Question { id, question } => {
-                self.mailbox.asked(id);
-                if let Some(answer) = asker.ask(&question) {
-                    self.mailbox.answer(answer);
-                }
-            }
-        };
+        let mut emit = |cause, emitted| self.hand_on(cause, emitted, &mut audience, outputs);
         let mut reply = worker.request(request, &mut emit, &mut look_in);
         self.interrupter.compiled();
         if reply.is_ok() && self.interrupter.asked() > 0 {
@@ -378,14 +359,14 @@ impl Session {
                 reply = Err(death);
             }
         }
-        self.asker = asker;
+        self.audience = audience;
         if reply.is_ok() {
             self.worker = Some(worker);
         }
         reply
     }
 
-    fn ensure_worker(&mut self) -> io::Result<()> {
+    pub(super) fn ensure_worker(&mut self) -> io::Result<()> {
         if self.worker.is_none() {
             self.worker = Some(Worker::start(&self.prepared, self.folder.path(), &self.mailbox)?);
         }
@@ -393,7 +374,7 @@ impl Session {
     }
 
     /// Says what is lost with a worker, and starts the next.
-    fn bury(&mut self, death: &Death, outputs: &mut dyn FnMut(Output)) -> Failure {
+    pub(super) fn bury(&mut self, death: &Death, outputs: &mut dyn FnMut(Output)) -> Failure {
         let lost: Vec<String> = self.variables.keys().map(|name| format!("`{name}`")).collect();
         for name in self.variables.keys() {
             self.gone.insert(
@@ -402,6 +383,7 @@ impl Session {
             );
         }
         self.variables.clear();
+        self.close_comms(outputs);
         self.symbols.clear();
         let how = if self.interrupter.asked() > 1 {
             "was ended by the second interrupt".to_owned()

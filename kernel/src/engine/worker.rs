@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use sconce_display::Question;
-use sconce_display::wire::{self, Frame, Panic, Reply, Request};
+use sconce_display::wire::{self, Frame, Panic, Reply, Request, Sent};
 
 use super::prepare::Prepared;
 use super::stream::{ContentBlocks, Decoder};
@@ -47,7 +47,7 @@ pub struct Death {
     pub how: String,
 }
 
-/// What a worker emits: outputs, panics of its other threads, and questions.
+/// What a worker emits: outputs, panics of its other threads, questions, and news of comm messages.
 pub enum Emitted {
     /// An output.
     Output(Output),
@@ -65,10 +65,21 @@ pub enum Emitted {
         /// What is asked.
         question: Question,
     },
+    /// The handler of this comm message has ended.
+    Handled(u64),
 }
 
-/// Takes what a worker emits.
-pub type Emit<'a> = dyn FnMut(Emitted) + 'a;
+/// Takes what a worker emits, and the number of the comm message whose handler emits it, if one does.
+pub type Emit<'a> = dyn FnMut(Option<u64>, Emitted) + 'a;
+
+/// What of a worker has something to read.
+#[derive(Debug, Default)]
+struct Ready {
+    printed: bool,
+    display: bool,
+    control: bool,
+    bell: bool,
+}
 
 impl Worker {
     /// Starts a worker to which `mailbox` leads from now on; its sockets are made in `folder`.
@@ -136,77 +147,96 @@ impl Worker {
             return Err(self.death(emit));
         }
         loop {
-            let [stdout, stderr, display, control] = match self.wait() {
-                Ok(ready) => ready,
-                Err(_) => return Err(self.death(emit)),
-            };
+            let ready = self.wait(None);
             look_in(emit);
-            if stdout || stderr {
-                self.drain(emit);
-            }
-            if display {
-                let Ok(frame) = wire::read::<Frame>(&mut self.display) else {
-                    return Err(self.death(emit));
-                };
-                // Everything printed before the frame was sent is in the pipes by now.
-                self.drain(emit);
-                emit(emitted(frame));
-                // A worker that died in between is noticed at the next round.
-                let _ = self.display.write_all(&[1]);
-            } else if control {
+            let ready = self.take_up(ready, emit)?;
+            if ready.control && !ready.display {
                 let reply = wire::read::<Reply>(&mut self.control);
                 self.drain(emit);
-                self.blocks.finish(&mut |output| emit(Emitted::Output(output)));
+                self.blocks.finish(&mut |output| emit(None, Emitted::Output(output)));
                 return reply.map_err(|_| self.death(emit));
             }
         }
     }
 
-    /// Waits until one of stdout, stderr, display and control has something, a quarter of a second at the most.
-    fn wait(&self) -> io::Result<[bool; 4]> {
-        let mut fds = [
+    /// Hands on what the worker emits between requests, until `bell` can be read.
+    pub fn attend(&mut self, bell: &UnixStream, emit: &mut Emit<'_>) -> Result<(), Death> {
+        loop {
+            let ready = self.wait(Some(bell));
+            let ready = self.take_up(ready, emit)?;
+            // Nothing was asked of it: this is its end.
+            if ready.control && !ready.display {
+                return Err(self.death(emit));
+            }
+            if ready.bell {
+                self.blocks.finish(&mut |output| emit(None, Emitted::Output(output)));
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes up what was printed and one frame.
+    fn take_up(&mut self, ready: io::Result<Ready>, emit: &mut Emit<'_>) -> Result<Ready, Death> {
+        let Ok(ready) = ready else { return Err(self.death(emit)) };
+        if ready.printed {
+            self.drain(emit);
+        }
+        if ready.display {
+            let Ok(Sent { cause, frame }) = wire::read::<Sent>(&mut self.display) else {
+                return Err(self.death(emit));
+            };
+            // Everything printed before the frame was sent is in the pipes by now.
+            self.drain(emit);
+            emit(cause, emitted(frame));
+            // A worker that died in between is noticed at the next round.
+            let _ = self.display.write_all(&[1]);
+        }
+        Ok(ready)
+    }
+
+    /// Waits until there is something to read: a quarter of a second at the most, or as long as it takes for `bell`.
+    fn wait(&self, bell: Option<&UnixStream>) -> io::Result<Ready> {
+        let mut fds = vec![
             PollFd::new(&self.display, PollFlags::IN),
             PollFd::new(&self.control, PollFlags::IN),
-            PollFd::new(&self.stdout.stream, PollFlags::IN),
-            PollFd::new(&self.stderr.stream, PollFlags::IN),
+            PollFd::new(bell.unwrap_or(&self.control), PollFlags::IN),
         ];
-        // A stream at its end is always ready: it is not waited for. Neither is without the other closed
-        // in practice, but a cell can close either.
-        let count = match (self.stdout.open, self.stderr.open) {
-            (true, true) => 4,
-            (true, false) => 3,
-            (false, true) => {
-                fds.swap(2, 3);
-                3
-            }
-            (false, false) => 2,
-        };
+        let named = fds.len();
+        // A stream at its end is always ready: it is not waited for.
+        fds.extend(self.stdout.open.then(|| PollFd::new(&self.stdout.stream, PollFlags::IN)));
+        fds.extend(self.stderr.open.then(|| PollFd::new(&self.stderr.stream, PollFlags::IN)));
+        let moment = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
+        let limit = bell.is_none().then_some(&moment);
         loop {
-            let moment = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
-            match poll(&mut fds[..count], Some(&moment)) {
+            match poll(&mut fds, limit) {
                 Ok(_) => break,
                 Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        let ready = |index: usize| index < count && !fds[index].revents().is_empty();
-        Ok([ready(2), ready(2) || ready(3), ready(0), ready(1)])
+        let ready = |fd: &PollFd<'_>| !fd.revents().is_empty();
+        Ok(Ready {
+            printed: fds[named..].iter().any(ready),
+            display: ready(&fds[0]),
+            control: ready(&fds[1]),
+            bell: bell.is_some() && ready(&fds[2]),
+        })
     }
 
     fn drain(&mut self, emit: &mut Emit<'_>) {
         let blocks = &mut self.blocks;
-        self.stdout.drain(|text| blocks.push(&text, &mut |output| emit(Emitted::Output(output))));
-        self.stderr.drain(|text| emit(Emitted::Output(Output::Stderr(text))));
+        self.stdout.drain(|text| blocks.push(&text, &mut |output| emit(None, Emitted::Output(output))));
+        self.stderr.drain(|text| emit(None, Emitted::Output(Output::Stderr(text))));
     }
 
     /// Takes up what a worker that has ended left behind.
     fn death(&mut self, emit: &mut Emit<'_>) -> Death {
         let status = self.end();
         self.drain(emit);
-        self.blocks.finish(&mut |output| emit(Emitted::Output(output)));
+        self.blocks.finish(&mut |output| emit(None, Emitted::Output(output)));
         for text in [self.stdout.decoder.finish(), self.stderr.decoder.finish()] {
             if !text.is_empty() {
-                emit(Emitted::Output(Output::Stderr(text)));
+                emit(None, Emitted::Output(Output::Stderr(text)));
             }
         }
         Death { how: status.map_or_else(|error| format!("was lost: {error}"), describe) }
@@ -267,6 +297,8 @@ fn emitted(frame: Frame) -> Emitted {
         Frame::Result { bundle } => Output::Result(bundle),
         Frame::ThreadPanic { thread, panic } => return Emitted::ThreadPanic { thread, panic },
         Frame::Question { id, question } => return Emitted::Question { id, question },
+        Frame::Handled { number } => return Emitted::Handled(number),
+        Frame::Comm(packet) => Output::Comm(packet),
     })
 }
 

@@ -3,17 +3,28 @@
 use std::sync::Arc;
 
 use sconce_display::Answer;
+use sconce_display::comm::Packet;
 
 use crate::assist::{Completions, Inspection};
-use crate::engine::{Ask, Completeness, Failure, Output};
+use crate::engine::{Ask, Completeness, Failure, Listen, Output};
 
 /// Can be called from any thread while a cell runs: asks it to stop, and the second time makes it stop.
 pub(super) type Interrupt = Arc<dyn Fn() + Send + Sync>;
 
-/// Reaches what a running cell waits for, from any thread.
+/// Reaches the evaluator from any thread, also while a cell runs.
 pub(super) trait Post: Send + Sync {
     /// Answers the question that waits. Returns whether there was one.
     fn answer(&self, answer: Answer) -> bool;
+
+    /// Delivers a comm message, whose `number` comes back with what its handler emits. Returns whether there is
+    /// anybody to take it.
+    fn deliver(&self, number: u64, packet: Packet) -> bool;
+
+    /// The open comms: id and target.
+    fn comms(&self) -> Vec<(String, String)>;
+
+    /// Ends [`Evaluator::attend`], or its next call.
+    fn ring(&self);
 }
 
 /// Starts evaluators and knows the language.
@@ -42,6 +53,12 @@ pub(super) trait Evaluator: Send {
 
     /// Who answers what cells ask from now on.
     fn ask_with(&mut self, ask: Ask);
+
+    /// Who takes what comes of comm messages from now on.
+    fn listen_with(&mut self, listen: Listen);
+
+    /// Hands over what is emitted between cells, until somebody rings.
+    fn attend(&mut self, outputs: &mut dyn FnMut(Output));
 
     /// What interrupts a running cell.
     fn interrupt(&self) -> Interrupt;

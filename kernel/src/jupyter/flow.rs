@@ -46,7 +46,8 @@ impl Flow {
         match &output {
             Output::Update { id, .. } => self.drop_older(&parent, id),
             Output::Clear { wait: false } => self.drop_cleared(&parent, self.waiting.len()),
-            Output::Clear { wait: true } => {}
+            // A comm's messages stand in no output area.
+            Output::Clear { wait: true } | Output::Comm(_) => {}
             _ => self.drop_for_waiting_clear(&parent),
         }
         self.bytes += size(&output);
@@ -90,8 +91,9 @@ impl Flow {
 
     /// Takes out what a client would remove again: all before `end` that stands in the parent's output area.
     fn drop_cleared(&mut self, parent: &Parent, end: usize) {
-        let gone =
-            |(of, output): &(Parent, Output)| of.is(parent) && !matches!(output, Output::Update { .. });
+        let gone = |(of, output): &(Parent, Output)| {
+            of.is(parent) && !matches!(output, Output::Update { .. } | Output::Comm(_))
+        };
         for at in (0..end).rev() {
             if gone(&self.waiting[at]) {
                 self.remove(at);
@@ -125,6 +127,7 @@ impl Flow {
 
 /// About how much an output weighs.
 fn size(output: &Output) -> usize {
+    use sconce_display::comm::Packet;
     use sconce_display::{Bundle, Content};
     let of_bundle = |bundle: &Bundle| {
         let forms = bundle.forms.iter().map(|(_, content)| match content {
@@ -140,6 +143,9 @@ fn size(output: &Output) -> usize {
         | Output::Result(bundle)
         | Output::Page(bundle) => of_bundle(bundle),
         Output::Clear { .. } | Output::Times { .. } => 0,
+        Output::Comm(Packet { payload, .. }) => {
+            payload.data.len() + payload.buffers.iter().map(Vec::len).sum::<usize>()
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use zeromq::{SocketRecv, SocketSend, XPubSocket, ZmqMessage};
 
 use super::flow::Flow;
 use super::message::Author;
-use super::replies;
+use super::replies::{self, Said};
 use super::runner::{Cell, Event};
 
 /// How long a client may take nothing before messages are dropped until it does. Long enough for a busy one,
@@ -61,7 +61,7 @@ pub(super) async fn publish(
                     publisher.send_round(&mut flow).await;
                     drop(asked.send((cell, question)));
                 }
-                ended @ Event::Finished(..) => {
+                ended @ (Event::Finished(..) | Event::Handled(_)) => {
                     publisher.send_round(&mut flow).await;
                     flow.at_rest();
                     drop(finished.send(ended));
@@ -80,15 +80,17 @@ struct Publisher {
 impl Publisher {
     async fn send_round(&mut self, flow: &mut Flow) {
         for (parent, output) in flow.take() {
-            for (msg_type, content) in replies::output(&output, parent.count()) {
-                self.say(msg_type, parent.header(), &content).await;
+            for said in replies::output(&output, parent.count()) {
+                self.say(said, parent.header()).await;
             }
         }
     }
 
-    async fn say(&mut self, msg_type: &'static str, parent: &Map<String, Value>, content: &Value) {
+    async fn say(&mut self, said: Said, parent: &Map<String, Value>) {
+        let Said { msg_type, metadata, content, buffers } = said;
         let topic = [Bytes::from_static(msg_type.as_bytes())];
-        let frames = self.author.encode(&topic, msg_type, parent, &json!({}), content);
+        let mut frames = self.author.encode(&topic, msg_type, parent, &metadata, &content);
+        frames.extend(buffers);
         self.send(frames).await;
     }
 

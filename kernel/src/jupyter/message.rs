@@ -109,6 +109,8 @@ pub struct Request {
     pub msg_type: String,
     /// The header's `session`, or nothing.
     pub session: String,
+    /// The metadata.
+    pub metadata: Map<String, Value>,
     /// The content.
     pub content: Map<String, Value>,
     /// Binary buffers.
@@ -134,6 +136,7 @@ impl Request {
             parsed.push(fields);
         }
         let content = parsed.pop().unwrap_or_default();
+        let metadata = parsed.pop().unwrap_or_default();
         let header = parsed.swap_remove(0);
         let text = |name| match header.get(name) {
             Some(Value::String(text)) => Ok(text.clone()),
@@ -146,6 +149,7 @@ impl Request {
             msg_type: text("msg_type")?,
             session: text("session").unwrap_or_default(),
             header,
+            metadata,
             content,
             buffers: buffers.to_vec(),
         })

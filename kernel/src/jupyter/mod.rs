@@ -5,6 +5,7 @@
 //! loop, so that everything it showed is sent before its reply. Messages that are none, or not signed with the
 //! connection's key, are logged to stderr and dropped.
 
+mod comms;
 mod connection;
 mod engine;
 mod flow;

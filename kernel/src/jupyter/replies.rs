@@ -1,8 +1,10 @@
 //! Contents of replies that need no engine, and of what a cell emits.
 
+use bytes::Bytes;
 use sconce_display::Bundle;
 use serde_json::{Map, Value, json};
 
+use super::comms;
 use super::message::PROTOCOL_VERSION;
 use crate::engine::{Completeness, Failure, Output};
 use crate::mime;
@@ -63,12 +65,29 @@ pub(super) fn payload(pages: &[Bundle]) -> Value {
     pages.iter().map(page).collect()
 }
 
-/// The iopub messages for something a cell emitted: type and content of each.
-pub(super) fn output(output: &Output, count: Option<u64>) -> Vec<(&'static str, Value)> {
+/// A message on iopub.
+#[derive(Debug, PartialEq)]
+pub(super) struct Said {
+    pub(super) msg_type: &'static str,
+    pub(super) metadata: Value,
+    pub(super) content: Value,
+    pub(super) buffers: Vec<Bytes>,
+}
+
+impl Said {
+    /// A message without metadata and buffers, as most are.
+    pub(super) fn new(msg_type: &'static str, content: Value) -> Said {
+        Said { msg_type, metadata: json!({}), content, buffers: Vec::new() }
+    }
+}
+
+/// The iopub messages for something a cell emitted.
+pub(super) fn output(output: &Output, count: Option<u64>) -> Vec<Said> {
     let (bundle, msg_type, extra) = match output {
-        Output::Stdout(text) => return vec![("stream", json!({"name": "stdout", "text": text}))],
-        Output::Stderr(text) => return vec![("stream", json!({"name": "stderr", "text": text}))],
-        Output::Clear { wait } => return vec![("clear_output", json!({"wait": wait}))],
+        Output::Stdout(text) => return vec![stream("stdout", text)],
+        Output::Stderr(text) => return vec![stream("stderr", text)],
+        Output::Clear { wait } => return vec![Said::new("clear_output", json!({"wait": wait}))],
+        Output::Comm(packet) => return vec![comms::said(packet)],
         Output::Display { id: None, bundle } => (bundle, "display_data", ("transient", json!({}))),
         Output::Display { id: Some(id), bundle } => {
             (bundle, "display_data", ("transient", json!({"display_id": id})))
@@ -83,13 +102,17 @@ pub(super) fn output(output: &Output, count: Option<u64>) -> Vec<(&'static str, 
     let converted = mime::from_bundle(bundle);
     let mut content = json!({"data": converted.data, "metadata": converted.metadata});
     content[extra.0] = extra.1;
-    let mut messages = vec![(msg_type, content)];
+    let mut messages = vec![Said::new(msg_type, content)];
     if !converted.problems.is_empty() {
         let text =
             converted.problems.iter().fold(String::new(), |text, line| text + "display: " + line + "\n");
-        messages.push(("stream", json!({"name": "stderr", "text": text})));
+        messages.push(stream("stderr", &text));
     }
     messages
+}
+
+fn stream(name: &str, text: &str) -> Said {
+    Said::new("stream", json!({"name": name, "text": text}))
 }
 
 #[cfg(test)]
@@ -126,7 +149,7 @@ mod tests {
                 json!({"data": data, "metadata": {}, "execution_count": 3}),
             ),
         ] {
-            assert_eq!(output(&emitted, Some(3)), [(msg_type, content)]);
+            assert_eq!(output(&emitted, Some(3)), [Said::new(msg_type, content)]);
         }
     }
 
@@ -135,7 +158,7 @@ mod tests {
         let bundle = Bundle::text("x").with("application/json", Content::Json("{".into()));
         let messages = output(&Output::Result(bundle), Some(1));
         assert_eq!(messages.len(), 2);
-        assert_eq!((messages[1].0, &messages[1].1["name"]), ("stream", &json!("stderr")));
-        assert!(messages[1].1["text"].as_str().is_some_and(|text| text.contains("application/json")));
+        assert_eq!((messages[1].msg_type, &messages[1].content["name"]), ("stream", &json!("stderr")));
+        assert!(messages[1].content["text"].as_str().is_some_and(|text| text.contains("application/json")));
     }
 }

@@ -1,19 +1,21 @@
 //! The thread in which cells run, one after the other, so that the event loop never waits for one.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc as std_mpsc};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as std_mpsc};
 use std::thread;
 use std::time::Duration;
 
+use sconce_display::comm::Packet;
 use sconce_display::{Answer, Bundle, Question};
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 
 use super::engine::{Engine, Evaluator, Interrupt, Post};
 use super::message::Request;
-use crate::engine::{Ask, Failure, Output};
+use crate::engine::{Ask, Beside, Failure, Listen, Output};
 
 /// How many outputs may wait for the event loop. A cell that emits faster than clients take waits too, so a
 /// flood of output does not grow the kernel. Text comes in pieces of up to 64 KiB.
@@ -41,7 +43,6 @@ pub(super) enum Parent {
     /// The cell that runs.
     Cell(Arc<Cell>),
     /// Another request, by its header: code that answers it runs beside cells or between them.
-    #[allow(dead_code, reason = "made by handlers of comm messages")]
     Beside(Arc<Map<String, Value>>),
 }
 
@@ -79,6 +80,8 @@ pub(super) enum Event {
     Output(Parent, Output),
     /// The cell asks the client that runs it.
     Asked(Arc<Cell>, Question),
+    /// What a comm message, by its header, set off has ended.
+    Handled(Arc<Map<String, Value>>),
     /// The cell ended.
     Finished(Arc<Cell>, Ended),
 }
@@ -113,12 +116,14 @@ impl Runner {
             engine,
             reach: Arc::clone(&reach),
             events: outgoing,
+            last: None,
         };
         thread::Builder::new().name("session".into()).spawn(move || {
-            for cell in incoming {
+            while let Some(cell) = session.next(&incoming) {
                 let ended = session.run(&cell);
                 // The receiver is gone only when the kernel ends.
-                let _ = session.events.blocking_send(Event::Finished(cell, ended));
+                let _ = session.events.blocking_send(Event::Finished(Arc::clone(&cell), ended));
+                session.last = Some(cell);
             }
             drop(session);
             let _ = end.send(());
@@ -131,6 +136,7 @@ impl Runner {
         self.reach.requested.store(false, Ordering::Release);
         // The thread takes cells as long as this handle lives.
         let _ = self.cells.send(cell);
+        self.reach.ring();
     }
 
     /// What reaches the running cell.
@@ -141,7 +147,7 @@ impl Runner {
     /// Asks the running cell to stop; the second time the engine makes it stop.
     pub(super) fn interrupt(&self) {
         self.reach.requested.store(true, Ordering::Release);
-        let handler = self.reach.handler.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let handler = lock(&self.reach.handler).clone();
         if let Some(handler) = handler {
             handler();
         }
@@ -149,8 +155,9 @@ impl Runner {
 
     /// Ends the evaluator, and returns when it is gone or after `patience`.
     pub(super) async fn end(self, patience: Duration) {
-        let Runner { cells, reach: _, ended } = self;
+        let Runner { cells, reach, ended } = self;
         drop(cells);
+        reach.ring();
         if tokio::time::timeout(patience, ended).await.is_err() {
             eprintln!("sconce: the running cell did not end within {patience:?}; leaving it");
         }
@@ -164,22 +171,73 @@ pub(super) struct Reach {
     requested: AtomicBool,
     handler: Mutex<Option<Interrupt>>,
     post: Mutex<Option<Arc<dyn Post>>>,
+    /// The headers of the comm messages that are being handled, by number.
+    besides: Mutex<HashMap<u64, Arc<Map<String, Value>>>>,
+    delivered: AtomicU64,
 }
 
 impl Reach {
     /// Answers the question that waits. Returns whether there was one.
     pub(super) fn answer(&self, answer: Answer) -> bool {
-        let post = self.post.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        post.is_some_and(|post| post.answer(answer))
+        self.post().is_some_and(|post| post.answer(answer))
+    }
+
+    /// Delivers a comm message; whether there is anybody to take it. If so, an [`Event::Handled`] follows.
+    pub(super) fn deliver(&self, header: Map<String, Value>, packet: Packet) -> bool {
+        let Some(post) = self.post() else { return false };
+        let number = self.delivered.fetch_add(1, Ordering::Relaxed);
+        lock(&self.besides).insert(number, Arc::new(header));
+        let taken = post.deliver(number, packet);
+        if !taken {
+            lock(&self.besides).remove(&number);
+        }
+        taken
+    }
+
+    /// The open comms: id and target.
+    pub(super) fn comms(&self) -> Vec<(String, String)> {
+        self.post().map(|post| post.comms()).unwrap_or_default()
+    }
+
+    /// Whether a comm message is being handled.
+    pub(super) fn handles(&self) -> bool {
+        !lock(&self.besides).is_empty()
+    }
+
+    /// What it is for the clients.
+    fn event(&self, beside: Beside) -> Option<Event> {
+        let mut besides = lock(&self.besides);
+        match beside {
+            Beside::Output { cause, output } => {
+                let header = Arc::clone(besides.get(&cause)?);
+                Some(Event::Output(Parent::Beside(header), output))
+            }
+            Beside::Handled { number } => besides.remove(&number).map(Event::Handled),
+        }
+    }
+
+    fn ring(&self) {
+        if let Some(post) = self.post() {
+            post.ring();
+        }
+    }
+
+    fn post(&self) -> Option<Arc<dyn Post>> {
+        lock(&self.post).clone()
     }
 
     /// From now on this evaluator runs the cells, or none.
     fn lead_to(&self, evaluator: Option<&dyn Evaluator>) {
         let set = evaluator.map(|evaluator| (evaluator.interrupt(), evaluator.post()));
         let (handler, post) = set.unzip();
-        *self.handler.lock().unwrap_or_else(PoisonError::into_inner) = handler;
-        *self.post.lock().unwrap_or_else(PoisonError::into_inner) = post;
+        *lock(&self.handler) = handler;
+        *lock(&self.post) = post;
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Each value is whole after every line, so a panic elsewhere leaves nothing half done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Session {
@@ -187,6 +245,8 @@ struct Session {
     engine: Arc<dyn Engine>,
     reach: Arc<Reach>,
     events: mpsc::Sender<Event>,
+    /// The cell that ran last: threads that it left behind go on under its name.
+    last: Option<Arc<Cell>>,
 }
 
 enum Startup {
@@ -216,6 +276,40 @@ impl Startup {
 }
 
 impl Session {
+    /// The next cell to run; until it comes, the evaluator is attended to. Nothing when the kernel ends.
+    fn next(&mut self, cells: &std_mpsc::Receiver<Arc<Cell>>) -> Option<Arc<Cell>> {
+        loop {
+            match cells.try_recv() {
+                Ok(cell) => return Some(cell),
+                Err(std_mpsc::TryRecvError::Disconnected) => return None,
+                Err(std_mpsc::TryRecvError::Empty) => {}
+            }
+            let (Startup::Ready(evaluator), Some(last)) = (&mut self.startup, &self.last) else {
+                return cells.recv().ok();
+            };
+            let (events, last) = (self.events.clone(), Arc::clone(last));
+            let mut emit = |output| {
+                let _ = events.blocking_send(Event::Output(Parent::Cell(Arc::clone(&last)), output));
+            };
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| evaluator.attend(&mut emit))) {
+                let failure = self.lost(panic.as_ref());
+                emit(Output::Stderr(failure.traceback.join("\n") + "\n"));
+            }
+        }
+    }
+
+    /// A fault of the engine costs the session its variables, never the kernel.
+    fn lost(&mut self, panic: &(dyn Any + Send)) -> Failure {
+        self.startup = Startup::Failed;
+        self.reach.lead_to(None);
+        lock(&self.reach.besides).clear();
+        let message = format!(
+            "the kernel itself panicked: {}. All variables are lost; the next cell starts anew",
+            panic_message(panic)
+        );
+        failure("KernelError", message)
+    }
+
     fn run(&mut self, cell: &Arc<Cell>) -> Ended {
         let events = self.events.clone();
         let mut pages = Vec::new();
@@ -239,16 +333,8 @@ impl Session {
             return Err(interrupted("interrupted before it ran"));
         }
         evaluator.ask_with(ask(cell, &self.events));
-        // A fault of the engine costs the session its variables, never the kernel.
-        catch_unwind(AssertUnwindSafe(|| evaluator.execute(&cell.code, emit))).unwrap_or_else(|panic| {
-            self.startup = Startup::Failed;
-            self.reach.lead_to(None);
-            let message = format!(
-                "the kernel itself panicked: {}. All variables are lost; the next cell starts anew",
-                panic_message(panic.as_ref())
-            );
-            Err(failure("KernelError", message))
-        })
+        let outcome = catch_unwind(AssertUnwindSafe(|| evaluator.execute(&cell.code, emit)));
+        outcome.unwrap_or_else(|panic| Err(self.lost(panic.as_ref())))
     }
 
     /// Returns when the engine is ready, and shows on stderr how far it is.
@@ -266,8 +352,9 @@ impl Session {
             };
             match received {
                 Ok(News::Progress(text)) => emit(Output::Stderr(line.replace(&text))),
-                Ok(News::Started(Ok(evaluator))) => {
+                Ok(News::Started(Ok(mut evaluator))) => {
                     self.reach.lead_to(Some(evaluator.as_ref()));
+                    evaluator.listen_with(listen(&self.reach, &self.events));
                     self.startup = Startup::Ready(evaluator);
                 }
                 Ok(News::Started(Err(failure))) => {
@@ -291,6 +378,17 @@ impl Session {
         line.end(emit);
         Ok(())
     }
+}
+
+/// Passes on what comes of comm messages.
+fn listen(reach: &Arc<Reach>, events: &mpsc::Sender<Event>) -> Listen {
+    let (reach, events) = (Arc::clone(reach), events.clone());
+    Box::new(move |beside| {
+        if let Some(event) = reach.event(beside) {
+            // The receiver is gone only when the kernel ends.
+            let _ = events.blocking_send(event);
+        }
+    })
 }
 
 /// Passes the cell's questions on, if its client takes any.

@@ -3,11 +3,12 @@
 use std::sync::{Arc, OnceLock};
 
 use sconce_display::Answer;
+use sconce_display::comm::Packet;
 
 use super::engine::{Engine, Evaluator, Interrupt, Post};
 use crate::assist::{Assist, Completions, Inspection};
 use crate::engine::{
-    self, Ask, CacheDir, Completeness, Failure, Mailbox, Output, Progress, Session, Toolchain,
+    self, Ask, CacheDir, Completeness, Failure, Listen, Mailbox, Output, Progress, Session, Toolchain,
 };
 
 pub(super) struct RustEngine {
@@ -76,6 +77,14 @@ impl Evaluator for Assisted {
         self.session.ask_with(ask);
     }
 
+    fn listen_with(&mut self, listen: Listen) {
+        self.session.listen_with(listen);
+    }
+
+    fn attend(&mut self, outputs: &mut dyn FnMut(Output)) {
+        self.session.attend(outputs);
+    }
+
     fn interrupt(&self) -> Interrupt {
         let interrupter = self.session.interrupter();
         Arc::new(move || interrupter.interrupt())
@@ -89,6 +98,18 @@ impl Evaluator for Assisted {
 impl Post for Mailbox {
     fn answer(&self, answer: Answer) -> bool {
         Mailbox::answer(self, answer)
+    }
+
+    fn deliver(&self, number: u64, packet: Packet) -> bool {
+        Mailbox::deliver(self, number, packet)
+    }
+
+    fn comms(&self) -> Vec<(String, String)> {
+        Mailbox::comms(self)
+    }
+
+    fn ring(&self) {
+        Mailbox::ring(self);
     }
 }
 

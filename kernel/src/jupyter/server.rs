@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 use zeromq::{RouterSocket, SocketRecv, SocketSend, ZmqMessage, ZmqResult};
 
+use super::comms;
 use super::engine::Engine;
 use super::help;
 use super::history::History;
@@ -180,16 +181,9 @@ impl Server {
                 return Next::GoOn;
             }
             "history_request" => self.history.reply(content),
-            "comm_info_request" => json!({"status": "ok", "comms": {}}),
+            "comm_info_request" => comms::info(content, self.runner.reach().comms()),
             "comm_open" | "comm_msg" | "comm_close" => {
-                self.status("busy", &request.header);
-                if request.msg_type == "comm_open" {
-                    // Nobody here knows the target; the protocol asks to close such a comm at once.
-                    let id = content.get("comm_id").cloned().unwrap_or_default();
-                    self.publish("comm_close", &request.header, &json!({"comm_id": id, "data": {}}));
-                }
-                self.status("idle", &request.header);
-                self.busy_again();
+                self.comm(request);
                 return Next::GoOn;
             }
             "interrupt_request" => {
@@ -211,6 +205,36 @@ impl Server {
         };
         self.reply(channel, &request, &reply).await;
         Next::GoOn
+    }
+
+    /// Delivers a comm message. Its `idle` follows when its handler has ended.
+    fn comm(&mut self, request: Request) {
+        let (header, opens) = (request.header.clone(), request.msg_type == "comm_open");
+        self.status("busy", &header);
+        let delivered = match comms::packet(request) {
+            Ok(packet) => {
+                let id = packet.comm.clone();
+                let delivered = self.runner.reach().deliver(header.clone(), packet);
+                if !delivered && opens {
+                    // No target is registered before a cell has run; the protocol asks to close such a comm.
+                    self.publish("comm_close", &header, &json!({"comm_id": id, "data": {}}));
+                }
+                delivered
+            }
+            Err(problem) => {
+                eprintln!("sconce: dropped a message on Shell: {problem}");
+                false
+            }
+        };
+        if !delivered {
+            self.handled(&header);
+        }
+    }
+
+    /// What a comm message set off has ended.
+    fn handled(&self, header: &Map<String, Value>) {
+        self.status("idle", header);
+        self.busy_again();
     }
 
     /// A reply between busy and idle.
@@ -271,7 +295,7 @@ impl Server {
     }
 
     fn interrupt(&self) {
-        if self.running.is_some() {
+        if self.running.is_some() || self.runner.reach().handles() {
             self.runner.interrupt();
         }
     }
@@ -304,7 +328,14 @@ impl Server {
 
     /// Answers the cell that ended. After an error the cells that a client sent along are not run.
     async fn finish(&mut self, event: Event) -> Next {
-        let Event::Finished(cell, ended) = event else { return Next::GoOn };
+        let (cell, ended) = match event {
+            Event::Finished(cell, ended) => (cell, ended),
+            Event::Handled(header) => {
+                self.handled(&header);
+                return Next::GoOn;
+            }
+            Event::Output(..) | Event::Asked(..) => return Next::GoOn,
+        };
         let request = &cell.request;
         let mut reply = Map::from_iter([("execution_count".to_owned(), json!(cell.count))]);
         match &ended.result {

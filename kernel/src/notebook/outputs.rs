@@ -56,7 +56,8 @@ impl Outputs {
             Output::Result(bundle) => self.show(Item::Result { execution_count, bundle }),
             // A notebook has no pager: it is shown where it was asked for.
             Output::Page(bundle) => self.show(Item::Display { id: None, bundle }),
-            Output::Times { .. } => {}
+            // A file has no other end that a comm could talk to.
+            Output::Times { .. } | Output::Comm(_) => {}
         }
     }
 

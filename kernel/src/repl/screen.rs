@@ -126,7 +126,7 @@ impl Screen {
             Output::Clear { wait: true } => self.clear_next = true,
             Output::Clear { wait: false } => self.clear()?,
             Output::Result(bundle) | Output::Page(bundle) => self.bundle(None, &bundle)?,
-            Output::Times { .. } => {}
+            Output::Times { .. } | Output::Comm(_) => {}
         }
         self.out.flush()
     }

@@ -1,10 +1,12 @@
 //! A session as a person sees it, for tests.
 
+#![allow(dead_code, reason = "each test program uses what it needs")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use sconce_display::comm::{Action, Packet};
 use sconce_display::{Answer, Bundle, Question};
 use sconce_kernel::engine::{CacheDir, Failure, Output, Session, prepare};
 
@@ -51,6 +53,14 @@ impl Notebook {
             Output::Update { bundle, .. } => ran.log.push_str(&format!("{{{}}}", plain(&bundle))),
             Output::Clear { .. } => ran.log.push_str("<clear>"),
             Output::Page(bundle) => ran.log.push_str(&format!("<page {}>", plain(&bundle))),
+            Output::Comm(Packet { action, payload, .. }) => {
+                let name = match action {
+                    Action::Open { target } => format!("open {target}"),
+                    Action::Message => "message".into(),
+                    Action::Close => "close".into(),
+                };
+                ran.log.push_str(&format!("<{name} {}>", payload.data));
+            }
             Output::Times { .. } => {}
             Output::Result(bundle) => {
                 ran.log.push_str(&format!("={}", plain(&bundle)));
@@ -63,7 +73,6 @@ impl Notebook {
     }
 
     /// Gives these answers to what cells ask, and nobody's after them. Questions come out at the other end.
-    #[allow(dead_code, reason = "each test program uses what it needs")]
     pub fn answers(&mut self, answers: Vec<Answer>) -> Receiver<Question> {
         let (sender, questions) = channel();
         let mut answers = answers.into_iter();
@@ -81,7 +90,6 @@ impl Notebook {
     }
 
     #[track_caller]
-    #[allow(dead_code, reason = "each test program uses what it needs")]
     pub fn prints(&mut self, code: &str, wanted: &str) {
         let ran = self.run(code);
         assert_eq!(ran.stdout, wanted, "{code}\n{}", text(&ran));
@@ -105,14 +113,12 @@ impl Notebook {
 
     /// Interrupts a cell that runs for so many milliseconds.
     #[track_caller]
-    #[allow(dead_code, reason = "each test program uses what it needs")]
     pub fn interrupted_after(&mut self, milliseconds: u64, code: &str) -> String {
         self.interrupts(code, milliseconds)
     }
 
     /// Interrupts a cell when it runs, and again when it is said that it does not look.
     #[track_caller]
-    #[allow(dead_code, reason = "each test program uses what it needs")]
     pub fn interrupted_twice(&mut self, code: &str) -> String {
         let interrupter = self.0.interrupter();
         let result = self.0.execute(&format!("println!(\"running\");\n{code}"), &mut |output| match output {

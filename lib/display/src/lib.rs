@@ -5,6 +5,7 @@
 
 mod bundle;
 mod channel;
+pub mod comm;
 pub mod interrupt;
 mod question;
 pub mod wire;

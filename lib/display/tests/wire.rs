@@ -6,7 +6,10 @@ use std::cell::Cell;
 use std::io::{self, Read};
 
 use proptest::prelude::*;
-use sconce_display::wire::{self, Ending, Fields, Frame, MAX_MESSAGE, Message, Panic, Reply, Request, Spot};
+use sconce_display::comm::{Action, Packet, Payload};
+use sconce_display::wire::{
+    self, Ending, Fields, Frame, MAX_MESSAGE, Message, Panic, Reply, Request, Sent, Spot,
+};
 use sconce_display::{Answer, Bundle, Content, Question};
 
 fn content() -> impl Strategy<Value = Content> {
@@ -42,7 +45,28 @@ fn frame() -> impl Strategy<Value = Frame> {
             id,
             question: Question { prompt, password }
         }),
+        packet().prop_map(Frame::Comm),
+        any::<u64>().prop_map(|number| Frame::Handled { number }),
     ]
+}
+
+fn sent_frame() -> impl Strategy<Value = Sent> {
+    (any::<Option<u64>>(), frame()).prop_map(|(cause, frame)| Sent { cause, frame })
+}
+
+fn packet() -> impl Strategy<Value = Packet> {
+    let action = prop_oneof![
+        any::<String>().prop_map(|target| Action::Open { target }),
+        Just(Action::Message),
+        Just(Action::Close),
+    ];
+    let payload = any::<(String, String)>();
+    let buffers = prop::collection::vec(any::<Vec<u8>>(), 0..3);
+    (any::<String>(), action, payload, buffers).prop_map(|(comm, action, (data, metadata), buffers)| Packet {
+        comm,
+        action,
+        payload: Payload { data, metadata, buffers },
+    })
 }
 
 fn answer() -> impl Strategy<Value = Answer> {
@@ -59,6 +83,7 @@ fn request() -> impl Strategy<Value = Request> {
         any::<(String, String)>().prop_map(|(library, entry)| Request::Run { library, entry }),
         any::<Vec<String>>().prop_map(|names| Request::Forget { names }),
         (any::<u64>(), answer()).prop_map(|(id, answer)| Request::Answer { id, answer }),
+        (any::<u64>(), packet()).prop_map(|(number, packet)| Request::Comm { number, packet }),
     ]
 }
 
@@ -125,6 +150,11 @@ proptest! {
     #[test]
     fn frames_come_back(frame in frame()) {
         comes_back(&frame)?;
+    }
+
+    #[test]
+    fn sent_frames_come_back(sent in sent_frame()) {
+        comes_back(&sent)?;
     }
 
     #[test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod client;
+mod comms;
 mod dropped;
 mod execute;
 mod requests;

@@ -1,13 +1,15 @@
 //! An engine whose cells are small scripts, a command a line.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::super::engine::{Engine, Evaluator, Interrupt, Post};
 use super::client::LONG;
 use crate::assist::{Completion, Completions, Inspection};
-use crate::engine::{Ask, Completeness, Failure, Output};
+use crate::engine::{Ask, Beside, Completeness, Failure, Listen, Output};
+use sconce_display::comm::{Action, Packet};
 use sconce_display::{Answer, Bundle, Question};
 
 /// How the engine starts: each start takes the next of these, and after them succeeds at once.
@@ -74,42 +76,86 @@ impl Engine for Script {
 #[derive(Default)]
 struct Cells {
     interrupts: Arc<AtomicUsize>,
-    answers: Arc<Answers>,
+    mail: Arc<Mail>,
     ask: Option<Ask>,
+    listen: Option<Listen>,
+    /// What a thread of a cell prints when the cell has ended.
+    later: Option<String>,
 }
 
-/// The answer to a question that waits: nothing asked, asked, answered.
+/// What reaches the cells from outside.
 #[derive(Default)]
-struct Answers(Mutex<Option<Option<Answer>>>);
+struct Mail {
+    /// The answer to a question that waits: nothing asked, asked, answered.
+    answer: Mutex<Option<Option<Answer>>>,
+    packets: Mutex<VecDeque<(u64, Packet)>>,
+    comms: Mutex<BTreeMap<String, String>>,
+    rung: AtomicBool,
+}
 
-impl Post for Answers {
+impl Post for Mail {
     fn answer(&self, answer: Answer) -> bool {
-        let mut waiting = self.0.lock().unwrap();
+        let mut waiting = self.answer.lock().unwrap();
         let waits = matches!(*waiting, Some(None));
         if waits {
             *waiting = Some(Some(answer));
         }
         waits
     }
+
+    fn deliver(&self, number: u64, packet: Packet) -> bool {
+        self.packets.lock().unwrap().push_back((number, packet));
+        true
+    }
+
+    fn comms(&self) -> Vec<(String, String)> {
+        self.comms.lock().unwrap().clone().into_iter().collect()
+    }
+
+    fn ring(&self) {
+        self.rung.store(true, Ordering::SeqCst);
+    }
 }
 
 impl Cells {
     /// Asks and waits; an interrupt ends the wait.
     fn ask(&mut self, question: &Question) -> Answer {
-        *self.answers.0.lock().unwrap() = Some(None);
+        *self.mail.answer.lock().unwrap() = Some(None);
         if let Some(answer) = self.ask.as_mut().unwrap()(question) {
             return answer;
         }
         let asked = Instant::now();
         while self.interrupts.load(Ordering::SeqCst) == 0 {
-            if let Some(Some(answer)) = &*self.answers.0.lock().unwrap() {
+            if let Some(Some(answer)) = &*self.mail.answer.lock().unwrap() {
                 return answer.clone();
             }
             assert!(asked.elapsed() < LONG, "nobody answered");
             std::thread::sleep(Duration::from_millis(2));
         }
-        *self.answers.0.lock().unwrap() = None;
+        *self.mail.answer.lock().unwrap() = None;
         Answer::Interrupted
+    }
+
+    /// Handles the comm messages that have come: `echo` is the target there is, and it prints and sends back
+    /// what it gets.
+    fn handle(&mut self) {
+        let packets = std::mem::take(&mut *self.mail.packets.lock().unwrap());
+        let listen = self.listen.as_mut().unwrap();
+        for (cause, packet) in packets {
+            let mut tell = |output| listen(Beside::Output { cause, output });
+            match &packet.action {
+                Action::Open { target } if target == "echo" => {
+                    self.mail.comms.lock().unwrap().insert(packet.comm, target.clone());
+                }
+                Action::Open { .. } => tell(Output::Comm(Packet { action: Action::Close, ..packet })),
+                Action::Message => {
+                    tell(Output::Stdout(packet.payload.data.clone()));
+                    tell(Output::Comm(packet));
+                }
+                Action::Close => drop(self.mail.comms.lock().unwrap().remove(&packet.comm)),
+            }
+            listen(Beside::Handled { number: cause });
+        }
     }
 }
 
@@ -135,6 +181,7 @@ impl Evaluator for Cells {
                 "updates" => (0..rest.parse::<usize>().unwrap()).for_each(|state| {
                     outputs(Output::Update { id: "d".into(), bundle: Bundle::text(state.to_string()) });
                 }),
+                "later" => self.later = Some(rest.into()),
                 // Prints the answer.
                 "ask" | "password" => {
                     let question = Question { prompt: rest.into(), password: command == "password" };
@@ -150,6 +197,7 @@ impl Evaluator for Cells {
                     let (asked, wanted) = (Instant::now(), rest.parse().unwrap());
                     while self.interrupts.load(Ordering::SeqCst) < wanted {
                         assert!(asked.elapsed() < LONG, "nobody interrupted");
+                        self.handle();
                         std::thread::sleep(Duration::from_millis(2));
                     }
                     return Err(failure("Interrupted", "interrupted"));
@@ -164,8 +212,22 @@ impl Evaluator for Cells {
         self.ask = Some(ask);
     }
 
+    fn listen_with(&mut self, listen: Listen) {
+        self.listen = Some(listen);
+    }
+
+    fn attend(&mut self, outputs: &mut dyn FnMut(Output)) {
+        if let Some(text) = self.later.take() {
+            outputs(Output::Stdout(text));
+        }
+        while !self.mail.rung.swap(false, Ordering::SeqCst) {
+            self.handle();
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     fn post(&self) -> Arc<dyn Post> {
-        self.answers.clone()
+        self.mail.clone()
     }
 
     fn interrupt(&self) -> Interrupt {

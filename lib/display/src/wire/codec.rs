@@ -3,7 +3,8 @@
 use std::io;
 
 use super::fields::{Fields, bad, put_bytes, put_list, put_string, put_u32, put_u64};
-use super::{Ending, Frame, Message, Panic, Reply, Request, Spot};
+use super::{Ending, Frame, Message, Panic, Reply, Request, Sent, Spot};
+use crate::comm::{Action, Packet, Payload};
 use crate::{Answer, Bundle, Content, Question};
 
 impl Message for Bundle {
@@ -95,6 +96,14 @@ impl Message for Frame {
                 put_u64(out, *id);
                 question.encode(out);
             }
+            Frame::Comm(packet) => {
+                out.push(7);
+                packet.encode(out);
+            }
+            Frame::Handled { number } => {
+                out.push(8);
+                put_u64(out, *number);
+            }
         }
     }
 
@@ -107,8 +116,62 @@ impl Message for Frame {
             4 => Frame::Result { bundle: Bundle::decode(input)? },
             5 => Frame::ThreadPanic { thread: input.string()?, panic: Panic::decode(input)? },
             6 => Frame::Question { id: input.u64()?, question: Question::decode(input)? },
+            7 => Frame::Comm(Packet::decode(input)?),
+            8 => Frame::Handled { number: input.u64()? },
             tag => return Err(bad(format!("frame tag {tag}"))),
         })
+    }
+}
+
+impl Message for Sent {
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self.cause {
+            None => out.push(0),
+            Some(number) => {
+                out.push(1);
+                put_u64(out, number);
+            }
+        }
+        self.frame.encode(out);
+    }
+
+    fn decode(input: &mut Fields<'_>) -> io::Result<Sent> {
+        let cause = match input.u8()? {
+            0 => None,
+            1 => Some(input.u64()?),
+            tag => return Err(bad(format!("cause tag {tag}"))),
+        };
+        Ok(Sent { cause, frame: Frame::decode(input)? })
+    }
+}
+
+impl Message for Packet {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_string(out, &self.comm);
+        match &self.action {
+            Action::Open { target } => {
+                out.push(0);
+                put_string(out, target);
+            }
+            Action::Message => out.push(1),
+            Action::Close => out.push(2),
+        }
+        put_string(out, &self.payload.data);
+        put_string(out, &self.payload.metadata);
+        put_list(out, &self.payload.buffers, |out, buffer| put_bytes(out, buffer));
+    }
+
+    fn decode(input: &mut Fields<'_>) -> io::Result<Packet> {
+        let comm = input.string()?;
+        let action = match input.u8()? {
+            0 => Action::Open { target: input.string()? },
+            1 => Action::Message,
+            2 => Action::Close,
+            tag => return Err(bad(format!("comm tag {tag}"))),
+        };
+        let (data, metadata) = (input.string()?, input.string()?);
+        let buffers = input.list(|input| Ok(input.bytes()?.to_vec()))?;
+        Ok(Packet { comm, action, payload: Payload { data, metadata, buffers } })
     }
 }
 
@@ -167,6 +230,11 @@ impl Message for Request {
                 put_u64(out, *id);
                 answer.encode(out);
             }
+            Request::Comm { number, packet } => {
+                out.push(3);
+                put_u64(out, *number);
+                packet.encode(out);
+            }
         }
     }
 
@@ -175,6 +243,7 @@ impl Message for Request {
             0 => Request::Run { library: input.string()?, entry: input.string()? },
             1 => Request::Forget { names: input.list(Fields::string)? },
             2 => Request::Answer { id: input.u64()?, answer: Answer::decode(input)? },
+            3 => Request::Comm { number: input.u64()?, packet: Packet::decode(input)? },
             tag => return Err(bad(format!("request tag {tag}"))),
         })
     }

@@ -8,6 +8,7 @@ mod fields;
 
 use std::io::{self, Read, Write};
 
+use crate::comm::Packet;
 use crate::{Answer, Bundle, Question};
 pub use fields::Fields;
 use fields::bad;
@@ -56,6 +57,22 @@ pub enum Frame {
         /// What is asked.
         question: Question,
     },
+    /// For the front end's end of a comm.
+    Comm(Packet),
+    /// The worker is done with the message that [`Request::Comm`] brought.
+    Handled {
+        /// The message's number.
+        number: u64,
+    },
+}
+
+/// A frame, and why it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// The number of the comm message whose handler sends it; none for cells and their threads.
+    pub cause: Option<u64>,
+    /// The frame.
+    pub frame: Frame,
 }
 
 /// A panic, as the hook saw it.
@@ -105,6 +122,14 @@ pub enum Request {
         id: u64,
         /// What was answered.
         answer: Answer,
+    },
+    /// A message for the worker's end of a comm. It has no reply; [`Frame::Handled`] says when its handler has
+    /// ended.
+    Comm {
+        /// Tells it from others.
+        number: u64,
+        /// The message.
+        packet: Packet,
     },
 }
 
