@@ -17,6 +17,7 @@ pub mod plot;
 pub mod prelude;
 pub mod rich;
 pub mod train;
+pub mod widgets;
 
 pub use error::{Error, Result};
 pub use input::{input, password};

@@ -12,5 +12,6 @@ pub use crate::plot::{
 };
 pub use crate::rich::{Rich, Statistics, display};
 pub use crate::train::{Evaluation, History, Learner, Net, Predictions, Split};
+pub use crate::widgets;
 pub use crate::{Error, Result, Seed};
 pub use candle_core::{DType, Device, IndexOp, Module, Tensor, Var};
