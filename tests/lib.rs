@@ -1,5 +1,7 @@
 //! What the whole-system tests share: the built `sconce`, and how to call it.
 
+pub mod python;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;

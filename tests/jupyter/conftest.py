@@ -1,12 +1,13 @@
-"""An installed kernel, found as Jupyter finds it.
+"""An installed kernel, found as Jupyter finds it: JUPYTER_PATH first, then the environment, then the user's folder.
 
-SCONCE_KERNELSPEC_DIR names the folder that holds the kernelspecs (PREFIX/share/jupyter/kernels); without it
-Jupyter's own search applies (JUPYTER_PATH, the environment, the user's folder). SCONCE_KERNEL is the kernel's
+SCONCE names a program to test instead; it is installed into a folder of this run. SCONCE_KERNEL is the kernel's
 name, `sconce` unless it says otherwise.
 """
 
 import os
 import signal
+import subprocess
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,10 +21,11 @@ KERNEL = os.environ.get("SCONCE_KERNEL", "sconce")
 TIMEOUT = 60.0
 
 
-# Every client, those in processes of their own too, looks here first.
-if folder := os.environ.get("SCONCE_KERNELSPEC_DIR"):
-    paths = [str(Path(folder).resolve().parent), os.environ.get("JUPYTER_PATH", "")]
-    os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, paths))
+if program := os.environ.get("SCONCE"):
+    folder = tempfile.TemporaryDirectory(prefix="sconce-tests-")
+    subprocess.run([Path(program).resolve(), "install", "--prefix", folder.name], check=True)
+    # Clients in processes of their own look here too.
+    os.environ["JUPYTER_PATH"] = str(Path(folder.name) / "share" / "jupyter")
 
 
 @dataclass
@@ -140,3 +142,11 @@ def kernel():
     yield kernel
     kernel.stop()
 
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.skipped:
+        # What is not there is not tested: that must not look like success.
+        report.outcome, report.longrepr = "failed", f"{item.nodeid} was skipped: {report.longrepr}"
+    return report

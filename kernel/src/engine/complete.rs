@@ -3,14 +3,19 @@
 use std::str::FromStr;
 
 use proc_macro2::TokenStream;
-use syn::Block;
-use syn::parse::Parser;
 
 use super::Completeness;
 use super::commands::head::head;
+use super::nesting;
+use super::source::statements;
 
 /// Whether `code` is ready to run.
 pub fn completeness(code: &str) -> Completeness {
+    // Without a thread for it, running says what is wrong.
+    nesting::on_a_large_stack(|| judge(code)).unwrap_or(Completeness::Complete)
+}
+
+pub(super) fn judge(code: &str) -> Completeness {
     let head = head(code);
     if head.open {
         return Completeness::Incomplete { indent: String::new() };
@@ -26,7 +31,10 @@ pub fn completeness(code: &str) -> Completeness {
     }
     proc_macro2::extra::invalidate_current_thread_spans();
     let Ok(tokens) = TokenStream::from_str(code) else { return Completeness::Invalid };
-    match Block::parse_within.parse2(tokens) {
+    if nesting::too_deep(tokens.clone()).is_some() {
+        return Completeness::Complete; // running it says so
+    }
+    match statements(tokens) {
         Ok(_) => Completeness::Complete,
         // An empty last line says that nothing more is to come.
         Err(_) if code.ends_with("\n\n") => Completeness::Invalid,
@@ -150,7 +158,8 @@ fn end_of_comment(chars: &[char], start: usize) -> Option<usize> {
 /// The last character of the string whose first quote is at `start`.
 fn end_of_string(chars: &[char], start: usize) -> Option<usize> {
     let hashes = chars[..start].iter().rev().take_while(|c| **c == '#').count();
-    let raw = start > hashes && chars[start - hashes - 1] == 'r';
+    let word = chars[..start - hashes].iter().rev().take_while(|c| c.is_alphanumeric() || **c == '_');
+    let raw = matches!(word.collect::<String>().as_str(), "r" | "rb" | "rc"); // from its end: r, br, cr
     let mut index = start + 1;
     while index < chars.len() {
         match chars[index] {
@@ -224,6 +233,9 @@ mod tests {
             ("1 +", incomplete("")),
             ("f())", Completeness::Invalid),
             ("let = 3;", Completeness::Invalid),
+            ("#![allow(dead_code)] fn f() {}", Completeness::Complete),
+            ("m!(for#\"\\\"\")", Completeness::Complete),
+            ("br#\"\\\"#", Completeness::Complete),
             ("'", Completeness::Invalid),
             ("'\\", Completeness::Invalid),
         ];

@@ -15,12 +15,15 @@ mod complete;
 mod definitions;
 mod deps;
 mod diagnose;
+#[cfg(test)]
+mod fuzz;
 mod generate;
 mod interrupter;
 mod items;
 mod known;
 mod mailbox;
 mod names;
+mod nesting;
 mod outcome;
 mod placed;
 mod places;

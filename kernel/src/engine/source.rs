@@ -14,6 +14,7 @@ use super::checks::Checks;
 use super::definitions::Definitions;
 use super::items::{self, Definition};
 use super::names;
+use super::nesting::{self, on_a_large_stack};
 use super::placed::Edit;
 use super::shape::Shape;
 
@@ -118,16 +119,23 @@ pub struct SyntaxError {
 
 /// Takes a cell apart. The error is for a person only where rustc has nothing better to say.
 pub fn parse(number: u32, text: &str, definitions: &Definitions) -> Result<Cell, SyntaxError> {
+    on_a_large_stack(|| take_cell_apart(number, text, definitions))
+        .unwrap_or_else(|error| Err(SyntaxError { message: error.to_string(), range: 0..0 }))
+}
+
+pub(super) fn take_cell_apart(
+    number: u32,
+    text: &str,
+    definitions: &Definitions,
+) -> Result<Cell, SyntaxError> {
     // Spans are kept per thread until they are given back; none outlives this call.
     proc_macro2::extra::invalidate_current_thread_spans();
     let error = |message: String, range| SyntaxError { message, range: clip(range, text) };
     let tokens = TokenStream::from_str(text).map_err(|at| error(at.to_string(), at.span().byte_range()))?;
-    let cell = |input: ParseStream<'_>| {
-        // `#![allow(…)]` says nothing here: what it could say holds anyway.
-        input.call(Attribute::parse_inner)?;
-        Block::parse_within(input)
-    };
-    let statements = cell.parse2(tokens).map_err(|at| error(at.to_string(), at.span().byte_range()))?;
+    if let Some(at) = nesting::too_deep(tokens.clone()) {
+        return Err(error(nesting::message(), at));
+    }
+    let statements = statements(tokens).map_err(|at| error(at.to_string(), at.span().byte_range()))?;
 
     let mut shape = Shape::default();
     let mut checks = Checks::of(text);
@@ -178,6 +186,16 @@ pub fn parse(number: u32, text: &str, definitions: &Definitions) -> Result<Cell,
         }
     }
     Ok(Cell { number, text: text.into(), pieces, mentions, edits, checks, assigned, works })
+}
+
+/// The statements and definitions of a cell.
+pub fn statements(tokens: TokenStream) -> syn::Result<Vec<Stmt>> {
+    let cell = |input: ParseStream<'_>| {
+        // `#![allow(…)]` says nothing here: what it could say holds anyway.
+        input.call(Attribute::parse_inner)?;
+        Block::parse_within(input)
+    };
+    cell.parse2(tokens)
 }
 
 fn clip(range: Range<usize>, text: &str) -> Range<usize> {
