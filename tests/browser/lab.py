@@ -97,7 +97,8 @@ class Notebook:
         self.page, self.pictures = page, pictures
         page.goto(f"{address}/lab/tree/{name}?token={token}")
         page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=60_000)
-        self.wait_until(lambda: self.kernel_status() == "idle", "the kernel's start")
+        page.locator(".jp-MainAreaWidget .jp-Spinner").wait_for(state="hidden", timeout=60_000)
+        self.wait_until(lambda: self.kernel_status().endswith("Idle"), "the kernel's start")
 
     def wait_until(self, condition, what, timeout=60):
         deadline = time.monotonic() + timeout
@@ -109,7 +110,8 @@ class Notebook:
         return value
 
     def kernel_status(self):
-        return self.page.locator(".jp-NotebookPanel .jp-Notebook-ExecutionIndicator").first.get_attribute("data-status")
+        """What the status bar says of the kernel."""
+        return self.page.locator(".jp-StatusBar-TextItem", has_text="Rust (Sconce) |").first.text_content().strip()
 
     def picture(self, name):
         self.page.screenshot(path=self.pictures / f"{name}.png")
@@ -131,7 +133,7 @@ class Notebook:
 
     def text(self, cell):
         """What stands under a cell."""
-        return cell.locator(".jp-Cell-outputArea").inner_text()
+        return "\n".join(cell.locator(".jp-Cell-outputArea .jp-OutputArea-output").all_inner_texts())
 
     def finished(self):
         return self.counts() and all(count.isdigit() for count in self.counts())
@@ -158,6 +160,18 @@ class Notebook:
         cell.locator(".cm-content").click()
         self.page.keyboard.press("Control+a")
         self.page.keyboard.type(text)
+
+    def completions(self, cell, text, wanted):
+        """Types a cell and presses Tab until the menu offers `wanted`: a kernel that is not ready has no answer."""
+        self.type(cell, text)
+        entries = self.page.locator(".jp-Completer-item")
+
+        def ask():
+            self.page.keyboard.press("Tab")
+            self.page.wait_for_timeout(1000)
+            return any(wanted in entry for entry in entries.all_inner_texts())
+
+        self.wait_until(ask, f"the completion of `{text}`", 180)
 
     def value(self, cell, text):
         """Types a cell, runs it, and gives its result."""

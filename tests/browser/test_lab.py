@@ -58,7 +58,7 @@ def test_a_person_works_through_the_quickstart(notebook):
     assert not page.locator('[data-mime-type="application/vnd.jupyter.stderr"]').count()
     assert "12 epochs" in notebook.text(fit)
     same = notebook.cell("the same predictions")
-    assert "the same predictions for all 8 images" in notebook.text(same)
+    assert "the same predictions for all 269 images" in notebook.text(same)
     notebook.cell("confusion_matrix").scroll_into_view_if_needed()
     notebook.picture("3-all-cells-ran")
 
@@ -73,10 +73,7 @@ def test_a_person_works_through_the_quickstart(notebook):
     assert notebook.value(scratch, "(test_accuracy >= 0.98, history.len())") == "(true, 16)"
     notebook.picture("6-variables-are-there")
 
-    notebook.type(scratch, "learner.f")
-    page.keyboard.press("Tab")
-    entries = page.locator(".jp-Completer-item")
-    notebook.wait_until(lambda: any("fit" in entry for entry in entries.all_inner_texts()), "the completion")
+    notebook.completions(scratch, "learner.f", "fit")
     notebook.picture("7-completion")
     page.keyboard.press("Escape")
     notebook.type(scratch, "learner.data().test.len()")
@@ -86,7 +83,7 @@ def test_a_person_works_through_the_quickstart(notebook):
     notebook.wait_until(lambda: "*" in notebook.counts(), "the restart")
     notebook.wait_until(notebook.finished, "the end of all cells", ALL_CELLS)
     assert notebook.counts() == [str(number) for number in range(1, len(notebook.counts()) + 1)]
-    assert "the same predictions for all 8 images" in notebook.text(same)
+    assert "the same predictions for all 269 images" in notebook.text(same)
     assert notebook.text(scratch).strip().isdigit()
     scratch.scroll_into_view_if_needed()
     notebook.picture("8-restarted-and-ran-all")

@@ -4,9 +4,6 @@ import jupyter_kernel_test
 
 from conftest import KERNEL
 
-# What the kernel does not answer yet.
-NOT_YET = ["test_completion", "test_inspect", "test_pager"]
-
 
 class TestKernel(jupyter_kernel_test.KernelTests):
     kernel_name = KERNEL
@@ -29,10 +26,6 @@ class TestKernel(jupyter_kernel_test.KernelTests):
     code_inspect_sample = ":vars"
     supported_history_operations = ("tail", "range", "search")
     code_history_pattern = "6 ?*"
-
-
-for name in NOT_YET:
-    setattr(TestKernel, name, None)
 
 
 class TestWelcome(jupyter_kernel_test.IopubWelcomeTests):
