@@ -26,11 +26,11 @@ def notebook(tmp_path):
 
 
 def see_it_move(notebook, fit, name):
-    """Waits until the live output of a running `fit` has changed twice, in its words and in its curves."""
+    """Waits until the live output of a running `fit` has changed three times, in its bar and in its curves."""
     bar, curves = fit.locator(".jp-Cell-outputArea progress"), fit.locator(".jp-Cell-outputArea img")
     notebook.wait_until(lambda: bar.count() and curves.count(), "the live curves")
     seen = []
-    for number in range(3):
+    for number in range(4):
         state = notebook.wait_until(
             lambda: notebook.count(fit) == "*"
             and (now := (bar.get_attribute("value"), curves.get_attribute("src"))) not in seen
@@ -41,8 +41,9 @@ def see_it_move(notebook, fit, name):
         fit.scroll_into_view_if_needed()
         notebook.picture(f"{name}-{number + 1}")
     bars, pictures = zip(*seen)
-    assert [float(value) for value in bars] == sorted({float(value) for value in bars}), bars
-    assert len(set(pictures)) == 3
+    places = [float(value) for value in bars]
+    assert places == sorted(places) and places[0] < places[-1], bars
+    assert len(set(pictures)) > 1
 
 
 def test_a_person_works_through_the_quickstart(notebook):
