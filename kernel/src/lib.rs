@@ -4,6 +4,7 @@ pub mod assist;
 pub mod cli;
 pub mod engine;
 pub mod jupyter;
+mod lexer;
 pub mod mime;
 pub mod notebook;
 pub mod repl;

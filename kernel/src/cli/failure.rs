@@ -32,6 +32,11 @@ impl CliError {
         CliError { exit_code: 130, ..self }
     }
 
+    /// The error in one sentence.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Prints the error to stderr and gives the exit code.
     pub(super) fn report(&self) -> ExitCode {
         // With stderr closed there is nobody to tell.
@@ -58,7 +63,6 @@ impl From<RulesError> for CliError {
 
 impl From<WriteError> for CliError {
     fn from(error: WriteError) -> CliError {
-        CliError::new(error)
-            .help("choose another place with -o, in a folder that exists and that you may write to")
+        CliError::new(error).help("choose another place, in a folder that exists and that you may write to")
     }
 }

@@ -7,6 +7,8 @@
 mod ansi;
 pub mod check;
 mod document;
+pub mod html;
+pub mod junit;
 mod lines;
 mod outputs;
 mod read;
@@ -20,4 +22,4 @@ pub use document::{Cell, CellKind, LanguageInfo, Notebook};
 pub use read::ReadError;
 pub(crate) use run::first_line;
 pub use run::{CellRun, Executor, Observer, OnError, Position, RunOptions, Summary, run};
-pub use write::{WriteError, check_writable};
+pub use write::{WriteError, check_writable, write_whole};

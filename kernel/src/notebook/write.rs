@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::document::{CellKind, Notebook};
 use super::lines;
 
-/// Why a notebook could not be written.
+/// Why a file could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {}: {source}", path.display())]
 pub struct WriteError {
@@ -65,19 +65,24 @@ impl Notebook {
         to_indented(&root)
     }
 
-    /// Writes the notebook to `path`, whole or not at all: a reader sees the old file or the new one.
+    /// Writes the notebook to `path`, whole or not at all.
     pub fn write(&self, path: &Path) -> Result<(), WriteError> {
-        let written = temporary_beside(path).and_then(|mut file| {
-            file.write_all(self.to_text().as_bytes())?;
-            file.as_file().sync_all()?;
-            file.persist(path).map_err(|error| error.error)?;
-            Ok(())
-        });
-        written.map_err(|source| WriteError { path: path.to_owned(), source })
+        write_whole(path, &self.to_text())
     }
 }
 
-/// Whether [`Notebook::write`] could create a file at `path`; asked before an hour's work ends in an error.
+/// Writes a file whole or not at all: a reader sees the old file or the new one.
+pub fn write_whole(path: &Path, text: &str) -> Result<(), WriteError> {
+    let written = temporary_beside(path).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    });
+    written.map_err(|source| WriteError { path: path.to_owned(), source })
+}
+
+/// Whether [`write_whole`] could create a file at `path`; asked before an hour's work ends in an error.
 pub fn check_writable(path: &Path) -> Result<(), WriteError> {
     let checked = match path.is_dir() {
         true => Err(std::io::Error::other("it is a folder")),
@@ -93,11 +98,11 @@ fn temporary_beside(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
         _ => Path::new("."),
     };
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".sconce-").suffix(".ipynb");
+    builder.prefix(".sconce-").suffix(".tmp");
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // A notebook is an ordinary file: the umask decides, or whoever set the mode of the file before.
+        // What is written is an ordinary file: the umask decides, or whoever set the mode of the file before.
         let permissions = match std::fs::metadata(path) {
             Ok(existing) => existing.permissions(),
             Err(_) => std::fs::Permissions::from_mode(0o666),

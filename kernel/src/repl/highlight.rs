@@ -5,7 +5,7 @@ use std::sync::Arc;
 use reedline::{Color, Highlighter, StyledText};
 
 use super::keys::Seen;
-use super::lexer::{Kind, tokens};
+use crate::lexer::{Kind, tokens};
 
 /// Colours a cell while it is typed, and tells the keys what stands on the screen.
 pub struct RustHighlighter {
@@ -26,32 +26,22 @@ impl Highlighter for RustHighlighter {
     }
 }
 
-/// `code` in colours. Lines of commands before the first line of Rust have one of their own.
+/// `code` in colours.
 fn styled(code: &str) -> StyledText {
     let mut text = StyledText::new();
-    let rust = code.split_inclusive('\n').take_while(|line| is_command(line)).map(str::len).sum();
-    if rust > 0 {
-        text.push((Color::Cyan.normal(), code[..rust].to_owned()));
-    }
-    for (kind, range) in tokens(&code[rust..]) {
+    for (kind, range) in tokens(code) {
         let color = match kind {
             Kind::Comment => Color::DarkGray.italic(),
             Kind::String | Kind::Char => Color::Green.normal(),
             Kind::Number => Color::Yellow.normal(),
             Kind::Keyword => Color::Purple.bold(),
-            Kind::Type | Kind::Lifetime => Color::Cyan.normal(),
+            Kind::Command | Kind::Type | Kind::Lifetime => Color::Cyan.normal(),
             Kind::Macro | Kind::Function => Color::Blue.normal(),
             Kind::Blank | Kind::Name | Kind::Symbol => Color::Default.normal(),
         };
-        text.push((color, code[rust..][range].to_owned()));
+        text.push((color, code[range].to_owned()));
     }
     text
-}
-
-/// Whether a line speaks to the session: `:help`, but not `::std::mem::drop(x)`; `!ls` and `%%time`.
-fn is_command(line: &str) -> bool {
-    let indented = line.trim_start();
-    (indented.starts_with(':') && !indented.starts_with("::")) || line.starts_with(['!', '%'])
 }
 
 #[cfg(test)]

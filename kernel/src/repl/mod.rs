@@ -10,7 +10,6 @@ mod highlight;
 mod history;
 mod keys;
 mod layout;
-mod lexer;
 mod pictures;
 mod prompt;
 mod screen;

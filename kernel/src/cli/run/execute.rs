@@ -10,6 +10,7 @@ use crate::cli::cells::{CellProgress, shortened};
 use crate::cli::interrupts::Interrupts;
 use crate::engine::{Failure, Prepared, Session};
 use crate::notebook::check::{self, CellDifference};
+use crate::notebook::junit::Suite;
 use crate::notebook::{self, CellRun, Notebook, OnError, RunOptions, Summary, first_line};
 
 /// What all notebooks of a run share.
@@ -17,6 +18,8 @@ pub struct Runner {
     pub prepared: Prepared,
     pub options: RunOptions,
     pub interrupts: Interrupts,
+    /// How the notebooks went that have run.
+    pub suites: Vec<Suite>,
 }
 
 /// A notebook that has run.
@@ -30,24 +33,33 @@ struct Ran {
 impl Runner {
     /// Executes a notebook in a session of its own and does with it what is asked; an error says how it did
     /// not end well.
-    pub fn execute(&self, task: Task) -> Result<(), CliError> {
-        let Task { path, folder, check, written, mut notebook } = task;
-        let start = Instant::now();
+    pub fn execute(&mut self, task: Task) -> Result<(), CliError> {
+        let Task { path, folder, check, written, page, mut notebook } = task;
+        let (start, started) = (Instant::now(), jiff::Timestamp::now());
+        let name = path.display().to_string();
         let stored = check.map(|rules| (notebook.clone(), rules));
-        let (summary, progress) = self.run(&folder, &mut notebook)?;
+        let (summary, progress) = self.run(&folder, &mut notebook).inspect_err(|error| {
+            self.suites.push(Suite::broken(&name, started, error.message()));
+        })?;
         let differences = match &stored {
             Some((stored, rules)) => check::compare(stored, &notebook, &summary, rules),
             None => Vec::new(),
         };
-        let mut told =
-            format!("{} in {:.1} s", count(summary.cells.len(), "cell"), start.elapsed().as_secs_f64());
+        let elapsed = start.elapsed();
+        self.suites.push(Suite::of(&name, started, elapsed, &notebook, &summary, &differences));
+        let mut told = format!("{} in {:.1} s", count(summary.cells.len(), "cell"), elapsed.as_secs_f64());
         if let Some(written) = &written {
             notebook.write(&written.absolute)?;
             told.push_str(&format!(", written to {}", written.shown.display()));
         }
+        if let Some(page) = &page {
+            super::page::write(&notebook, &path, &folder, page)?;
+            told.push_str(&format!(", its page is {}", page.shown.display()));
+        }
         progress.print(&format!("{told}\n"));
         report::print(&path, &notebook, &differences)?;
-        self.outcome(&path, written.as_ref(), &Ran { notebook, summary, differences })
+        let updated = written.as_ref().is_some_and(|written| written.shown == path);
+        self.outcome(&path, written.or(page).as_ref(), updated, &Ran { notebook, summary, differences })
     }
 
     fn run(&self, folder: &Path, notebook: &mut Notebook) -> Result<(Summary, CellProgress), CliError> {
@@ -64,7 +76,13 @@ impl Runner {
     }
 
     /// What the command says of a run that did not end well.
-    fn outcome(&self, path: &Path, written: Option<&Target>, ran: &Ran) -> Result<(), CliError> {
+    fn outcome(
+        &self,
+        path: &Path,
+        written: Option<&Target>,
+        updated: bool,
+        ran: &Ran,
+    ) -> Result<(), CliError> {
         let Ran { summary, differences, .. } = ran;
         if let Some((cell, failure)) = summary.failed() {
             let error = failed(path, ran, cell, failure);
@@ -78,10 +96,7 @@ impl Runner {
         }
         match differences.is_empty() {
             true => Ok(()),
-            false => {
-                let updated = written.is_some_and(|written| written.shown == path);
-                Err(report::error(path, differences, summary.cells.len(), updated))
-            }
+            false => Err(report::error(path, differences, summary.cells.len(), updated)),
         }
     }
 

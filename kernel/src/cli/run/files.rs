@@ -10,6 +10,8 @@ use crate::notebook::{Notebook, ReadError};
 pub struct Source {
     /// The path as a person would type it.
     pub path: PathBuf,
+    /// Its place below the folder that was named; only its name, if it was named itself.
+    pub below: PathBuf,
     pub notebook: Notebook,
 }
 
@@ -30,7 +32,8 @@ pub fn find(paths: &[PathBuf]) -> Result<(Vec<Source>, Vec<PassedOver>), CliErro
         if !named.is_dir() {
             let notebook = Notebook::read(named)?;
             if seen.insert(identity(named)) {
-                sources.push(Source { path: named.clone(), notebook });
+                let below = named.file_name().map(PathBuf::from).unwrap_or_default();
+                sources.push(Source { path: named.clone(), below, notebook });
             }
             continue;
         }
@@ -46,7 +49,10 @@ pub fn find(paths: &[PathBuf]) -> Result<(Vec<Source>, Vec<PassedOver>), CliErro
                 continue;
             }
             match Notebook::read(&path) {
-                Ok(notebook) => sources.push(Source { path, notebook }),
+                Ok(notebook) => {
+                    let below = path.strip_prefix(named).unwrap_or(&path).to_owned();
+                    sources.push(Source { path, below, notebook });
+                }
                 Err(reason @ ReadError::OtherKernel { .. }) => passed_over.push(PassedOver { reason }),
                 Err(error) => return Err(error.into()),
             }
@@ -117,8 +123,7 @@ mod tests {
         std::os::unix::fs::symlink(folder.path(), folder.path().join("a/loop")).unwrap();
         let again = folder.path().join("a/../b.ipynb");
         let (sources, passed_over) = find(&[folder.path().to_owned(), again]).unwrap();
-        let below: Vec<_> =
-            sources.iter().map(|source| source.path.strip_prefix(folder.path()).unwrap()).collect();
+        let below: Vec<_> = sources.iter().map(|source| source.below.as_path()).collect();
         assert_eq!(below, [Path::new("a/x.ipynb"), Path::new("b.ipynb")]);
         assert_eq!(passed_over.len(), 1);
         assert!(passed_over[0].reason.to_string().contains("python3"));

@@ -2,6 +2,7 @@
 
 mod execute;
 mod files;
+mod page;
 mod report;
 mod targets;
 
@@ -15,9 +16,10 @@ use clap::Args;
 use regex::Regex;
 
 use self::execute::Runner;
+use self::targets::Task;
 use super::interrupts::Interrupts;
 use super::{CliError, preparation, toolchain};
-use crate::notebook::{LanguageInfo, OnError, RunOptions, check};
+use crate::notebook::{self, LanguageInfo, OnError, RunOptions, check, junit};
 
 /// Execute notebooks, and write each with its outputs.
 ///
@@ -31,6 +33,8 @@ pub struct RunArguments {
     notebooks: Vec<PathBuf>,
 
     /// Where to write, with one notebook; otherwise each `x.ipynb` becomes `x.out.ipynb` beside it.
+    ///
+    /// With --check or --html the executed notebook is written only where -o or --in-place says so.
     #[arg(short, long, value_name = "OUT.ipynb", conflicts_with = "in_place")]
     output: Option<PathBuf>,
 
@@ -52,6 +56,24 @@ pub struct RunArguments {
     #[arg(long, value_name = "REGEX", requires = "check", value_parser = check::pattern)]
     ignore: Vec<Regex>,
 
+    /// Write a page that needs nothing else, with several notebooks a folder of pages.
+    ///
+    /// HTML that cells show or Markdown holds goes in as it is, scripts included: convert what you trust.
+    #[arg(long, value_name = "FILE.html|FOLDER")]
+    html: Option<PathBuf>,
+
+    /// With --html, convert the notebooks with the outputs that they hold.
+    #[arg(
+        long,
+        requires = "html",
+        conflicts_with_all = ["check", "output", "in_place", "timeout", "allow_errors", "junit"]
+    )]
+    no_execute: bool,
+
+    /// Write how each cell went, as JUnit XML for CI.
+    #[arg(long, value_name = "FILE.xml")]
+    junit: Option<PathBuf>,
+
     /// How long a cell may run before it is interrupted, and two seconds later killed.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     timeout: Option<Duration>,
@@ -72,7 +94,10 @@ fn seconds(text: &str) -> Result<Duration, String> {
 /// Does what the arguments say.
 pub fn run(arguments: &RunArguments) -> Result<(), CliError> {
     // Whatever is wrong with any file is said before the first cell runs.
-    let tasks = targets::plan(arguments)?;
+    let plan = targets::plan(arguments)?;
+    if arguments.no_execute {
+        return plan.tasks.iter().try_for_each(convert);
+    }
     let options = RunOptions {
         timeout: arguments.timeout,
         on_error: if arguments.allow_errors { OnError::GoOn } else { OnError::Stop },
@@ -81,7 +106,22 @@ pub fn run(arguments: &RunArguments) -> Result<(), CliError> {
     let interrupts =
         Interrupts::listen().map_err(|error| CliError::new(format!("cannot listen for Ctrl-C: {error}")))?;
     let language = LanguageInfo { version: rust_version()? };
-    let runner = Runner { prepared, options, interrupts };
+    let mut runner = Runner { prepared, options, interrupts, suites: Vec::new() };
+    let result = run_all(&mut runner, plan.tasks, &language);
+    if let Some(junit) = &plan.junit {
+        notebook::write_whole(&junit.absolute, &junit::xml(&runner.suites))?;
+    }
+    result
+}
+
+fn convert(task: &Task) -> Result<(), CliError> {
+    let Some(target) = &task.page else { return Ok(()) };
+    page::write(&task.notebook, &task.path, &task.folder, target)?;
+    progress_line(&format!("{}: its page is {}", task.path.display(), target.shown.display()));
+    Ok(())
+}
+
+fn run_all(runner: &mut Runner, tasks: Vec<Task>, language: &LanguageInfo) -> Result<(), CliError> {
     let count = tasks.len();
     let mut failed = Vec::new();
     for (number, mut task) in (1..).zip(tasks) {
@@ -90,13 +130,22 @@ pub fn run(arguments: &RunArguments) -> Result<(), CliError> {
             1 => progress_line(&path.display()),
             _ => progress_line(&format!("{} (notebook {number} of {count})", path.display())),
         }
-        task.notebook.set_language(&language);
-        let Err(error) = runner.execute(task) else { continue };
-        if count == 1 || runner.interrupts.stop().load(Ordering::Relaxed) {
-            return Err(error);
+        task.notebook.set_language(language);
+        let result = runner.execute(task);
+        let stopped = runner.interrupts.stop().load(Ordering::Relaxed);
+        match result {
+            Err(error) if count == 1 || stopped => return Err(error),
+            Err(error) => {
+                error.report();
+                failed.push(path);
+            }
+            // Ctrl-C came when its last cell had ended.
+            Ok(()) if stopped && number < count => {
+                let message = format!("stopped after notebook {number} of {count}");
+                return Err(CliError::new(message).interrupted());
+            }
+            Ok(()) => {}
         }
-        error.report();
-        failed.push(path);
     }
     all_together(count, &failed)
 }

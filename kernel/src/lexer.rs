@@ -6,6 +6,8 @@ use std::ops::Range;
 /// What a piece of source is, as far as its colour goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// Lines that speak to the session, `:help`, before the first line of Rust.
+    Command,
     /// White space.
     Blank,
     /// A comment, to its end or the text's.
@@ -49,7 +51,10 @@ const PRIMITIVES: &[&str] = &[
 #[must_use]
 pub fn tokens(code: &str) -> Vec<(Kind, Range<usize>)> {
     let mut tokens: Vec<(Kind, Range<usize>)> = Vec::new();
-    let mut start = 0;
+    let mut start: usize = code.split_inclusive('\n').take_while(|line| is_command(line)).map(str::len).sum();
+    if start > 0 {
+        tokens.push((Kind::Command, 0..start));
+    }
     let mut after_fn = false;
     while let Some(first) = code[start..].chars().next() {
         let rest = &code[start..];
@@ -67,6 +72,12 @@ pub fn tokens(code: &str) -> Vec<(Kind, Range<usize>)> {
         start += length;
     }
     tokens
+}
+
+/// Whether a line speaks to the session: `:help`, but not `::std::mem::drop(x)`; `!ls` and `%%time`.
+fn is_command(line: &str) -> bool {
+    let indented = line.trim_start();
+    (indented.starts_with(':') && !indented.starts_with("::")) || line.starts_with(['!', '%'])
 }
 
 /// The kind and the length of the token that `rest` begins with.
@@ -247,6 +258,10 @@ mod tests {
                 (Symbol, "}"),
                 (Comment, "// end"),
             ]
+        );
+        assert_eq!(
+            kinds(":dep x = \"1\"\n:vars\n::f()")[..2],
+            [(Kind::Command, ":dep x = \"1\"\n:vars\n"), (Symbol, ":")]
         );
         assert_eq!(kinds("a != b")[1..], [(Symbol, "!"), (Symbol, "="), (Name, "b")]);
         assert_eq!(kinds("x.max::<T>()")[2], (Function, "max"));
