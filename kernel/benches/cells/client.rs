@@ -58,6 +58,11 @@ impl Kernel {
         }
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// When the process was started.
     pub fn started(&self) -> Instant {
         self.started

@@ -1,5 +1,7 @@
 //! How long cells take, over the real protocol: `cargo bench -p sconce-kernel --bench cells`.
 //!
+//! With `-- soak`, a thousand cells in one session instead; with `-- idle`, a kernel that has nothing to do.
+//!
 //! Prints one JSON object a line: name, value, unit, budget, and the stock Rust kernel's value as `peer`
 //! where `evcxr_jupyter` is on the PATH. The peer builds candle first and runs as many of the cells as fit
 //! into its time. SCONCE names another program than the one just built.
@@ -7,6 +9,7 @@
 #![allow(clippy::print_stdout, reason = "the result of a benchmark is what it prints")]
 
 mod client;
+mod long;
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -112,6 +115,11 @@ fn main() -> Result<(), Failed> {
         return Err("`sconce prepare` failed".into());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match std::env::args().nth(1).as_deref() {
+        Some("soak") => return runtime.block_on(long::soak(Command::new(&sconce).arg("kernel"))),
+        Some("idle") => return runtime.block_on(long::idle(Command::new(&sconce).arg("kernel"))),
+        _ => {}
+    }
     let ours = runtime.block_on(measure(Command::new(&sconce).arg("kernel"), None))?;
     if ours.cells.len() < CELLS {
         return Err(format!("only {} of {CELLS} cells ran within {LIMIT:?}", ours.cells.len()).into());
