@@ -13,7 +13,7 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 use sconce_tests::{prepare, sconce, sconce_path, stderr, stdout};
 
 const ROWS: u16 = 40;
-const COLUMNS: u16 = 100;
+const COLUMNS: u16 = 200;
 
 /// A console that does not get anywhere within this is stuck.
 const PATIENCE: Duration = Duration::from_secs(120);
