@@ -25,29 +25,40 @@ pub struct Found<'a> {
     pub pictures: Vec<Picture>,
 }
 
-/// The kinds of pictures that can be drawn, the best first.
-const KINDS: [&str; 5] = ["image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp"];
+/// The kind that is sharp at every size.
+const DRAWING: &str = "image/svg+xml";
 
-/// The pictures of a bundle: the best form that is one, else those inside of its HTML. HTML that is more than a picture
-/// has its text above them.
+/// The kinds that are pixels, the best first.
+const PIXELS: [&str; 4] = ["image/png", "image/jpeg", "image/gif", "image/webp"];
+
+/// The pictures of a bundle: a drawing, or HTML that is one picture, which has its captions in it; else pixels, else
+/// the pictures inside of its HTML. HTML that is more than a picture says that its text belongs above them.
 pub fn find(bundle: &Bundle) -> Option<Found<'_>> {
-    for kind in KINDS {
-        if let Some((mime, content)) = bundle.forms.iter().find(|(mime, _)| mime == kind) {
-            let bytes = match content {
-                Content::Bytes(bytes) => bytes.clone(),
-                Content::Text(text) | Content::Json(text) => text.clone().into_bytes(),
-            };
-            let picture = Picture { mime: mime.clone(), bytes, width: width(bundle, mime) };
-            return Some(Found { text: None, pictures: vec![picture] });
-        }
+    if let Some(drawing) = form(bundle, DRAWING) {
+        return Some(Found { text: None, pictures: vec![drawing] });
     }
     let html = bundle.forms.iter().find_map(|(mime, content)| match content {
         Content::Text(html) if mime == "text/html" => Some(html.as_str()),
         _ => None,
-    })?;
-    let (pictures, alone) = in_html(html);
+    });
+    let (inside, alone) = html.map_or((Vec::new(), true), in_html);
     let text = if alone { None } else { bundle.plain() };
+    let pixels = || PIXELS.iter().find_map(|mime| form(bundle, mime));
+    let pictures = match pixels().filter(|_| inside.is_empty() || !alone) {
+        Some(pixels) => vec![pixels],
+        None => inside,
+    };
     (!pictures.is_empty()).then_some(Found { text, pictures })
+}
+
+/// The form of this type.
+fn form(bundle: &Bundle, wanted: &str) -> Option<Picture> {
+    let (mime, content) = bundle.forms.iter().find(|(mime, _)| mime == wanted)?;
+    let bytes = match content {
+        Content::Bytes(bytes) => bytes.clone(),
+        Content::Text(text) | Content::Json(text) => text.clone().into_bytes(),
+    };
+    Some(Picture { mime: mime.clone(), bytes, width: width(bundle, mime) })
 }
 
 fn width(bundle: &Bundle, wanted: &str) -> Option<u32> {
@@ -98,7 +109,7 @@ fn end_of_tag(html: &str) -> Option<usize> {
 fn data_url(tag: &str) -> Option<Picture> {
     let url = attribute(tag, "src")?.strip_prefix("data:")?;
     let (mime, encoded) = url.split_once(";base64,")?;
-    if !KINDS.contains(&mime) {
+    if mime != DRAWING && !PIXELS.contains(&mime) {
         return None;
     }
     let bytes = STANDARD.decode(encoded).ok()?;
@@ -130,6 +141,8 @@ mod tests {
         assert_eq!(found.text, None);
         assert_eq!(found.pictures, [Picture { mime: "image/png".into(), bytes: vec![1], width: Some(32) }]);
         assert_eq!(find(&Bundle::text("t").html("<b>t</b>")), None);
+        let bundle = Bundle::text("t").html("<b>a caption</b>").png(vec![1]);
+        assert_eq!(find(&bundle).unwrap().text, Some("t"));
     }
 
     #[test]
@@ -138,6 +151,8 @@ mod tests {
         let bundle = Bundle::text("text").html(&alone);
         let found = find(&bundle).unwrap();
         assert_eq!((found.text, found.pictures[0].bytes.as_slice()), (None, &[7][..]));
+        let with_pixels = bundle.clone().png(vec![1]);
+        assert_eq!(find(&with_pixels).unwrap().pictures[0].bytes, [7], "the one with the captions");
         let both = format!("<table></table>{alone}<p><img width=\"9\" src=\"{}\"></p>", url(&[8]));
         let bundle = Bundle::text("text").html(both);
         let found = find(&bundle).unwrap();
