@@ -1,6 +1,6 @@
 //! The line editor, set up for cells of Rust.
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -87,6 +87,8 @@ impl Editor {
             Signal::ExternalBreak(_) => {
                 // The editor took the news; others want to know it, too.
                 self.ended.store(true, Ordering::Relaxed);
+                // It also left the cursor where it was.
+                writeln!(io::stdout())?;
                 Typed::End
             }
             _ => Typed::Nothing,

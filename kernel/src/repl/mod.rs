@@ -37,9 +37,9 @@ use terminal::Quiet;
 const KEYS: &str = "
 :quit        end the session, as Ctrl-D does
 
-Enter runs a cell that is complete and continues one that is not; Alt-Enter always starts a new line. Ctrl-C clears
-what is typed, and interrupts a cell that runs; pressed again it kills the cell. Tab completes, Ctrl-R searches the
-history.
+Enter runs a cell that is complete and continues one that is not.
+Alt-Enter always starts a new line. Tab completes, Ctrl-R searches the history.
+Ctrl-C clears what is typed, and interrupts a cell that runs; the second kills it.
 ";
 
 /// What runs cells: [`Session`].
