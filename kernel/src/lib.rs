@@ -3,6 +3,7 @@
 pub mod assist;
 pub mod cli;
 pub mod engine;
+pub mod history;
 pub mod jupyter;
 mod lexer;
 pub mod mime;

@@ -71,7 +71,7 @@ impl Signer {
         Signer { mac: Some(Hmac::new(&block)) }
     }
 
-    fn sign(&self, parts: &[Bytes]) -> String {
+    pub(super) fn sign(&self, parts: &[Bytes]) -> String {
         use std::fmt::Write;
 
         let Some(mut mac) = self.mac.clone() else { return String::new() };

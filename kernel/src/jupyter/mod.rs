@@ -3,7 +3,7 @@
 //! One thread runs the event loop (`server`) and the sockets; a second one runs cells (`runner`). What a cell
 //! emits goes through a bounded channel and `flow` to iopub (`iopub`), its end from there back to the event
 //! loop, so that everything it showed is sent before its reply. Messages that are none, or not signed with the
-//! connection's key, are logged to stderr and dropped.
+//! connection's key, are dropped with a line on stderr (`log`). `zmtp` is the transport below.
 
 mod comms;
 mod connection;
@@ -12,6 +12,7 @@ mod flow;
 mod help;
 mod history;
 mod iopub;
+mod log;
 mod message;
 mod replies;
 mod runner;
@@ -19,6 +20,7 @@ mod rust;
 mod server;
 mod sockets;
 mod stdin;
+mod zmtp;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +33,7 @@ use thiserror::Error;
 pub use connection::{Connection, ConnectionError, Transport};
 
 use crate::engine::CacheDir;
+use crate::history::{History, default_path};
 use message::Signer;
 use rust::RustEngine;
 use sockets::Sockets;
@@ -51,7 +54,7 @@ pub enum ServeError {
         /// Where it was to be bound.
         endpoint: String,
         /// Why not.
-        source: zeromq::ZmqError,
+        source: std::io::Error,
     },
     /// The system refuses a thread, a signal handler or the event loop.
     #[error("cannot start the kernel's event loop: {0}")]
@@ -66,8 +69,19 @@ pub fn serve(connection_file: &Path, cache: &CacheDir) -> Result<(), ServeError>
     let connection = Connection::read(connection_file)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let engine = Arc::new(RustEngine::new(cache.clone()));
+    let history = open_history();
     runtime.block_on(async {
         let sockets = Sockets::bind(&connection).await?;
-        Ok(server::serve(sockets, Signer::new(&connection.key), engine).await?)
+        Ok(server::serve(sockets, Signer::new(&connection.key), engine, history).await?)
+    })
+}
+
+/// What was executed in all sessions, or, where that cannot be kept, in this one.
+fn open_history() -> History {
+    let Some(path) = default_path() else { return History::in_memory() };
+    History::open(&path).unwrap_or_else(|error| {
+        let place = path.display();
+        eprintln!("sconce: the history is kept for this session only: {place}: {error}");
+        History::in_memory()
     })
 }

@@ -10,22 +10,22 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
-use zeromq::{RouterSocket, SocketRecv, SocketSend, ZmqMessage, ZmqResult};
 
 use super::comms;
 use super::engine::Engine;
 use super::help;
-use super::history::History;
-use super::iopub;
+use super::history;
 use super::message::{Author, Request, Signer};
 use super::replies;
 use super::runner::{Cell, Event, Runner};
 use super::sockets::Sockets;
 use super::stdin;
+use super::zmtp::{Message, RouterSocket};
+use super::{iopub, log};
+use crate::history::History;
 
-/// How long the end waits for the running cell, for iopub, and for replies on their way.
+/// How long the end waits for the running cell, and for messages on their way.
 const ENDING: Duration = Duration::from_secs(2);
-const FLUSH: Duration = Duration::from_millis(100);
 /// How long requests that a client sent before it could know of an error are looked for.
 const ABORT_QUIET: Duration = Duration::from_millis(2);
 const ABORT_LIMIT: Duration = Duration::from_millis(50);
@@ -69,7 +69,12 @@ struct Server {
 }
 
 /// Serves until a client asks for the end, SIGTERM comes, or the process that started the kernel is gone.
-pub(super) async fn serve(sockets: Sockets, signer: Signer, engine: Arc<dyn Engine>) -> std::io::Result<()> {
+pub(super) async fn serve(
+    sockets: Sockets,
+    signer: Signer,
+    engine: Arc<dyn Engine>,
+    history: History,
+) -> std::io::Result<()> {
     let Sockets { shell, control, iopub, stdin, heartbeat } = sockets;
     let mut interrupts = signal(SignalKind::interrupt())?;
     let mut terminations = signal(SignalKind::terminate())?;
@@ -83,7 +88,7 @@ pub(super) async fn serve(sockets: Sockets, signer: Signer, engine: Arc<dyn Engi
     tokio::spawn(echo(heartbeat));
     tokio::spawn(stdin::serve(stdin, author.clone(), signer.clone(), to_ask, runner.reach()));
 
-    let (history, waiting) = (History::default(), VecDeque::new());
+    let waiting = VecDeque::new();
     let mut server = Server {
         signer,
         author,
@@ -107,10 +112,10 @@ pub(super) async fn serve(sockets: Sockets, signer: Signer, engine: Arc<dyn Engi
             // A signal is about what runs now, not about the cell whose request may wait beside it.
             Some(()) = interrupts.recv() => server.interrupt(),
             Some(()) = terminations.recv() => next = Next::End,
-            message = server.control.recv() => next = server.receive(message, Channel::Control).await,
+            message = server.control.recv() => next = server.receive(message, Channel::Control),
             Some(event) = finished.recv() => next = server.finish(event).await,
-            Some(answer) = answers.recv() => server.give_help(answer).await,
-            message = server.shell.recv() => next = server.receive(message, Channel::Shell).await,
+            Some(answer) = answers.recv() => server.give_help(answer),
+            message = server.shell.recv() => next = server.receive(message, Channel::Shell),
             () = &mut parent_gone => next = Next::End,
         }
     }
@@ -121,13 +126,9 @@ pub(super) async fn serve(sockets: Sockets, signer: Signer, engine: Arc<dyn Engi
 /// Sends every message back as it came.
 async fn echo(mut heartbeat: RouterSocket) {
     loop {
-        let echoed = match heartbeat.recv().await {
-            Ok(message) => heartbeat.send(message).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = echoed {
-            eprintln!("sconce: heartbeat: {error}");
-        }
+        let message = heartbeat.recv().await;
+        // A client that is gone meanwhile needs no echo.
+        let _ = heartbeat.send(message);
     }
 }
 
@@ -146,29 +147,22 @@ async fn parent_gone() {
 }
 
 impl Server {
-    async fn receive(&mut self, message: ZmqResult<ZmqMessage>, channel: Channel) -> Next {
-        let request = match message {
-            Ok(message) => Request::decode(message.into_vec(), &self.signer),
+    fn receive(&mut self, message: Message, channel: Channel) -> Next {
+        match Request::decode(message, &self.signer) {
+            Ok(request) => self.answer(request, channel),
             Err(error) => {
-                eprintln!("sconce: {channel:?}: {error}");
-                return Next::GoOn;
-            }
-        };
-        match request {
-            Ok(request) => self.answer(request, channel).await,
-            Err(error) => {
-                eprintln!("sconce: dropped a message on {channel:?}: {error}");
+                log::dropped(format_args!("dropped a message on {channel:?}: {error}"));
                 Next::GoOn
             }
         }
     }
 
-    async fn answer(&mut self, request: Request, channel: Channel) -> Next {
+    fn answer(&mut self, request: Request, channel: Channel) -> Next {
         let content = &request.content;
         let reply = match request.msg_type.as_str() {
             "execute_request" if channel == Channel::Shell => {
                 self.waiting.push_back(request);
-                self.start_next().await;
+                self.start_next();
                 return Next::GoOn;
             }
             "kernel_info_request" => replies::kernel_info(&self.engine.language_version()),
@@ -180,7 +174,7 @@ impl Server {
                 self.look_for_help(request, channel);
                 return Next::GoOn;
             }
-            "history_request" => self.history.reply(content),
+            "history_request" => history::reply(&self.history, content),
             "comm_info_request" => comms::info(content, self.runner.reach().comms()),
             "comm_open" | "comm_msg" | "comm_close" => {
                 self.comm(request);
@@ -194,16 +188,18 @@ impl Server {
                 let restart = content.get("restart").and_then(Value::as_bool) == Some(true);
                 let reply = json!({"status": "ok", "restart": restart});
                 self.publish("shutdown_reply", &request.header, &reply);
-                self.reply(channel, &request, &reply).await;
+                self.reply(channel, &request, &reply);
                 return Next::End;
             }
             "debug_request" => replies::refusal("NotSupported", "this kernel has no debugger"),
             other => {
-                eprintln!("sconce: dropped a message on {channel:?}: no such request here: {other:?}");
+                log::dropped(format_args!(
+                    "dropped a message on {channel:?}: no such request here: {other:?}"
+                ));
                 return Next::GoOn;
             }
         };
-        self.reply(channel, &request, &reply).await;
+        self.reply(channel, &request, &reply);
         Next::GoOn
     }
 
@@ -222,7 +218,7 @@ impl Server {
                 delivered
             }
             Err(problem) => {
-                eprintln!("sconce: dropped a message on Shell: {problem}");
+                log::dropped(format_args!("dropped a message on Shell: {problem}"));
                 false
             }
         };
@@ -238,9 +234,9 @@ impl Server {
     }
 
     /// A reply between busy and idle.
-    async fn reply(&mut self, channel: Channel, request: &Request, content: &Value) {
+    fn reply(&mut self, channel: Channel, request: &Request, content: &Value) {
         self.status("busy", &request.header);
-        self.send(channel, request, &json!({}), content).await;
+        self.send(channel, request, &json!({}), content);
         self.status("idle", &request.header);
         self.busy_again();
     }
@@ -256,24 +252,22 @@ impl Server {
         });
     }
 
-    async fn give_help(&mut self, answer: Helped) {
+    fn give_help(&mut self, answer: Helped) {
         let Helped { request, channel, content } = answer;
-        self.send(channel, &request, &json!({}), &content).await;
+        self.send(channel, &request, &json!({}), &content);
         self.status("idle", &request.header);
         self.busy_again();
     }
 
-    async fn send(&mut self, channel: Channel, request: &Request, metadata: &Value, content: &Value) {
+    fn send(&mut self, channel: Channel, request: &Request, metadata: &Value, content: &Value) {
         let msg_type = request.reply_type();
         let frames = self.author.encode(&request.identities, &msg_type, &request.header, metadata, content);
-        let Ok(message) = ZmqMessage::try_from(frames) else { return };
         let socket = match channel {
             Channel::Shell => &mut self.shell,
             Channel::Control => &mut self.control,
         };
-        if let Err(error) = socket.send(message).await {
-            eprintln!("sconce: cannot send {msg_type}: {error}");
-        }
+        // A client that is gone meanwhile needs no reply.
+        let _ = socket.send(frames);
     }
 
     fn publish(&self, msg_type: &'static str, parent: &Map<String, Value>, content: &Value) {
@@ -300,12 +294,12 @@ impl Server {
         }
     }
 
-    async fn start_next(&mut self) {
+    fn start_next(&mut self) {
         while self.running.is_none() {
             let Some(request) = self.waiting.pop_front() else { return };
             let Some(code) = request.content.get("code").and_then(Value::as_str).map(str::to_owned) else {
                 let refusal = replies::refusal("BadRequest", "`code` must be a string");
-                self.reply(Channel::Shell, &request, &refusal).await;
+                self.reply(Channel::Shell, &request, &refusal);
                 continue;
             };
             let silent = request.content.get("silent").and_then(Value::as_bool).unwrap_or(false);
@@ -318,7 +312,9 @@ impl Server {
                 self.publish("execute_input", &cell.request.header, &input);
             }
             if stored {
-                self.history.push(self.count, cell.code.clone());
+                if let Err(error) = self.history.push(self.count, cell.code.clone()) {
+                    log::dropped(format_args!("the history cannot be written: {error}"));
+                }
                 self.count += 1;
             }
             self.runner.run(Arc::clone(&cell));
@@ -366,12 +362,12 @@ impl Server {
             metadata["compile_seconds"] = json!(compiled.as_secs_f64());
             metadata["run_seconds"] = json!(ran.as_secs_f64());
         }
-        self.send(Channel::Shell, request, &metadata, &Value::Object(reply)).await;
+        self.send(Channel::Shell, request, &metadata, &Value::Object(reply));
         self.status("idle", &request.header);
         for request in aborted {
-            self.reply(Channel::Shell, &request, &json!({"status": "aborted"})).await;
+            self.reply(Channel::Shell, &request, &json!({"status": "aborted"}));
         }
-        self.start_next().await;
+        self.start_next();
         next
     }
 
@@ -379,7 +375,7 @@ impl Server {
     async fn gather(&mut self) -> Next {
         let limit = Instant::now() + ABORT_LIMIT;
         while let Ok(Ok(message)) = timeout_at(limit, timeout(ABORT_QUIET, self.shell.recv())).await {
-            if self.receive(message, Channel::Shell).await == Next::End {
+            if self.receive(message, Channel::Shell) == Next::End {
                 return Next::End;
             }
         }
@@ -395,11 +391,14 @@ impl Server {
         }
         self.runner.end(ENDING).await;
         drop(self.iopub);
-        if timeout(ENDING, publisher).await.is_err() {
-            eprintln!("sconce: a client did not take the last output");
+        // Each ends when its clients have what was sent to them.
+        let sent = async {
+            let _ = publisher.await;
+            tokio::join!(self.shell.close(), self.control.close());
+        };
+        if timeout(ENDING, sent).await.is_err() {
+            eprintln!("sconce: a client did not take the last messages");
         }
-        // The sockets write in the background and do not say when they are done.
-        tokio::time::sleep(FLUSH).await;
     }
 }
 

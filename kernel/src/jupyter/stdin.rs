@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::StreamExt;
-use futures::channel::mpsc::Receiver as Monitor;
 use sconce_display::{Answer, Question};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep};
-use zeromq::{RouterSocket, Socket, SocketEvent, SocketRecv, SocketSend, ZmqMessage, ZmqResult};
 
+use super::log;
 use super::message::{Author, Request, Signer};
 use super::runner::{Cell, Reach};
+use super::zmtp::{Arrival, Message, RouterSocket};
 
 /// How long a client may take to connect its stdin channel, which it does beside the others.
 const CONNECTING: Duration = Duration::from_secs(2);
@@ -29,7 +28,6 @@ pub(super) async fn serve(
     mut questions: UnboundedReceiver<(Arc<Cell>, Question)>,
     engine: Arc<Reach>,
 ) {
-    let mut monitor: Monitor<SocketEvent> = socket.monitor();
     // Who is asked. The engine knows whether anybody still waits for the answer.
     let mut asked: Option<Bytes> = None;
     loop {
@@ -41,24 +39,24 @@ pub(super) async fn serve(
                     Err(why) => drop(engine.answer(Answer::Nobody { why })),
                 }
             }
-            message = socket.recv() => match reply(message, &signer) {
-                Ok((who, answer)) if asked.as_ref() == Some(&who) => {
-                    asked = None;
-                    if !engine.answer(answer) {
-                        eprintln!("sconce: dropped an input_reply: the cell does not wait for it any more");
+            arrival = socket.next() => match arrival {
+                Arrival::Message(message) => match reply(message, &signer) {
+                    Ok((who, answer)) if asked.as_ref() == Some(&who) => {
+                        asked = None;
+                        if !engine.answer(answer) {
+                            let why = "the cell does not wait for it any more";
+                            log::dropped(format_args!("dropped an input_reply: {why}"));
+                        }
                     }
-                }
-                Ok(_) => eprintln!("sconce: dropped an input_reply: this client was not asked"),
-                Err(problem) => eprintln!("sconce: dropped a message on stdin: {problem}"),
-            },
-            Some(event) = monitor.next() => {
-                if let (SocketEvent::Disconnected(peer), Some(who)) = (event, &asked)
-                    && Bytes::from(peer) == *who
-                {
+                    Ok(_) => log::dropped(format_args!("dropped an input_reply: this client was not asked")),
+                    Err(problem) => log::dropped(format_args!("dropped a message on stdin: {problem}")),
+                },
+                Arrival::Left(peer) if asked.as_ref() == Some(&peer) => {
                     asked = None;
                     engine.answer(Answer::Nobody { why: "the client that was asked is gone".into() });
                 }
-            }
+                Arrival::Left(_) => {}
+            },
         }
     }
 }
@@ -75,8 +73,7 @@ async fn ask(
     loop {
         let frames =
             author.encode(&request.identities, "input_request", &request.header, &json!({}), &content);
-        let message = ZmqMessage::try_from(frames).map_err(|error| error.to_string())?;
-        match socket.send(message).await {
+        match socket.send(frames) {
             Ok(()) => return Ok(()),
             Err(_) if Instant::now() < until => sleep(CONNECTING_POLL).await,
             Err(error) => {
@@ -87,9 +84,8 @@ async fn ask(
 }
 
 /// Who replied what.
-fn reply(message: ZmqResult<ZmqMessage>, signer: &Signer) -> Result<(Bytes, Answer), String> {
-    let frames = message.map_err(|error| error.to_string())?.into_vec();
-    let request = Request::decode(frames, signer).map_err(|error| error.to_string())?;
+fn reply(message: Message, signer: &Signer) -> Result<(Bytes, Answer), String> {
+    let request = Request::decode(message, signer).map_err(|error| error.to_string())?;
     if request.msg_type != "input_reply" {
         return Err(format!("expected an input_reply, got {:?}", request.msg_type));
     }

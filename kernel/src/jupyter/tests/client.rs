@@ -4,16 +4,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::super::message::{Author, Request, Signer};
+use super::super::zmtp::{PublisherSocket, RouterSocket};
 use super::super::{server, sockets::Sockets};
 use super::script::Script;
+use crate::history::History;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use tokio::time::timeout;
-use zeromq::{
-    DealerSocket, ReqSocket, RouterSocket, Socket, SocketOptions, SocketRecv, SocketSend, SubSocket,
-    XPubSocket,
-};
+use zeromq::{DealerSocket, ReqSocket, Socket, SocketOptions, SocketRecv, SocketSend, SubSocket};
 
 pub(super) const KEY: &str = "a key";
 /// Longer than anything takes on a busy machine.
@@ -35,14 +34,14 @@ impl Kernel {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
-                let (shell, a) = bind::<RouterSocket>().await;
-                let (control, b) = bind::<RouterSocket>().await;
-                let (iopub, c) = bind::<XPubSocket>().await;
-                let (stdin, d) = bind::<RouterSocket>().await;
-                let (heartbeat, e) = bind::<RouterSocket>().await;
+                let (shell, a) = RouterSocket::bind_anywhere().await?;
+                let (control, b) = RouterSocket::bind_anywhere().await?;
+                let (iopub, c) = PublisherSocket::bind_anywhere().await?;
+                let (stdin, d) = RouterSocket::bind_anywhere().await?;
+                let (heartbeat, e) = RouterSocket::bind_anywhere().await?;
                 sender.send([a, b, c, d, e]).unwrap();
                 let sockets = Sockets { shell, control, iopub, stdin, heartbeat };
-                server::serve(sockets, Signer::new(KEY), Arc::new(script)).await
+                server::serve(sockets, Signer::new(KEY), Arc::new(script), History::in_memory()).await
             })
         });
         Kernel { endpoints: receiver.recv_timeout(LONG).unwrap(), thread }
@@ -63,12 +62,6 @@ fn named_dealer(identity: &str) -> Result<DealerSocket, Box<dyn std::error::Erro
     let mut options = SocketOptions::default();
     options.peer_identity(identity.parse()?);
     Ok(DealerSocket::with_options(options))
-}
-
-async fn bind<S: Socket>() -> (S, String) {
-    let mut socket = S::new();
-    let endpoint = socket.bind("tcp://127.0.0.1:0").await.unwrap().to_string();
-    (socket, endpoint)
 }
 
 pub(super) struct Client {

@@ -6,6 +6,7 @@ mod client;
 mod comms;
 mod dropped;
 mod execute;
+mod fuzz;
 mod requests;
 mod script;
 mod startup;
