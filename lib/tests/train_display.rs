@@ -22,6 +22,8 @@ impl Sink for Record {
 }
 
 fn taken() -> Vec<(Instant, Frame)> {
+    // As at the end of a cell: the last state may still rest.
+    sconce_display::flush();
     std::mem::take(&mut FRAMES.lock().unwrap_or_else(PoisonError::into_inner))
 }
 

@@ -118,6 +118,7 @@ fn run(library: &str, entry: &str) -> Ending {
         }
         Err(message) => Ending::NotLoaded { message },
     };
+    sconce_display::flush();
     RUNNING.store(false, Ordering::Release);
     let _ = io::stdout().flush();
     stdin::explain(ending)

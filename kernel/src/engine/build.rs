@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 
 use super::definitions::Definitions;
 use super::diagnose::{Findings, findings};
@@ -31,6 +32,8 @@ pub struct Built {
     pub warnings: Vec<Message>,
     /// Notes for the user.
     pub notes: Vec<String>,
+    /// Where it moves variables, by key.
+    pub moved: BTreeMap<String, Range<usize>>,
     /// The variables that it makes and that cannot be kept, and why, as the end of a sentence.
     pub not_kept: Vec<(String, &'static str)>,
 }
@@ -76,6 +79,7 @@ impl Session {
         let mut gone_for_good = Names::new();
         let mut notes = Vec::new();
         let mut checks = true;
+        let mut moved = BTreeMap::new();
         for _ in 0..ROUNDS {
             let needed: Vec<_> = definitions
                 .needed(&names)
@@ -105,8 +109,18 @@ impl Session {
                 let not_kept = not_kept(&generated, &lost);
                 let warnings = self.warnings(&said, &generated);
                 let types = found.types;
-                return Ok(Built { generated, definitions, changed_types, types, warnings, notes, not_kept });
+                return Ok(Built {
+                    generated,
+                    definitions,
+                    changed_types,
+                    types,
+                    warnings,
+                    notes,
+                    moved,
+                    not_kept,
+                });
             }
+            moved.extend(found.moved.clone());
             // For the messages, should it come to them.
             let plain = generate(&Plan { checks: false, ..plan });
             if !found.not_back.is_empty() {
@@ -270,16 +284,7 @@ impl Session {
                 *label = None;
             }
         }
-        if message.code.as_deref() != Some("E0425") {
-            return;
-        }
-        let Some(name) = message.text.split('`').nth(1) else { return };
-        if let Some(why) = self.gone.get(name) {
-            message.notes.insert(0, Note::new(NoteKind::Note, why.as_str()));
-        } else if matches!(name, "exit" | "quit") {
-            let text = "Ctrl-D leaves a console; in a notebook, shut the kernel down in the menu";
-            message.notes.insert(0, Note::new(NoteKind::Help, text));
-        }
+        self.hint(message);
     }
 
     /// What rustc says of a text that cannot be taken apart.
@@ -333,7 +338,8 @@ fn not_kept(generated: &Generated, lost: &BTreeMap<String, Lost>) -> Vec<(String
             let why = "is a closure and is not kept for later cells; write a `fn`, or box it: `Box<dyn Fn(i32) -> i32>`";
             Some((made.name.clone(), why))
         } else if lost.get(&made.key).is_some_and(|lost| lost.borrows) {
-            Some((made.name.clone(), "borrows from its cell and is not kept for later ones"))
+            let why = "borrows from its cell and is not kept for later ones; an owned value is: `.clone()`, `.to_owned()`";
+            Some((made.name.clone(), why))
         } else {
             None
         }

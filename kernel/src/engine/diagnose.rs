@@ -2,6 +2,7 @@
 //! is left for a person to read.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::generate::{Generated, Grain, Lost};
 use super::placed::{Mark, Origin};
@@ -17,6 +18,8 @@ pub struct Findings {
     pub types: BTreeMap<String, String>,
     /// Variables that cannot go to the store.
     pub lost: BTreeMap<String, Lost>,
+    /// Where the cell moves variables, by key.
+    pub moved: BTreeMap<String, Range<usize>>,
     /// Keys of variables that a step could not hand back, or that were moved before their type was asked for.
     pub not_back: Vec<String>,
     /// Errors that are about the user's code.
@@ -78,7 +81,7 @@ fn read_error(
     let overlaps = matches!(code, "E0592" | "E0119" | "E0201");
     let mut puts: Vec<(&str, usize, &Span)> = Vec::new();
     let mut drops: Vec<&str> = Vec::new();
-    let mut moved_in = None;
+    let mut moved: Option<Range<usize>> = None;
     for span in &diagnostic.spans {
         match origin(span, generated, rustc) {
             Some(Origin::Mark(Mark::Put { key, branch })) => puts.push((key, *branch, span)),
@@ -105,7 +108,7 @@ fn read_error(
             Some(Origin::User { range, .. })
                 if span.label.as_deref().is_some_and(|label| label.contains("moved")) =>
             {
-                moved_in = generated.steps.iter().position(|step| step.contains(&range.start));
+                moved = Some(range);
             }
             _ => {}
         }
@@ -113,6 +116,12 @@ fn read_error(
     let primary = puts.iter().find(|(_, _, span)| span.is_primary);
     if let ("E0382" | "E0381", Some((key, branch, _))) = (code, primary) {
         // It has been moved by then, and stays so.
+        let moved_in = moved
+            .as_ref()
+            .and_then(|moved| generated.steps.iter().position(|step| step.contains(&moved.start)));
+        if let Some(range) = moved {
+            found.moved.insert((*key).to_owned(), range);
+        }
         let from = moved_in.map_or(*branch, |step| step.min(*branch));
         lose(found, key, Lost { from, borrows: false, dropped: false });
         return;

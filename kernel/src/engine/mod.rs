@@ -18,6 +18,7 @@ mod diagnose;
 #[cfg(test)]
 mod fuzz;
 mod generate;
+mod hints;
 mod interrupter;
 mod items;
 mod known;

@@ -107,15 +107,26 @@ pub fn message(
         let kind = if child.level == "help" { NoteKind::Help } else { NoteKind::Note };
         let mut replacements = Vec::new();
         let mut foreign = false;
+        let mut imports = Vec::new();
         for span in &child.spans {
             match (place(span), &span.suggested_replacement) {
                 (Some(place), Some(with)) => replacements.push((place, with.clone())),
                 (Some(place), None) => {
                     places.push((place, false, span.label.clone().or(Some(child.message.clone()))));
                 }
+                // An import goes to the top of the generated file; the user can write it anywhere.
+                (None, Some(with)) if with.trim_start().starts_with("use ") => {
+                    imports.push(format!("`{}`", with.trim()));
+                }
                 (None, Some(_)) => foreign = true,
                 (None, None) => {}
             }
+        }
+        if !imports.is_empty() {
+            imports.dedup();
+            let text = format!("{}: {}", child.message.trim_end_matches(':'), imports.join(" or "));
+            notes.push(Note::new(kind, text));
+            continue;
         }
         // A suggestion to change the generated code helps nobody; neither does talk of crate attributes.
         let about_flags = ["#![feature", "on by default", "on the command line", "sconce_cell"];

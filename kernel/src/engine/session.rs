@@ -14,6 +14,7 @@ use super::build::{Built, Failed};
 use super::commands;
 use super::definitions::Definitions;
 use super::deps::Deps;
+use super::hints::Gone;
 use super::items::Space;
 use super::names::Names;
 use super::placed::Placed;
@@ -49,7 +50,7 @@ pub struct Session {
     /// The symbols of statics that the worker has.
     pub(super) symbols: BTreeSet<String>,
     /// Why a variable that was there is not there any more.
-    pub(super) gone: HashMap<String, String>,
+    pub(super) gone: HashMap<String, Gone>,
     /// The level that `:opt` fixed; nothing lets it follow the cell.
     pub(super) optimize: Option<u8>,
     pub(super) timing: bool,
@@ -183,6 +184,11 @@ impl Session {
         for (name, why) in &built.not_kept {
             outputs(note_output(&format!("`{name}` {why}")));
         }
+        if cell.defines_main_only() {
+            outputs(note_output(
+                "`main` is defined and not called: a cell runs its statements, so add `main()`",
+            ));
+        }
         for file in std::mem::take(&mut built.generated.files) {
             self.files.insert((file.folder, file.cell), file.placed);
         }
@@ -254,7 +260,7 @@ impl Session {
             for name in &stale {
                 self.gone.insert(
                     name.clone(),
-                    format!("`{name}` was of a type that cell {} redefined", cell.number),
+                    Gone::because(format!("`{name}` was of a type that cell {} redefined", cell.number)),
                 );
             }
         }
@@ -279,18 +285,22 @@ impl Session {
         self.variables.retain(|name, variable| {
             let kept = reply.stored.contains(&variable.key);
             if !kept {
-                self.gone.insert(name.clone(), format!("`{name}` was moved in cell {number}"));
+                let range = built.moved.get(&variable.key).cloned();
+                self.gone.insert(name.clone(), Gone::moved(name, number, range));
             }
             kept
         });
         for made in &built.generated.made {
             if !reply.stored.contains(&made.key) {
                 let why = match built.not_kept.iter().find(|(name, _)| *name == made.name) {
-                    Some((name, why)) => format!("`{name}` of cell {number} {why}"),
+                    Some((name, why)) => Gone::because(format!("`{name}` of cell {number} {why}")),
                     None if reply.ending == Ending::Done => {
-                        format!("`{}` was moved in cell {number}", made.name)
+                        Gone::moved(&made.name, number, built.moved.get(&made.key).cloned())
                     }
-                    None => format!("cell {number} stopped before `{}` was made, or moved it", made.name),
+                    None => Gone::because(format!(
+                        "cell {number} stopped before `{}` was made, or moved it",
+                        made.name
+                    )),
                 };
                 if !self.variables.contains_key(&made.name) {
                     self.gone.insert(made.name.clone(), why);
@@ -311,7 +321,7 @@ impl Session {
                     outputs(note_output(&format!("`{}` is not kept for later cells: {why}", made.name)));
                     self.gone.insert(
                         made.name.clone(),
-                        format!("`{}` of cell {number} was not kept: {why}", made.name),
+                        Gone::because(format!("`{}` of cell {number} was not kept: {why}", made.name)),
                     );
                     forget.push(made.key.clone());
                     if let Some(old) = self.variables.remove(&made.name) {
@@ -376,11 +386,10 @@ impl Session {
     /// Says what is lost with a worker, and starts the next.
     pub(super) fn bury(&mut self, death: &Death, outputs: &mut dyn FnMut(Output)) -> Failure {
         let lost: Vec<String> = self.variables.keys().map(|name| format!("`{name}`")).collect();
-        for name in self.variables.keys() {
-            self.gone.insert(
-                name.clone(),
-                format!("`{name}` was lost when the worker of cell {} ended", self.number),
-            );
+        for (name, variable) in &self.variables {
+            let why = format!("`{name}` was lost when the worker of cell {} ended", self.number);
+            let help = format!("run cell {} again to make it anew", variable.place.cell);
+            self.gone.insert(name.clone(), Gone { why, place: None, help: Some(help) });
         }
         self.variables.clear();
         self.close_comms(outputs);
@@ -430,8 +439,10 @@ impl Session {
     /// A new worker for `:restart`: variables are lost, definitions stay.
     pub(super) fn replace_worker(&mut self, outputs: &mut dyn FnMut(Output)) -> Result<(), Failure> {
         for name in std::mem::take(&mut self.variables).into_keys() {
-            self.gone
-                .insert(name.clone(), format!("`{name}` was lost at `:restart` before cell {}", self.number));
+            self.gone.insert(
+                name.clone(),
+                Gone::because(format!("`{name}` was lost at `:restart` before cell {}", self.number)),
+            );
         }
         self.symbols.clear();
         self.worker = None;

@@ -48,6 +48,12 @@ impl Cell {
         });
         lists.flatten()
     }
+
+    /// Whether it defines a `main`, as a program would, and has no statement that could call it.
+    pub fn defines_main_only(&self) -> bool {
+        self.pieces.iter().all(|piece| matches!(piece.kind, Kind::Items(_)))
+            && self.definitions().any(|definition| definition.is("main"))
+    }
 }
 
 /// A part of a cell.

@@ -2,6 +2,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::updates;
 use crate::wire::Frame;
 use crate::{Answer, Bundle, Question};
 
@@ -81,6 +82,7 @@ fn show(id: Option<String>, bundle: Bundle) {
 
 /// Removes what the running cell has shown so far. Nothing in a plain program.
 pub fn clear(wait: Wait) {
+    updates::flush();
     send(Frame::Clear { wait: wait == Wait::ForNext });
 }
 
@@ -91,11 +93,12 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Replaces what is shown. In a plain program the last line of the text form overwrites the terminal's
+    /// Replaces what is shown. Where that happens more often than a person can see, the latest state is sent
+    /// when the display has rested for a moment. In a plain program the last line of the text form overwrites the terminal's
     /// current line; where there is no terminal nothing is written.
     pub fn update(&self, bundle: Bundle) {
         match SINK.get() {
-            Some(sink) => sink.send(Frame::Update { id: self.id.clone(), bundle }),
+            Some(_) => updates::update(&self.id, bundle),
             None => {
                 let mut stderr = std::io::stderr();
                 if let (true, Some(text)) = (stderr.is_terminal(), bundle.plain()) {

@@ -8,8 +8,10 @@ mod channel;
 pub mod comm;
 pub mod interrupt;
 mod question;
+mod updates;
 pub mod wire;
 
 pub use bundle::{Bundle, Content};
 pub use channel::{Handle, Sink, Wait, ask, clear, display, display_with_id, in_notebook, install, send};
 pub use question::{Answer, Question};
+pub use updates::flush;

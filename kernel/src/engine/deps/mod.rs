@@ -21,6 +21,7 @@ use self::layer::fingerprint;
 use self::progress::ProgressLine;
 use self::spec::Spec;
 use super::commands::refuse;
+use super::hints::Gone;
 use super::names::Names;
 use super::prepare::{Prepared, Shared};
 use super::session::{Session, note_output};
@@ -236,7 +237,7 @@ impl Session {
             let what = format!("`{name}` was of a crate whose name `:dep` gave to another version");
             outputs(note_output(&format!("{what}, and went away")));
             keys.extend(self.variables.remove(&name).map(|variable| variable.key));
-            self.gone.insert(name, what);
+            self.gone.insert(name, Gone::because(what));
         }
         self.forget(keys, outputs);
     }
