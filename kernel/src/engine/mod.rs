@@ -35,9 +35,11 @@ mod session;
 mod shape;
 mod source;
 mod statics;
+mod stock;
 mod stream;
 mod variables;
 mod worker;
+mod workers;
 
 pub use audience::{Ask, Beside, Listen};
 pub use deps::Deps;

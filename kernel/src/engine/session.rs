@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use sconce_display::wire::{Ending, Reply, Request};
+use sconce_display::wire::{Ending, Request};
 use tempfile::TempDir;
 
 use super::audience::Audience;
@@ -15,24 +15,19 @@ use super::commands;
 use super::definitions::Definitions;
 use super::deps::Deps;
 use super::hints::Gone;
-use super::items::Space;
-use super::names::Names;
 use super::placed::Placed;
 use super::prepare::Prepared;
-use super::render::{Declared, Message, Note, NoteKind, Place, Severity, Texts, render};
+use super::render::{Declared, Message, Note, NoteKind, Severity, Texts, render};
 use super::rustc::Rustc;
 use super::source::{self, Cell};
-use super::variables::{Variable, why_not_kept};
-use super::worker::{Death, Emit, Emitted, Worker};
+use super::variables::Variable;
+use super::worker::Worker;
 use super::{Failure, Interrupter, Mailbox, Output};
 
 /// Why a session could not start.
 #[derive(Debug, thiserror::Error)]
 #[error("the engine could not start: {0}; `sconce doctor` checks what it needs")]
 pub struct EngineError(#[from] io::Error);
-
-/// How long a cell that was asked to stop may go on before that is remarked on.
-const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// Runs cells one after the other and keeps what they define.
 #[derive(Debug)]
@@ -58,14 +53,16 @@ pub struct Session {
     pub(super) environment: BTreeMap<String, String>,
     /// The codes of the errors that the last cell failed with.
     pub(super) last_codes: Vec<String>,
+    /// How often code ran beside the cells.
+    pub(super) asides: u32,
     pub(super) worker: Option<Worker>,
     pub(super) mailbox: Mailbox,
     pub(super) audience: Audience,
-    number: u32,
+    pub(super) number: u32,
     /// The files of each cell as they were compiled last, for the places of panics.
     pub(super) files: HashMap<(&'static str, u32), Placed>,
     // Dropped last: the worker and rustc use it.
-    folder: TempDir,
+    pub(super) folder: TempDir,
 }
 
 impl Session {
@@ -74,7 +71,7 @@ impl Session {
         let folder = tempfile::Builder::new().prefix("sconce-").tempdir()?;
         let rustc = Rustc::new(prepared.clone(), folder.path().to_owned())?;
         let mailbox = Mailbox::new()?;
-        let worker = Worker::start(prepared, folder.path(), &mailbox)?;
+        let worker = Worker::start(prepared, folder.path(), &mailbox, &BTreeMap::new())?;
         Ok(Session {
             prepared: prepared.clone(),
             original: prepared.clone(),
@@ -90,6 +87,7 @@ impl Session {
             timing: false,
             environment: BTreeMap::new(),
             last_codes: Vec::new(),
+            asides: 0,
             worker: Some(worker),
             mailbox,
             audience: Audience::default(),
@@ -106,7 +104,8 @@ impl Session {
         self.number = 0;
         self.texts.clear();
         self.worker = None;
-        self.worker = Some(Worker::start(&self.prepared, self.folder.path(), &self.mailbox)?);
+        self.worker =
+            Some(Worker::start(&self.prepared, self.folder.path(), &self.mailbox, &self.environment)?);
         Ok(())
     }
 
@@ -219,7 +218,7 @@ impl Session {
         self.ending(&reply.ending)
     }
 
-    fn ending(&self, ending: &Ending) -> Result<(), Failure> {
+    pub(super) fn ending(&self, ending: &Ending) -> Result<(), Failure> {
         match ending {
             Ending::Done => Ok(()),
             Ending::Interrupted => Err(interrupted("variables that it did not move are kept")),
@@ -249,216 +248,9 @@ impl Session {
         }
     }
 
-    /// Variables of a type that means something else from now on go, before the cell runs.
-    fn drop_stale(&mut self, changed: &Names, cell: &Cell, outputs: &mut dyn FnMut(Output)) {
-        let of_changed = self.variables.iter().filter(|(_, variable)| variable.is_stale(changed));
-        let mut stale: Vec<String> = of_changed.map(|(name, _)| name.clone()).collect();
-        if !stale.is_empty() {
-            let types = changed.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            let names = stale.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            outputs(note_output(&format!("{types} changed: {names} of the old type went away")));
-            for name in &stale {
-                self.gone.insert(
-                    name.clone(),
-                    Gone::because(format!("`{name}` was of a type that cell {} redefined", cell.number)),
-                );
-            }
-        }
-        // A function or constant takes the place of a variable of its name.
-        for (space, name) in cell.definitions().flat_map(|definition| &definition.names) {
-            if *space == Space::Value && self.variables.contains_key(name) {
-                stale.push(name.clone());
-            }
-        }
-        let keys = stale
-            .iter()
-            .filter_map(|name| self.variables.remove(name))
-            .map(|variable| variable.key)
-            .collect();
-        self.forget(keys, outputs);
-    }
-
-    /// Brings the list of variables up to what the worker holds.
-    fn take_stock(&mut self, cell: &Cell, built: &Built, reply: &Reply, outputs: &mut dyn FnMut(Output)) {
-        let number = cell.number;
-        let mut forget = Vec::new();
-        self.variables.retain(|name, variable| {
-            let kept = reply.stored.contains(&variable.key);
-            if !kept {
-                let range = built.moved.get(&variable.key).cloned();
-                self.gone.insert(name.clone(), Gone::moved(name, number, range));
-            }
-            kept
-        });
-        for made in &built.generated.made {
-            if !reply.stored.contains(&made.key) {
-                let why = match built.not_kept.iter().find(|(name, _)| *name == made.name) {
-                    Some((name, why)) => Gone::because(format!("`{name}` of cell {number} {why}")),
-                    None if reply.ending == Ending::Done => {
-                        Gone::moved(&made.name, number, built.moved.get(&made.key).cloned())
-                    }
-                    None => Gone::because(format!(
-                        "cell {number} stopped before `{}` was made, or moved it",
-                        made.name
-                    )),
-                };
-                if !self.variables.contains_key(&made.name) {
-                    self.gone.insert(made.name.clone(), why);
-                }
-                continue;
-            }
-            match built.types.get(&made.key).map(|ty| (ty, why_not_kept(ty))) {
-                Some((ty, None)) => {
-                    let place = Place { cell: number, range: made.range.clone() };
-                    let variable = Variable::new(made, ty, place, &self.prepared);
-                    self.gone.remove(&made.name);
-                    if let Some(old) = self.variables.insert(made.name.clone(), variable) {
-                        forget.push(old.key);
-                    }
-                }
-                found => {
-                    let why = found.and_then(|(_, why)| why).unwrap_or("its type could not be found out");
-                    outputs(note_output(&format!("`{}` is not kept for later cells: {why}", made.name)));
-                    self.gone.insert(
-                        made.name.clone(),
-                        Gone::because(format!("`{}` of cell {number} was not kept: {why}", made.name)),
-                    );
-                    forget.push(made.key.clone());
-                    if let Some(old) = self.variables.remove(&made.name) {
-                        forget.push(old.key);
-                    }
-                }
-            }
-        }
-        self.forget(forget, outputs);
-    }
-
-    pub(super) fn forget(&mut self, keys: Vec<String>, outputs: &mut dyn FnMut(Output)) {
-        if keys.is_empty() {
-            return;
-        }
-        if let Err(death) = self.request(Request::Forget { names: keys }, outputs) {
-            let failure = self.bury(&death, outputs);
-            outputs(Output::Stderr(failure.traceback.join("\n") + "\n"));
-        }
-    }
-
-    fn request(&mut self, request: Request, outputs: &mut dyn FnMut(Output)) -> Result<Reply, Death> {
-        let Some(mut worker) = self.worker.take() else {
-            return Err(Death { how: "is not there".into() });
-        };
-        let mut audience = std::mem::take(&mut self.audience);
-        self.interrupter.running(worker.process());
-        let mut told = false;
-        let mut look_in = |emit: &mut Emit<'_>| {
-            let waited = self.interrupter.asked_for().unwrap_or_default();
-            if waited > PATIENCE && self.interrupter.asked() == 1 && !told {
-                told = true;
-                let note = "the cell is inside a call that does not look for interrupts; interrupt again to end \
-                            the worker, which loses all variables";
-                emit(None, Emitted::Output(note_output(note)));
-            }
-        };
-        let mut emit = |cause, emitted| self.hand_on(cause, emitted, &mut audience, outputs);
-        let mut reply = worker.request(request, &mut emit, &mut look_in);
-        self.interrupter.compiled();
-        if reply.is_ok() && self.interrupter.asked() > 0 {
-            // An interrupt that came when the cell had just ended is not the next cell's.
-            let nothing = Request::Forget { names: Vec::new() };
-            if let Err(death) = worker.request(nothing, &mut emit, &mut |_| {}) {
-                reply = Err(death);
-            }
-        }
-        self.audience = audience;
-        if reply.is_ok() {
-            self.worker = Some(worker);
-        }
-        reply
-    }
-
-    pub(super) fn ensure_worker(&mut self) -> io::Result<()> {
-        if self.worker.is_none() {
-            self.worker = Some(Worker::start(&self.prepared, self.folder.path(), &self.mailbox)?);
-        }
-        Ok(())
-    }
-
-    /// Says what is lost with a worker, and starts the next.
-    pub(super) fn bury(&mut self, death: &Death, outputs: &mut dyn FnMut(Output)) -> Failure {
-        let lost: Vec<String> = self.variables.keys().map(|name| format!("`{name}`")).collect();
-        for (name, variable) in &self.variables {
-            let why = format!("`{name}` was lost when the worker of cell {} ended", self.number);
-            let help = format!("run cell {} again to make it anew", variable.place.cell);
-            self.gone.insert(name.clone(), Gone { why, place: None, help: Some(help) });
-        }
-        self.variables.clear();
-        self.close_comms(outputs);
-        self.symbols.clear();
-        let how = if self.interrupter.asked() > 1 {
-            "was ended by the second interrupt".to_owned()
-        } else {
-            death.how.clone()
-        };
-        let lost = match lost.len() {
-            0 => "No variables are lost.".to_owned(),
-            1 => format!("The variable {} is lost.", lost[0]),
-            count => format!("{count} variables are lost: {}.", lost.join(", ")),
-        };
-        let next = match self.ensure_worker() {
-            Ok(()) => "A new worker runs the next cell; functions, types and imports are kept.".to_owned(),
-            Err(error) => {
-                outputs(Output::Stderr(format!("a new worker could not be started yet: {error}\n")));
-                "The next cell tries again to start a worker.".to_owned()
-            }
-        };
-        let message = format!("the worker {how}. {lost} {next}");
-        failure("WorkerDied", &message, &format!("\x1b[1;31mWorkerDied\x1b[0m: {message}"))
-    }
-
-    /// Forgets all definitions and variables.
-    pub(super) fn clear(&mut self) {
-        self.definitions = Definitions::default();
-        self.variables.clear();
-        self.symbols.clear();
-        self.gone.clear();
-        self.files.clear();
-    }
-
-    /// Drops all variables, for `:clear`.
-    pub(super) fn clear_all(&mut self, outputs: &mut dyn FnMut(Output)) {
-        let keys = self.variables.values().map(|variable| variable.key.clone()).collect();
-        self.clear();
-        if self.forget_dependencies() {
-            // Only with the worker do they go.
-            self.worker = None;
-        } else {
-            self.forget(keys, outputs);
-        }
-    }
-
-    /// A new worker for `:restart`: variables are lost, definitions stay.
-    pub(super) fn replace_worker(&mut self, outputs: &mut dyn FnMut(Output)) -> Result<(), Failure> {
-        for name in std::mem::take(&mut self.variables).into_keys() {
-            self.gone.insert(
-                name.clone(),
-                Gone::because(format!("`{name}` was lost at `:restart` before cell {}", self.number)),
-            );
-        }
-        self.symbols.clear();
-        self.worker = None;
-        self.ensure_worker().map_err(|error| self.broken(&error))?;
-        outputs(note_output("a new worker runs the next cells; functions, types and imports are kept"));
-        Ok(())
-    }
-
     /// The folder that cells are compiled in.
     pub(super) fn folder(&self) -> &Path {
         self.folder.path()
-    }
-
-    /// The worker's process, if there is one.
-    pub(super) fn worker_process(&self) -> Option<u32> {
-        self.worker.as_ref().map(Worker::process)
     }
 
     pub(super) fn declared(&self) -> Declared {

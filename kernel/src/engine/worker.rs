@@ -1,5 +1,6 @@
 //! The process that runs cells, seen from the kernel.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
@@ -83,7 +84,12 @@ struct Ready {
 
 impl Worker {
     /// Starts a worker to which `mailbox` leads from now on; its sockets are made in `folder`.
-    pub fn start(prepared: &Prepared, folder: &Path, mailbox: &Mailbox) -> io::Result<Worker> {
+    pub fn start(
+        prepared: &Prepared,
+        folder: &Path,
+        mailbox: &Mailbox,
+        environment: &BTreeMap<String, String>,
+    ) -> io::Result<Worker> {
         let paths = [folder.join("control"), folder.join("display")];
         for path in &paths {
             let _ = fs::remove_file(path);
@@ -91,6 +97,7 @@ impl Worker {
         let listeners = [UnixListener::bind(&paths[0])?, UnixListener::bind(&paths[1])?];
         let mut child = Command::new(&prepared.worker)
             .args(&paths)
+            .envs(environment)
             // An error's text should be its message; panics have backtraces of their own.
             .env("RUST_LIB_BACKTRACE", "0")
             .stdin(Stdio::null())

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use sconce_display::Answer;
 use sconce_display::comm::Packet;
+use sconce_display::{Answer, Bundle};
 
 use crate::assist::{Completions, Inspection};
 use crate::engine::{Ask, Completeness, Failure, Listen, Output};
@@ -50,6 +50,9 @@ pub(super) trait Engine: Send + Sync + 'static {
 pub(super) trait Evaluator: Send {
     /// Runs one cell to its end and hands over what it emits as it comes.
     fn execute(&mut self, code: &str, outputs: &mut dyn FnMut(Output)) -> Result<(), Failure>;
+
+    /// The value of an expression beside the cells; what it prints is handed over as it comes.
+    fn evaluate(&mut self, expression: &str, outputs: &mut dyn FnMut(Output)) -> Result<Bundle, Failure>;
 
     /// Who answers what cells ask from now on.
     fn ask_with(&mut self, ask: Ask);

@@ -59,6 +59,22 @@ pub(super) fn refusal(name: &str, message: &str) -> Value {
     json!({"status": "error", "ename": name, "evalue": message, "traceback": [message]})
 }
 
+/// The `user_expressions` of an `execute_reply`: a value in all its forms, or an error, for each name.
+pub(super) fn expressions(values: &[(String, Result<Bundle, Failure>)]) -> Value {
+    let value = |result: &Result<Bundle, Failure>| match result {
+        Ok(bundle) => {
+            let mime::MimeBundle { data, metadata, .. } = mime::from_bundle(bundle);
+            json!({"status": "ok", "data": data, "metadata": metadata})
+        }
+        Err(failure) => {
+            let mut content = error(failure);
+            content.insert("status".to_owned(), json!("error"));
+            Value::Object(content)
+        }
+    };
+    Value::Object(values.iter().map(|(name, result)| (name.clone(), value(result))).collect())
+}
+
 /// The payload of an `execute_reply`: what its client shows in a pager.
 pub(super) fn payload(pages: &[Bundle]) -> Value {
     let page = |bundle| json!({"source": "page", "data": mime::from_bundle(bundle).data, "start": 0});

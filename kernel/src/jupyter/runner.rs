@@ -95,6 +95,8 @@ pub(super) struct Ended {
     pub(super) pages: Vec<Bundle>,
     /// How long it took to compile and to run, if it came to that.
     pub(super) times: Option<(Duration, Duration)>,
+    /// The values of the request's `user_expressions`, by the client's names.
+    pub(super) expressions: Vec<(String, Result<Bundle, Failure>)>,
 }
 
 /// The way to the thread. Dropping it ends the thread once the running cell has ended.
@@ -320,11 +322,17 @@ impl Session {
             _ if cell.silent => {}
             _ => drop(events.blocking_send(Event::Output(Parent::Cell(Arc::clone(cell)), output))),
         };
-        let result = self.execute(cell, &mut emit);
-        Ended { result, pages, times }
+        let mut expressions = Vec::new();
+        let result = self.execute(cell, &mut emit, &mut expressions);
+        Ended { result, pages, times, expressions }
     }
 
-    fn execute(&mut self, cell: &Arc<Cell>, emit: &mut dyn FnMut(Output)) -> Result<(), Failure> {
+    fn execute(
+        &mut self,
+        cell: &Arc<Cell>,
+        emit: &mut dyn FnMut(Output),
+        expressions: &mut Vec<(String, Result<Bundle, Failure>)>,
+    ) -> Result<(), Failure> {
         self.await_engine(emit)?;
         let Startup::Ready(evaluator) = &mut self.startup else {
             return Err(failure("KernelError", "the engine is not there".into()));
@@ -333,7 +341,14 @@ impl Session {
             return Err(interrupted("interrupted before it ran"));
         }
         evaluator.ask_with(ask(cell, &self.events));
-        let outcome = catch_unwind(AssertUnwindSafe(|| evaluator.execute(&cell.code, emit)));
+        let run = || {
+            evaluator.execute(&cell.code, emit)?;
+            for (name, expression) in asked_for(cell) {
+                expressions.push((name.to_owned(), evaluator.evaluate(expression, emit)));
+            }
+            Ok(())
+        };
+        let outcome = catch_unwind(AssertUnwindSafe(run));
         outcome.unwrap_or_else(|panic| Err(self.lost(panic.as_ref())))
     }
 
@@ -389,6 +404,13 @@ fn listen(reach: &Arc<Reach>, events: &mpsc::Sender<Event>) -> Listen {
             let _ = events.blocking_send(event);
         }
     })
+}
+
+/// The names and texts of the request's `user_expressions`.
+fn asked_for(cell: &Cell) -> impl Iterator<Item = (&str, &str)> {
+    let asked = cell.request.content.get("user_expressions").and_then(Value::as_object);
+    // What is no text is answered as an empty expression: with an error.
+    asked.into_iter().flatten().map(|(name, text)| (name.as_str(), text.as_str().unwrap_or_default()))
 }
 
 /// Passes the cell's questions on, if its client takes any.

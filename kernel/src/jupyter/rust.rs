@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use sconce_display::Answer;
 use sconce_display::comm::Packet;
+use sconce_display::{Answer, Bundle};
 
 use super::engine::{Engine, Evaluator, Interrupt, Post};
 use crate::assist::{Assist, Completions, Inspection};
@@ -71,6 +71,10 @@ impl Evaluator for Assisted {
         let result = self.session.execute(code, outputs);
         self.assist.update(self.session.known());
         result
+    }
+
+    fn evaluate(&mut self, expression: &str, outputs: &mut dyn FnMut(Output)) -> Result<Bundle, Failure> {
+        self.session.evaluate(expression, outputs)
     }
 
     fn ask_with(&mut self, ask: Ask) {

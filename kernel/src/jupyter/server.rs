@@ -337,7 +337,7 @@ impl Server {
         match &ended.result {
             Ok(()) => {
                 reply.insert("status".into(), json!("ok"));
-                reply.insert("user_expressions".into(), user_expressions(&request.content));
+                reply.insert("user_expressions".into(), replies::expressions(&ended.expressions));
                 reply.insert("payload".into(), replies::payload(&ended.pages));
             }
             Err(failure) => {
@@ -404,11 +404,4 @@ impl Server {
 
 fn timestamp(time: jiff::Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
-}
-
-/// Rust has no expressions to evaluate beside the cell: each one that is asked for says so.
-fn user_expressions(request: &Map<String, Value>) -> Value {
-    let Some(Value::Object(asked)) = request.get("user_expressions") else { return json!({}) };
-    let refused = || replies::refusal("NotSupported", "this kernel evaluates no user_expressions");
-    Value::Object(asked.keys().map(|name| (name.clone(), refused())).collect())
 }

@@ -44,6 +44,7 @@ const COMMANDS: &[Command] = &[
     ),
     command(":show_deps", "", "the crates that `:dep` brought in", show::dependencies),
     command(":offline", "0|1", "whether `:dep` stays off the network", offline),
+    command(":env", "NAME=VALUE", "an environment variable for the cells and the shell", env),
     command(
         ":build_env",
         "NAME=VALUE",
@@ -181,6 +182,14 @@ fn offline(session: &mut Session, argument: &str, _: &mut dyn FnMut(Output)) -> 
 fn build_env(session: &mut Session, argument: &str, _: &mut dyn FnMut(Output)) -> Result<(), Failure> {
     let (name, value) = assignment(":build_env", argument)?;
     session.deps.environment.insert(name, value);
+    Ok(())
+}
+
+fn env(session: &mut Session, argument: &str, outputs: &mut dyn FnMut(Output)) -> Result<(), Failure> {
+    let (name, value) = assignment(":env", argument)?;
+    // The worker that runs now; later ones start with it.
+    session.run_aside(&format!("unsafe {{ ::std::env::set_var({name:?}, {value:?}) }};"), outputs)?;
+    session.environment.insert(name, value);
     Ok(())
 }
 

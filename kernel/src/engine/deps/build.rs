@@ -1,8 +1,9 @@
-//! Builds the crates of `:dep` lines with cargo, and makes one dynamic library of them.
+//! Builds the crates of `:dep` lines with cargo.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -10,18 +11,18 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::super::prepare::cargo::{Built, Line, cargo, is_progress, name_and_version, read_lines};
-use super::super::prepare::{Prepared, lock_file};
+use super::super::prepare::Prepared;
+use super::super::prepare::cargo::{Built, Line, cargo, is_progress, read_lines};
 use super::super::session::interrupted;
 use super::super::{Failure, Interrupter};
-use super::failed::{self, cannot};
-use super::layer::{Layer, Named, fingerprint};
+use super::collect::collect;
+use super::failed::{self, cannot, second_copy};
+use super::layer::Layer;
 use super::progress::ProgressLine;
+use super::{must_be_one, versions};
 
 /// Stands in for rustc while cargo builds.
 const SUBSTITUTE: &str = include_str!("substitute.sh");
-/// The async runtime of a tokio that is not the cell library's.
-const RUNTIME: &str = include_str!("runtime.in");
 /// How often to look whether another process is done, or this one is interrupted.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -42,19 +43,19 @@ pub struct Order<'a> {
 }
 
 /// The folders of a build.
-struct Places {
+pub(super) struct Places {
     /// What is shared by all builds of a cell library.
     all: PathBuf,
     /// What is kept of this one.
-    own: PathBuf,
+    pub(super) own: PathBuf,
 }
 
 impl Places {
-    fn source(&self) -> PathBuf {
+    pub(super) fn source(&self) -> PathBuf {
         self.own.join("source")
     }
 
-    fn libraries(&self) -> PathBuf {
+    pub(super) fn libraries(&self) -> PathBuf {
         self.own.join("lib")
     }
 }
@@ -113,16 +114,12 @@ fn write_source(order: &Order<'_>, places: &Places) -> io::Result<()> {
     fs::write(source.join("Cargo.toml"), manifest)?;
     fs::write(source.join("lib.rs"), "")?;
     // The versions that are loaded already are the ones to take.
-    let below = order.below.last().and_then(|layer| layer.folder.parent());
-    let known = below.map(|folder| fs::read(folder.join("source/Cargo.lock"))).transpose()?;
-    fs::write(source.join("Cargo.lock"), known.as_deref().unwrap_or_else(|| lock_file()))?;
+    fs::write(source.join("Cargo.lock"), versions::lock(order.below)?)?;
 
     let script = places.all.join("substitute.sh");
     if fs::read(&script).is_ok_and(|known| known == SUBSTITUTE.as_bytes()) {
         return Ok(());
     }
-    fs::write(&script, SUBSTITUTE)?;
-    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     let mut list = String::new();
     for shared in &order.prepared.shared {
         let stem = shared.library.file_stem().unwrap_or_default().to_string_lossy();
@@ -133,15 +130,18 @@ fn write_source(order: &Order<'_>, places: &Places) -> io::Result<()> {
             shared.features.join(" ")
         ));
     }
-    fs::write(places.all.join("shared"), list)
+    fs::write(places.all.join("shared"), list)?;
+    // Last: where the script is, the list is.
+    let mut file = File::options().create(true).truncate(true).write(true).mode(0o755).open(&script)?;
+    file.write_all(SUBSTITUTE.as_bytes())
 }
 
 /// What cargo has decided on.
-struct Graph {
+pub(super) struct Graph {
     /// The packages by the names that code uses.
-    direct: BTreeMap<String, String>,
+    pub(super) direct: BTreeMap<String, String>,
     /// The folders of those whose source is the user's.
-    sources: Vec<PathBuf>,
+    pub(super) sources: Vec<PathBuf>,
     packages: usize,
 }
 
@@ -159,6 +159,10 @@ impl Graph {
         let metadata: Value = serde_json::from_str(&text)
             .map_err(|error| failed::lost(&format!("it wrote no JSON: {error}")))?;
         let packages = metadata["packages"].as_array().map_or(&[][..], Vec::as_slice);
+        for package in packages {
+            let said = |field: &str| package[field].as_str().unwrap_or_default();
+            only_one(order.prepared, said("name"), said("version"))?;
+        }
         let nodes = metadata["resolve"]["nodes"].as_array().map_or(&[][..], Vec::as_slice);
         let root = &metadata["resolve"]["root"];
         let root = nodes.iter().find(|node| node["id"] == *root);
@@ -172,6 +176,20 @@ impl Graph {
         });
         Ok(Graph { direct: direct.collect(), sources: sources.collect(), packages: packages.len() })
     }
+}
+
+/// Refuses another version of what must be in a session once. (The stand-in for rustc finds the rest: features.)
+fn only_one(prepared: &Prepared, name: &str, version: &str) -> Result<(), Failure> {
+    let mut held = prepared.shared.iter().filter(|shared| shared.package == name);
+    if !must_be_one(name) || held.clone().any(|shared| shared.version == version) {
+        return Ok(());
+    }
+    held.next().map_or(Ok(()), |held| {
+        Err(second_copy(&format!(
+            "{name} {version} is needed for it, and every session has {}",
+            held.version
+        )))
+    })
 }
 
 fn start(order: &Order<'_>, places: &Places) -> Command {
@@ -190,7 +208,11 @@ fn start(order: &Order<'_>, places: &Places) -> Command {
 }
 
 /// Runs cargo to its end. A failure has what it said, without its progress.
-fn run(mut command: Command, interrupter: &Interrupter, take: &mut dyn FnMut(Line)) -> Result<(), Failure> {
+pub(super) fn run(
+    mut command: Command,
+    interrupter: &Interrupter,
+    take: &mut dyn FnMut(Line),
+) -> Result<(), Failure> {
     // A group of its own, so that an interrupt ends the compilers with cargo.
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn().map_err(|error| failed::lost(&error.to_string()))?;
@@ -239,154 +261,4 @@ fn compile(
         }
     })?;
     Ok((built, search))
-}
-
-fn collect(
-    order: &Order<'_>,
-    places: &Places,
-    graph: &Graph,
-    built: &[Built],
-    search: &[String],
-) -> Result<Layer, Failure> {
-    let folder = places.libraries();
-    let broken = |error: io::Error| cannot(&folder, &error);
-    fs::create_dir_all(&folder).map_err(broken)?;
-    let mut layer = Layer {
-        library: None,
-        folder: folder.clone(),
-        names: BTreeMap::new(),
-        crates: BTreeMap::new(),
-        packages: BTreeSet::new(),
-        has_runtime: false,
-        sources: BTreeMap::new(),
-    };
-    for source in &graph.sources {
-        layer.sources.insert(source.clone(), fingerprint(source).map_err(|error| cannot(source, &error))?);
-    }
-    let mut kept: BTreeMap<&str, PathBuf> = BTreeMap::new();
-    for library in built {
-        let path = match place(order, &library.path) {
-            Some(path) => path,
-            None => {
-                if let Some(metadata) = &library.metadata {
-                    keep(metadata, &folder).map_err(broken)?;
-                }
-                if library.linked {
-                    layer.packages.insert(library.package());
-                }
-                keep(&library.path, &folder).map_err(broken)?
-            }
-        };
-        layer.crates.insert(library.name.clone(), path.clone());
-        // A package that a macro and the session need is there twice; the session's is the one to name.
-        if library.linked || !kept.contains_key(library.package.as_str()) {
-            kept.insert(&library.package, path);
-        }
-    }
-    for (name, id) in &graph.direct {
-        let (package, version) = name_and_version(id);
-        let Some(path) = kept.get(id.as_str()) else {
-            return Err(failed::no_library(&package));
-        };
-        let mut of_package = built.iter().filter(|library| library.package == *id);
-        let features = of_package.clone().find(|library| library.linked).or_else(|| of_package.next());
-        let features = features.map(|library| library.features.clone()).unwrap_or_default();
-        layer.names.insert(name.clone(), Named { path: path.clone(), package, version, features });
-    }
-    link(order, places, &mut layer, search)?;
-    Ok(layer)
-}
-
-/// Where a library is already: in the cell library, or in a layer below.
-fn place(order: &Order<'_>, path: &Path) -> Option<PathBuf> {
-    let real = fs::canonicalize(path).ok()?;
-    if real.parent() == fs::canonicalize(&order.prepared.dependencies).ok().as_deref() {
-        return Some(order.prepared.dependencies.join(real.file_name()?));
-    }
-    // A crate has one file name as long as neither its source nor its features change.
-    order.below.iter().map(|layer| layer.folder.join(path.file_name().unwrap_or_default())).find(|kept| {
-        use std::os::unix::fs::MetadataExt;
-        let same =
-            |(one, other): (fs::Metadata, fs::Metadata)| one.ino() == other.ino() && one.dev() == other.dev();
-        fs::metadata(kept).ok().zip(fs::metadata(&real).ok()).is_some_and(same)
-    })
-}
-
-fn keep(file: &Path, folder: &Path) -> io::Result<PathBuf> {
-    let kept = folder.join(file.file_name().ok_or(io::ErrorKind::InvalidInput)?);
-    let _ = fs::remove_file(&kept);
-    // A link costs no room; a file system without links gets a copy.
-    fs::hard_link(file, &kept).or_else(|_| fs::copy(file, &kept).map(|_| ()))?;
-    Ok(kept)
-}
-
-/// Makes one dynamic library of what is neither in the cell library nor in a layer below.
-fn link(order: &Order<'_>, places: &Places, layer: &mut Layer, search: &[String]) -> Result<(), Failure> {
-    let own: Vec<(&String, &Named)> = layer
-        .names
-        .iter()
-        .filter(|(_, named)| named.path.parent() == Some(&layer.folder))
-        .filter(|(_, named)| named.path.extension().is_some_and(|extension| extension == "rlib"))
-        .collect();
-    if own.is_empty() {
-        return Ok(());
-    }
-    let key = places.own.file_name().unwrap_or_default().to_string_lossy().replace('-', "_");
-    let name = format!("sconce_deps_{key}");
-    let file = format!("lib{name}{}", std::env::consts::DLL_SUFFIX);
-    let mut text = String::from("extern crate sconce_cell as _;\n");
-    let mut rustc = Command::new(&order.prepared.rustc);
-    for (below, library) in order.below.iter().filter_map(|layer| layer.library.as_ref()) {
-        text.push_str(&format!("extern crate {below} as _;\n"));
-        rustc.arg("--extern").arg(format!("{below}={}", library.display()));
-    }
-    for (name, named) in &own {
-        text.push_str(&format!("extern crate {name} as _;\n"));
-        rustc.arg("--extern").arg(format!("{name}={}", named.path.display()));
-    }
-    let runtime =
-        own.iter().find(|(_, named)| named.package == "tokio").and_then(|(name, named)| runtime(name, named));
-    text.push_str(runtime.as_deref().unwrap_or_default());
-    layer.has_runtime = runtime.is_some();
-    let root = places.source().join("deps.rs");
-    fs::write(&root, text).map_err(|error| cannot(&root, &error))?;
-
-    let library = layer.folder.join(&file);
-    rustc.arg(&root).args([
-        "--crate-name",
-        &name,
-        "--edition",
-        "2024",
-        "--crate-type",
-        "dylib",
-        "--cap-lints=allow",
-    ]);
-    rustc.args(["-C", "prefer-dynamic", "-C", "opt-level=2", "-C", "strip=debuginfo", "-o"]).arg(&library);
-    rustc.arg("-C").arg(format!("link-arg=-Wl,-soname,{file}"));
-    for (name, path) in &order.prepared.crates {
-        if name == "sconce_cell" {
-            rustc.arg("--extern").arg(format!("{name}={}", path.display()));
-        }
-    }
-    let folders = order.below.iter().map(|layer| &layer.folder);
-    for folder in folders.chain([&layer.folder, &order.prepared.dependencies]) {
-        rustc.arg("-L").arg(format!("dependency={}", folder.display()));
-    }
-    for path in search {
-        rustc.arg("-L").arg(path);
-    }
-    run(rustc, order.interrupter, &mut |_| {})?;
-    layer.library = Some((name, library));
-    Ok(())
-}
-
-/// The source of a runtime for this tokio, where its features allow one.
-fn runtime(name: &str, tokio: &Named) -> Option<String> {
-    let has = |feature: &str| tokio.features.iter().any(|on| on == feature);
-    let (builder, enter) = match tokio.version.split('.').collect::<Vec<_>>()[..] {
-        ["0", "2", ..] if has("rt-core") => ("new().basic_scheduler()", "handle.enter(|| poll())"),
-        ["1", ..] if has("rt") => ("new_current_thread()", "{ let _entered = handle.enter(); poll() }"),
-        _ => return None,
-    };
-    Some(RUNTIME.replace("TOKIO", name).replace("BUILDER", builder).replace("ENTER", enter))
 }

@@ -5,10 +5,12 @@
 //! becomes one dynamic library. Cells link to it, and so the worker loads it with the first cell that does.
 
 mod build;
+mod collect;
 mod failed;
 mod layer;
 mod progress;
 mod spec;
+mod versions;
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
@@ -84,6 +86,11 @@ impl Deps {
     }
 }
 
+/// Whether a second copy of this package would do harm: tensors of one mean nothing to the other.
+fn must_be_one(package: &str) -> bool {
+    package.starts_with("candle-") || package.starts_with("sconce")
+}
+
 /// Whether the cell library has what is asked for; an error if it has another that must be the only one.
 fn in_cell_library(spec: &Spec, prepared: &Prepared) -> Result<bool, Failure> {
     let name = spec.crate_name();
@@ -93,7 +100,7 @@ fn in_cell_library(spec: &Spec, prepared: &Prepared) -> Result<bool, Failure> {
     if spec.is_met_by(&shared.package, &shared.version, &shared.features) {
         return Ok(true);
     }
-    if shared.package.starts_with("candle-") || shared.package == "sconce" {
+    if must_be_one(&shared.package) {
         return Err(second_copy(&format!(
             "`{}` was asked for, and every session has {} {}",
             spec.line(),

@@ -79,6 +79,7 @@ pub(super) struct Client {
 pub(super) struct Message {
     pub(super) msg_type: String,
     pub(super) parent: Option<String>,
+    pub(super) metadata: Value,
     pub(super) content: Value,
 }
 
@@ -168,7 +169,7 @@ impl Client {
     ) -> Result<Vec<(String, Value)>, Box<dyn std::error::Error>> {
         let mut heard = Vec::new();
         loop {
-            let Message { msg_type, parent, content } = self.heard().await?;
+            let Message { msg_type, parent, content, .. } = self.heard().await?;
             assert_eq!(parent.as_deref(), Some(id), "{msg_type} {content}");
             let idle = content == json!({"execution_state": "idle"});
             heard.push((msg_type, content));
@@ -192,8 +193,10 @@ fn read(message: zeromq::ZmqMessage, signer: &Signer) -> Result<Message, Box<dyn
     let frames = message.into_vec();
     let delimiter = frames.iter().position(|frame| &frame[..] == b"<IDS|MSG>").ok_or("no delimiter")?;
     let parent: Value = serde_json::from_slice(&frames[delimiter + 3])?;
+    let metadata = serde_json::from_slice(&frames[delimiter + 4])?;
     let decoded = Request::decode(frames, signer)?;
     Ok(Message {
+        metadata,
         msg_type: decoded.msg_type,
         parent: parent["msg_id"].as_str().map(str::to_owned),
         content: Value::Object(decoded.content),

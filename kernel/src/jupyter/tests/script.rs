@@ -172,6 +172,11 @@ impl Evaluator for Cells {
                 "clear" => outputs(Output::Clear { wait: false }),
                 "result" => outputs(Output::Result(Bundle::text(rest))),
                 "fail" => return Err(failure("E0382", rest)),
+                "page" => outputs(Output::Page(Bundle::text(rest))),
+                "times" => {
+                    let (compiled, ran) = (Duration::from_millis(250), Duration::from_millis(500));
+                    outputs(Output::Times { compiled, ran });
+                }
                 "panic" => panic!("the engine has a fault"),
                 "flood" => (0..rest.parse::<usize>().unwrap())
                     .for_each(|line| outputs(Output::Stdout(format!("line {line}\n")))),
@@ -228,6 +233,13 @@ impl Evaluator for Cells {
 
     fn post(&self) -> Arc<dyn Post> {
         self.mail.clone()
+    }
+
+    fn evaluate(&mut self, expression: &str, _: &mut dyn FnMut(Output)) -> Result<Bundle, Failure> {
+        match expression {
+            "" => Err(failure("SyntaxError", "no expression")),
+            text => Ok(Bundle::text(format!("<{text}>"))),
+        }
     }
 
     fn interrupt(&self) -> Interrupt {
