@@ -105,6 +105,22 @@ fn answers_may_come_from_another_thread_and_late_ones_are_to_nothing() {
 }
 
 #[test]
+fn c_code_reads_the_same_input() {
+    let mut notebook = Notebook::start();
+    notebook.answers(lines(&["42 rest", "next"]));
+    notebook.shows_nothing(
+        "use std::ffi::{c_char, c_int};\n\
+         unsafe extern \"C\" { fn scanf(format: *const c_char, ...) -> c_int; fn getchar() -> c_int; }",
+    );
+    notebook.gives(
+        "let mut number: c_int = 0; let read = unsafe { scanf(c\"%d\".as_ptr(), &raw mut number) }; (read, number)",
+        "(1, 42)",
+    );
+    notebook.gives("(0..6).map(|_| unsafe { getchar() } as u8 as char).collect::<String>()", "\" rest\\n\"");
+    notebook.gives("unsafe { getchar() } as u8 as char", "'n'");
+}
+
+#[test]
 fn other_files_are_read_as_ever() {
     let mut notebook = Notebook::start();
     notebook.gives(

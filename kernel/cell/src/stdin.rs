@@ -38,6 +38,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// From now on reads of standard input ask.
 pub(crate) fn serve() {
     FILE.get_or_init(standard_input);
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    c_stream::replace();
     SERVED.store(true, Ordering::Release);
 }
 
@@ -172,5 +174,52 @@ fn standard_input() -> Option<(u64, u64)> {
     unsafe {
         let mut found: libc::stat = std::mem::zeroed();
         (libc::fstat(libc::STDIN_FILENO, &raw mut found) == 0).then_some((found.st_dev, found.st_ino))
+    }
+}
+
+/// The stream that C code reads with `scanf` or `fgets`: the C library calls its own `read` for it, before which
+/// nothing can stand.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod c_stream {
+    use std::ffi::{c_char, c_int, c_void};
+    use std::ptr;
+
+    type Read = unsafe extern "C" fn(*mut c_void, *mut c_char, usize) -> isize;
+    type Write = unsafe extern "C" fn(*mut c_void, *const c_char, usize) -> isize;
+    type Seek = unsafe extern "C" fn(*mut c_void, *mut i64, c_int) -> c_int;
+    type Close = unsafe extern "C" fn(*mut c_void) -> c_int;
+
+    /// glibc's `cookie_io_functions_t`.
+    #[repr(C)]
+    struct Functions {
+        read: Option<Read>,
+        write: Option<Write>,
+        seek: Option<Seek>,
+        close: Option<Close>,
+    }
+
+    unsafe extern "C" {
+        static mut stdin: *mut libc::FILE;
+        fn fopencookie(cookie: *mut c_void, mode: *const c_char, functions: Functions) -> *mut libc::FILE;
+    }
+
+    /// Puts a stream that asks in the place of C's `stdin`, before any cell has run.
+    pub(super) fn replace() {
+        let functions = Functions { read: Some(read), write: None, seek: None, close: None };
+        // SAFETY: the struct is laid out as glibc's, the mode ends with NUL, and `read` holds to the contract
+        // below. The worker has started no thread yet that could use the stream which is replaced.
+        unsafe {
+            let stream = fopencookie(ptr::null_mut(), c"r".as_ptr(), functions);
+            if !stream.is_null() {
+                stdin = stream;
+            }
+        }
+    }
+
+    /// # Safety
+    /// `count` bytes at `buffer` can be written, as the C library promises.
+    unsafe extern "C" fn read(_cookie: *mut c_void, buffer: *mut c_char, count: usize) -> isize {
+        // SAFETY: the caller's arguments as they are.
+        unsafe { super::read(libc::STDIN_FILENO, buffer.cast(), count) }
     }
 }

@@ -14,6 +14,7 @@ mod history;
 mod iopub;
 mod log;
 mod message;
+mod reach;
 mod replies;
 mod runner;
 mod rust;

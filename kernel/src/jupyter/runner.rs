@@ -1,21 +1,19 @@
 //! The thread in which cells run, one after the other, so that the event loop never waits for one.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as std_mpsc};
+use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread;
 use std::time::Duration;
 
-use sconce_display::comm::Packet;
-use sconce_display::{Answer, Bundle, Question};
+use sconce_display::{Bundle, Question};
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 
-use super::engine::{Engine, Evaluator, Interrupt, Post};
+use super::engine::{Engine, Evaluator};
 use super::message::Request;
-use crate::engine::{Ask, Beside, Failure, Listen, Output};
+use super::reach::{Reach, ask, listen};
+use crate::engine::{Failure, Output};
 
 /// How many outputs may wait for the event loop. A cell that emits faster than clients take waits too, so a
 /// flood of output does not grow the kernel. Text comes in pieces of up to 64 KiB.
@@ -135,7 +133,7 @@ impl Runner {
 
     /// Runs a cell after those that already wait.
     pub(super) fn run(&self, cell: Arc<Cell>) {
-        self.reach.requested.store(false, Ordering::Release);
+        self.reach.begin();
         // The thread takes cells as long as this handle lives.
         let _ = self.cells.send(cell);
         self.reach.ring();
@@ -144,15 +142,6 @@ impl Runner {
     /// What reaches the running cell.
     pub(super) fn reach(&self) -> Arc<Reach> {
         Arc::clone(&self.reach)
-    }
-
-    /// Asks the running cell to stop; the second time the engine makes it stop.
-    pub(super) fn interrupt(&self) {
-        self.reach.requested.store(true, Ordering::Release);
-        let handler = lock(&self.reach.handler).clone();
-        if let Some(handler) = handler {
-            handler();
-        }
     }
 
     /// Ends the evaluator, and returns when it is gone or after `patience`.
@@ -164,82 +153,6 @@ impl Runner {
             eprintln!("sconce: the running cell did not end within {patience:?}; leaving it");
         }
     }
-}
-
-/// What reaches a running cell from outside its thread.
-#[derive(Default)]
-pub(super) struct Reach {
-    /// Set while a cell waits or runs; cleared before the next one.
-    requested: AtomicBool,
-    handler: Mutex<Option<Interrupt>>,
-    post: Mutex<Option<Arc<dyn Post>>>,
-    /// The headers of the comm messages that are being handled, by number.
-    besides: Mutex<HashMap<u64, Arc<Map<String, Value>>>>,
-    delivered: AtomicU64,
-}
-
-impl Reach {
-    /// Answers the question that waits. Returns whether there was one.
-    pub(super) fn answer(&self, answer: Answer) -> bool {
-        self.post().is_some_and(|post| post.answer(answer))
-    }
-
-    /// Delivers a comm message; whether there is anybody to take it. If so, an [`Event::Handled`] follows.
-    pub(super) fn deliver(&self, header: Map<String, Value>, packet: Packet) -> bool {
-        let Some(post) = self.post() else { return false };
-        let number = self.delivered.fetch_add(1, Ordering::Relaxed);
-        lock(&self.besides).insert(number, Arc::new(header));
-        let taken = post.deliver(number, packet);
-        if !taken {
-            lock(&self.besides).remove(&number);
-        }
-        taken
-    }
-
-    /// The open comms: id and target.
-    pub(super) fn comms(&self) -> Vec<(String, String)> {
-        self.post().map(|post| post.comms()).unwrap_or_default()
-    }
-
-    /// Whether a comm message is being handled.
-    pub(super) fn handles(&self) -> bool {
-        !lock(&self.besides).is_empty()
-    }
-
-    /// What it is for the clients.
-    fn event(&self, beside: Beside) -> Option<Event> {
-        let mut besides = lock(&self.besides);
-        match beside {
-            Beside::Output { cause, output } => {
-                let header = Arc::clone(besides.get(&cause)?);
-                Some(Event::Output(Parent::Beside(header), output))
-            }
-            Beside::Handled { number } => besides.remove(&number).map(Event::Handled),
-        }
-    }
-
-    fn ring(&self) {
-        if let Some(post) = self.post() {
-            post.ring();
-        }
-    }
-
-    fn post(&self) -> Option<Arc<dyn Post>> {
-        lock(&self.post).clone()
-    }
-
-    /// From now on this evaluator runs the cells, or none.
-    fn lead_to(&self, evaluator: Option<&dyn Evaluator>) {
-        let set = evaluator.map(|evaluator| (evaluator.interrupt(), evaluator.post()));
-        let (handler, post) = set.unzip();
-        *lock(&self.handler) = handler;
-        *lock(&self.post) = post;
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Each value is whole after every line, so a panic elsewhere leaves nothing half done.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Session {
@@ -304,7 +217,9 @@ impl Session {
     fn lost(&mut self, panic: &(dyn Any + Send)) -> Failure {
         self.startup = Startup::Failed;
         self.reach.lead_to(None);
-        lock(&self.reach.besides).clear();
+        for header in self.reach.abandon() {
+            let _ = self.events.blocking_send(Event::Handled(header));
+        }
         let message = format!(
             "the kernel itself panicked: {}. All variables are lost; the next cell starts anew",
             panic_message(panic)
@@ -337,7 +252,7 @@ impl Session {
         let Startup::Ready(evaluator) = &mut self.startup else {
             return Err(failure("KernelError", "the engine is not there".into()));
         };
-        if self.reach.requested.load(Ordering::Acquire) {
+        if self.reach.interrupted() {
             return Err(interrupted("interrupted before it ran"));
         }
         evaluator.ask_with(ask(cell, &self.events));
@@ -385,7 +300,7 @@ impl Session {
                     return Err(failure("KernelError", message.into()));
                 }
             }
-            if matches!(self.startup, Startup::Running(_)) && self.reach.requested.load(Ordering::Acquire) {
+            if matches!(self.startup, Startup::Running(_)) && self.reach.interrupted() {
                 line.end(emit);
                 return Err(interrupted("interrupted; preparing goes on in the background"));
             }
@@ -395,38 +310,11 @@ impl Session {
     }
 }
 
-/// Passes on what comes of comm messages.
-fn listen(reach: &Arc<Reach>, events: &mpsc::Sender<Event>) -> Listen {
-    let (reach, events) = (Arc::clone(reach), events.clone());
-    Box::new(move |beside| {
-        if let Some(event) = reach.event(beside) {
-            // The receiver is gone only when the kernel ends.
-            let _ = events.blocking_send(event);
-        }
-    })
-}
-
 /// The names and texts of the request's `user_expressions`.
 fn asked_for(cell: &Cell) -> impl Iterator<Item = (&str, &str)> {
     let asked = cell.request.content.get("user_expressions").and_then(Value::as_object);
     // What is no text is answered as an empty expression: with an error.
     asked.into_iter().flatten().map(|(name, text)| (name.as_str(), text.as_str().unwrap_or_default()))
-}
-
-/// Passes the cell's questions on, if its client takes any.
-fn ask(cell: &Arc<Cell>, events: &mpsc::Sender<Event>) -> Ask {
-    let (cell, events) = (Arc::clone(cell), events.clone());
-    let allowed = cell.request.content.get("allow_stdin").and_then(Value::as_bool) == Some(true);
-    Box::new(move |question| {
-        let why = if !allowed {
-            "the client that runs the cell takes no questions (`allow_stdin` is false)"
-        } else if events.blocking_send(Event::Asked(Arc::clone(&cell), question.clone())).is_ok() {
-            return None;
-        } else {
-            "the kernel ends"
-        };
-        Some(Answer::Nobody { why: why.into() })
-    })
 }
 
 /// A line that is written over again.

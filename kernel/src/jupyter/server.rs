@@ -290,7 +290,7 @@ impl Server {
 
     fn interrupt(&self) {
         if self.running.is_some() || self.runner.reach().handles() {
-            self.runner.interrupt();
+            self.runner.reach().interrupt();
         }
     }
 
@@ -386,8 +386,8 @@ impl Server {
     async fn end(self, publisher: JoinHandle<()>) {
         if self.running.is_some() {
             // The first one asks, the second one kills.
-            self.runner.interrupt();
-            self.runner.interrupt();
+            self.runner.reach().interrupt();
+            self.runner.reach().interrupt();
         }
         self.runner.end(ENDING).await;
         drop(self.iopub);

@@ -11,7 +11,8 @@ use tokio::time::{Instant, sleep};
 
 use super::log;
 use super::message::{Author, Request, Signer};
-use super::runner::{Cell, Reach};
+use super::reach::Reach;
+use super::runner::Cell;
 use super::zmtp::{Arrival, Message, RouterSocket};
 
 /// How long a client may take to connect its stdin channel, which it does beside the others.
