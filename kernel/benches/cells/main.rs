@@ -115,7 +115,8 @@ fn main() -> Result<(), Failed> {
         return Err("`sconce prepare` failed".into());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match std::env::args().nth(1).as_deref() {
+    // cargo adds an option of its own.
+    match std::env::args().skip(1).find(|argument| !argument.starts_with("--")).as_deref() {
         Some("soak") => return runtime.block_on(long::soak(Command::new(&sconce).arg("kernel"))),
         Some("idle") => return runtime.block_on(long::idle(Command::new(&sconce).arg("kernel"))),
         _ => {}
