@@ -72,7 +72,8 @@ def console(*lines):
     """What `jupyter console` shows; without a terminal it reads its input line by line."""
     command = [sys.executable, "-m", "jupyter_console", "--kernel", KERNEL, "--simple-prompt"]
     text = "".join(f"{line}\n" for line in [*lines, "exit"])
-    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=TIMEOUT).stdout
+    ended = subprocess.run(command, input=text, capture_output=True, text=True, timeout=TIMEOUT)
+    return ended.stdout + ended.stderr
 
 
 def test_console():
