@@ -70,6 +70,20 @@ fn crates_depend_only_downwards() {
 }
 
 #[test]
+fn only_the_assistant_knows_rust_analyzer() {
+    let graph = Graph::read();
+    assert_eq!(graph.own("sconce-assist"), BTreeSet::new());
+    assert!(graph.direct("sconce-assist").contains("ra_ap_ide"), "is the rule still right?");
+    for name in ["sconce-kernel", "sconce-cell", "sconce"] {
+        let foreign: Vec<&str> =
+            graph.all(name).into_iter().filter(|name| name.starts_with("ra_ap_")).collect();
+        assert_eq!(foreign, Vec::<&str>::new(), "{name} depends on rust-analyzer");
+    }
+    let assistant = graph.all("sconce-assist");
+    assert!(!assistant.iter().any(|name| name.starts_with("candle")), "sconce-assist depends on candle");
+}
+
+#[test]
 fn the_kernel_holds_no_tensors_and_the_library_no_kernel() {
     let graph = Graph::read();
     let kernel = graph.all("sconce-kernel");

@@ -1,7 +1,5 @@
 //! Answers from what the session knows: at once, without an analysis of the code.
 
-use std::ops::Range;
-
 use super::spot::{Spot, asked_about, spot};
 use super::{Completion, Completions, Inspection};
 use crate::engine::{Known, KnownDefinition, KnownKind, KnownVariable, Session};
@@ -17,20 +15,7 @@ pub fn complete(known: &Known, code: &str, cursor: usize) -> Completions {
         Spot::Import(range) => (range, crates(known)),
         Spot::Member(_) | Spot::Nothing => (cursor..cursor, Vec::new()),
     };
-    matching(items, code, range, cursor)
-}
-
-/// Those of `items` that go on from what is typed already, in the case it is typed in before others.
-fn matching(items: Vec<Completion>, code: &str, range: Range<usize>, cursor: usize) -> Completions {
-    let typed = &code[range.start..cursor];
-    let lower = typed.to_lowercase();
-    let (same, other): (Vec<_>, Vec<_>) = items
-        .into_iter()
-        .filter(|item| item.text.to_lowercase().starts_with(&lower))
-        .partition(|item| item.text.starts_with(typed));
-    let items: Vec<Completion> = same.into_iter().chain(other).collect();
-    let range = if items.is_empty() { cursor..cursor } else { range };
-    Completions { range, items }
+    Completions::matching(items, code, range, cursor)
 }
 
 fn item(text: &str, kind: &str, signature: String) -> Completion {
@@ -92,6 +77,9 @@ pub fn inspect(known: &Known, code: &str, cursor: usize) -> Option<Inspection> {
         }
         Spot::Name(range) => {
             let name = &code[range];
+            if is_made_here(name, &code[..cursor]) {
+                return None;
+            }
             let variable = known.variables.iter().find(|variable| variable.name == name);
             variable.map(of_variable).or_else(|| {
                 let mut newest = known.definitions.iter().rev();
@@ -102,6 +90,13 @@ pub fn inspect(known: &Known, code: &str, cursor: usize) -> Option<Inspection> {
         }
         Spot::Import(_) | Spot::Member(_) | Spot::Nothing => None,
     }
+}
+
+/// Whether a `let` makes a variable of this name: then what earlier cells have under it is not what is meant.
+fn is_made_here(name: &str, before: &str) -> bool {
+    let words: Vec<&str> =
+        before.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty()).collect();
+    words.windows(2).any(|pair| matches!(pair[0], "let" | "mut") && pair[1] == name)
 }
 
 fn of_variable(variable: &KnownVariable) -> Inspection {
@@ -234,5 +229,6 @@ mod tests {
         );
         assert!(found(":vars").1.contains("variables"));
         assert_eq!(found("learner.learn"), Default::default());
+        assert_eq!(found("let learner = 1; learner"), Default::default());
     }
 }

@@ -21,25 +21,52 @@ pub enum Spot {
 
 /// Where the byte `cursor` of `code` is.
 pub fn spot(code: &str, cursor: usize) -> Spot {
-    if let Some(command) = command(code, cursor) {
-        return command;
-    }
-    if !Session::is_code(code, cursor) {
+    let Some(rust) = Rust::of(code, cursor) else { return command(code, cursor) };
+    let (text, cursor) = (rust.text.as_str(), rust.cursor);
+    if !Session::is_code(text, cursor) {
         return Spot::Nothing;
     }
-    let word = word(code, cursor);
-    if code[word.clone()].starts_with(|c: char| c.is_ascii_digit()) {
+    let word = word(text, cursor);
+    let in_code = word.start + rust.removed..word.end + rust.removed;
+    if text[word.clone()].starts_with(|c: char| c.is_ascii_digit()) {
         return Spot::Nothing;
     }
-    let before = &code[..word.start];
+    let before = &text[..word.start];
     let owner = before.trim_end();
     if owner.ends_with("::") || (owner.ends_with('.') && !owner.ends_with("..")) {
-        return Spot::Member(word);
+        return Spot::Member(in_code);
     }
     match import_before(before) {
-        Some("") => Spot::Import(word),
-        Some(_) => Spot::Member(word),
-        None => Spot::Name(word),
+        Some("") => Spot::Import(in_code),
+        Some(_) => Spot::Member(in_code),
+        None => Spot::Name(in_code),
+    }
+}
+
+/// A cell without its commands, and the cursor there.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rust {
+    /// The text.
+    pub text: String,
+    /// The cursor in it.
+    pub cursor: usize,
+    /// How many bytes before the cursor were left out.
+    pub removed: usize,
+}
+
+impl Rust {
+    /// Nothing if the cursor is in a line that is not Rust.
+    pub fn of(code: &str, cursor: usize) -> Option<Rust> {
+        let text = Session::rust(code);
+        let line = code[..cursor].matches('\n').count();
+        // The lines that are not Rust are empty there.
+        if code.split('\n').nth(line) != text.split('\n').nth(line) {
+            return None;
+        }
+        let removed = code.len() - text.len();
+        // In an empty line between commands there is nothing to know of those after it.
+        let cursor = cursor.checked_sub(removed)?;
+        Some(Rust { text, cursor, removed })
     }
 }
 
@@ -76,21 +103,17 @@ fn callee(code: &str, cursor: usize) -> Option<usize> {
     None
 }
 
-/// Commands stand before all code.
-fn command(code: &str, cursor: usize) -> Option<Spot> {
-    let is_command = |line: &str| line.starts_with(':') && !line.starts_with("::");
+/// Where the cursor is in a line that is not Rust.
+fn command(code: &str, cursor: usize) -> Spot {
     let start = code[..cursor].rfind('\n').map_or(0, |at| at + 1);
     let line = code[start..].lines().next().unwrap_or_default();
-    let indent = line.len() - line.trim_start().len();
-    if !is_command(line.trim_start()) || cursor <= start + indent {
-        return None;
+    let command = line.trim_start();
+    let start = start + line.len() - command.len();
+    let end = start + command.find(char::is_whitespace).unwrap_or(command.len());
+    match command.starts_with(':') && start < cursor && cursor <= end {
+        true => Spot::Command(start..end),
+        false => Spot::Nothing,
     }
-    if !code[..start].lines().map(str::trim).all(|line| line.is_empty() || is_command(line)) {
-        return None;
-    }
-    let start = start + indent;
-    let end = start + line.trim_start().find(char::is_whitespace).unwrap_or(line.trim_start().len());
-    Some(if cursor <= end { Spot::Command(start..end) } else { Spot::Nothing })
 }
 
 /// What stands between `use` and the end of `before`, if that is inside of an import.
@@ -145,6 +168,8 @@ mod tests {
             (":va|", "command", ":va"),
             ("\n  :v|ars\nx", "command", ":vars"),
             (":opt |", "nothing", ""),
+            ("!ls fo|", "nothing", ""),
+            ("!echo \"\nlet x = ab|", "name", "ab"),
             ("x;\n:va|", "name", "va"),
             ("let größe = ä|b + 1;", "name", "äb"),
             ("f(|)", "name", ""),
@@ -163,6 +188,14 @@ mod tests {
             let (spot, found) = at(marked);
             assert_eq!((kind(&spot), found.as_str()), (wanted, text), "{marked:?}");
         }
+    }
+
+    #[test]
+    fn the_rust_of_a_cell_has_its_own_cursor() {
+        let rust = Rust::of(":dep größe\n!ls '\nx.y", ":dep größe\n!ls '\nx.".len()).unwrap();
+        assert_eq!((rust.text.as_str(), rust.cursor), ("\n\nx.y", 4));
+        assert_eq!(Rust::of("!ls fo", 6), None);
+        assert_eq!(Rust::of("::std::fs", 3).map(|rust| rust.cursor), Some(3));
     }
 
     #[test]

@@ -2,13 +2,15 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use clap::Args;
 
 use super::interrupts::Interrupts;
 use super::{CliError, preparation, toolchain};
-use crate::engine::Session;
+use crate::assist::Assist;
+use crate::engine::{CacheDir, Session};
 use crate::repl::{
     self, Colors, Detected, Images, Measure, Pictures, Repl, ReplError, Screen, Script, TerminalOptions,
 };
@@ -55,6 +57,8 @@ pub fn run(arguments: &ReplArguments) -> Result<(), CliError> {
     let mut console = Repl::new(&mut session, screen);
     let result = if in_terminal {
         greet()?;
+        // A line of its log would stand in the middle of what is typed.
+        let assist = Arc::new(Assist::new(CacheDir::from_env()?, |_| ()));
         let options = TerminalOptions {
             load,
             history: repl::default_history(),
@@ -62,6 +66,7 @@ pub fn run(arguments: &ReplArguments) -> Result<(), CliError> {
             typed,
             ended: interrupts.ended().clone(),
             interrupts: interrupts.count().clone(),
+            assist,
         };
         console.run_in_terminal(&options)
     } else {

@@ -47,7 +47,7 @@ pub use interrupter::Interrupter;
 pub use known::{Known, KnownDefinition, KnownKind, KnownVariable};
 pub use mailbox::Mailbox;
 pub use outcome::{Completeness, Failure, Output};
-pub use prepare::{CacheDir, PrepareError, Prepared, Progress, Toolchain, prepare, prepared};
+pub use prepare::{Assistant, CacheDir, PrepareError, Prepared, Progress, Toolchain, prepare, prepared};
 pub use session::{EngineError, Session};
 
 impl Session {
@@ -61,6 +61,12 @@ impl Session {
     #[must_use]
     pub fn is_code(code: &str, offset: usize) -> bool {
         complete::is_code(code, offset)
+    }
+
+    /// A cell with empty lines in place of its commands.
+    #[must_use]
+    pub fn rust(code: &str) -> String {
+        commands::rust(code)
     }
 
     /// The commands, and what each does.

@@ -26,7 +26,8 @@ impl RustEngine {
         std::thread::spawn(move || {
             found.get_or_init(rust_version);
         });
-        RustEngine { cache, version, assist: Arc::default() }
+        let assist = Arc::new(Assist::new(cache.clone(), |line| eprintln!("sconce: {line}")));
+        RustEngine { cache, version, assist }
     }
 }
 

@@ -110,6 +110,8 @@ pub struct TerminalOptions {
     pub ended: Arc<AtomicBool>,
     /// Counts interrupts, Ctrl-C among them.
     pub interrupts: Arc<AtomicU32>,
+    /// Completes what is typed.
+    pub assist: Arc<Assist>,
 }
 
 /// Runs cells and shows what they emit.
@@ -167,8 +169,8 @@ impl<'a> Repl<'a> {
         if let Some(code) = &options.load {
             self.run_quietly(code)?;
         }
-        let assist = Arc::new(Assist::default());
-        let mut editor = Editor::new(options, Arc::clone(&assist));
+        let assist = &options.assist;
+        let mut editor = Editor::new(options, Arc::clone(assist));
         while !options.ended.load(Ordering::Relaxed) {
             assist.update(self.evaluator.known());
             let cell = match editor.read(self.evaluator.next_number()).map_err(ReplError::Terminal)? {

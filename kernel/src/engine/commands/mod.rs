@@ -77,6 +77,11 @@ pub fn commands() -> impl Iterator<Item = (&'static str, &'static str)> {
     listed.map(|command| (command.name, command.help))
 }
 
+/// A cell with empty lines in place of its head's.
+pub fn rust(code: &str) -> String {
+    head(code).rest
+}
+
 /// A cell without its head.
 pub struct Rust {
     /// Its text, with empty lines in place of the head's.

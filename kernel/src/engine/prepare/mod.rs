@@ -1,5 +1,6 @@
 //! The cell library: built once for a version, a toolchain and a source, then found in milliseconds.
 
+mod assistant;
 mod build;
 mod cache;
 pub(super) mod cargo;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use assistant::Assistant;
 pub use build::prepare;
 pub use cache::CacheDir;
 pub(super) use cache::lock_file;
