@@ -6,6 +6,7 @@ use sconce_display::Bundle;
 use sconce_display::wire::{Ending, Request};
 
 use super::build::{Built, Failed};
+use super::hints::Gone;
 use super::session::{Session, failure, interrupted};
 use super::{Failure, Output, generate, source};
 
@@ -71,7 +72,8 @@ impl Session {
         self.variables.retain(|name, variable| {
             let kept = reply.stored.contains(&variable.key);
             if !kept {
-                self.gone.insert(name.clone(), format!("`{name}` was moved by the expression `{code}`"));
+                let why = format!("`{name}` was moved by the expression `{code}`");
+                self.gone.insert(name.clone(), Gone::because(why));
             }
             kept
         });
