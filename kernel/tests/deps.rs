@@ -178,7 +178,7 @@ fn what_cannot_be_had_harms_nothing() {
     let crates = Crates::new();
     crates.write("broken", "", "pub fn f() -> u32 { \"text\" }");
     let mut notebook = Notebook::start();
-    notebook.shows_nothing("let kept = 5;");
+    notebook.shows_nothing("let kept = 5u32;");
     let failure = notebook.fails(&crates.dep("broken"), "DependencyError");
     assert!(failure.contains("mismatched types") && failure.contains("src/lib.rs:1:21"), "{failure}");
     assert!(!failure.contains("Compiling"), "{failure}");
@@ -260,7 +260,7 @@ fn commands_answer() {
         (":hepl", "did you mean `:help`?"),
         (":vars x", ":vars got `x`, but stands alone"),
         (":opt 7", "wants 0, 1, 2, 3 or auto"),
-        (":explain E1", "wants the code of an error"),
+        (":explain moved", "wants the code of an error"),
         ("%matplotlib inline", "`%%time` is the only one"),
     ] {
         let failure = notebook.fails(code, "CommandError");
