@@ -1,12 +1,10 @@
 //! `sconce doctor`: checks what the kernel needs, and says how to mend what is missing.
 
-use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
+use super::kernelspec::{self, Owner};
 use super::toolchain::{self, OLDEST};
 use super::{CliError, jupyter_folders};
 use crate::engine::{CacheDir, prepared};
@@ -177,17 +175,14 @@ fn kernelspec(folders: &[PathBuf]) -> Check {
 /// The kernelspecs in a folder that start a `sconce`, and the program that each of them starts.
 fn our_specs(kernels: &Path) -> Vec<(PathBuf, PathBuf)> {
     let entries = std::fs::read_dir(kernels).into_iter().flatten().flatten();
-    let specs = entries.map(|entry| entry.path().join("kernel.json"));
-    let mut ours: Vec<_> =
-        specs.filter_map(|spec| program_of(&spec).map(|program| (spec, program))).collect();
+    let mut ours: Vec<_> = entries
+        .filter_map(|entry| match kernelspec::owner(&entry.path()) {
+            Owner::Sconce(program) => Some((entry.path().join("kernel.json"), program)),
+            Owner::Other | Owner::Nobody => None,
+        })
+        .collect();
     ours.sort();
     ours
-}
-
-fn program_of(spec: &Path) -> Option<PathBuf> {
-    let spec: Value = serde_json::from_str(&std::fs::read_to_string(spec).ok()?).ok()?;
-    let program = PathBuf::from(spec.get("argv")?.get(0)?.as_str()?);
-    (program.file_stem() == Some(OsStr::new("sconce"))).then_some(program)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod failure;
 mod install;
 mod interrupts;
 mod jupyter_folders;
+mod kernelspec;
 mod preparation;
 mod repl;
 mod run;
@@ -37,6 +38,7 @@ enum Command {
     /// `run`, `install` and the kernel do this themselves where it has not been done. It takes minutes once.
     Prepare,
     Install(install::InstallArguments),
+    Uninstall(install::UninstallArguments),
     /// Check what the kernel needs, and say how to mend what is missing.
     Doctor,
     /// Be the kernel: what Jupyter calls.
@@ -56,6 +58,7 @@ pub fn main() -> ExitCode {
         Command::Repl(arguments) => repl::run(&arguments),
         Command::Prepare => preparation::command(),
         Command::Install(arguments) => install::install(&arguments),
+        Command::Uninstall(arguments) => install::uninstall(&arguments),
         Command::Doctor => doctor::command(),
         Command::Kernel { connection_file } => kernel(&connection_file),
     };
