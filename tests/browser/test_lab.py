@@ -74,7 +74,7 @@ def test_a_person_works_through_the_quickstart(notebook):
     assert notebook.value(scratch, "(test_accuracy >= 0.98, history.len())") == "(true, 16)"
     notebook.picture("6-variables-are-there")
 
-    notebook.completions(scratch, "test_a", "test_accuracy")
+    notebook.completions(scratch, "learner.f", "fit")
     notebook.picture("7-completion")
     page.keyboard.press("Escape")
     notebook.type(scratch, "learner.data().test.len()")

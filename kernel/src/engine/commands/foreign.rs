@@ -15,7 +15,7 @@ pub const FOREIGN: &[(&str, Foreign)] = &[
     (":preserve_vars_on_panic", Needless("variables always survive a panic")),
     (":sccache", Needless("crates of `:dep` are built once and kept for all notebooks")),
     (":cache", Needless("crates of `:dep` are built once and kept for all notebooks")),
-    (":clear_cache", Needless("`sconce clean` removes what was built")),
+    (":clear_cache", Needless("what was built is in the cache folder that `sconce prepare` names")),
     (":linker", Needless("cells are linked by the C compiler's own linker")),
     (":allow_static_linking", Needless("crates of `:dep` are always linked once, as a dynamic library")),
     (":internal_debug", Needless("there is nothing to debug from inside a notebook")),
