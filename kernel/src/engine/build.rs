@@ -173,7 +173,14 @@ impl Session {
             match self.errors(&plain, cell, &crates, &said, &found)? {
                 Some(errors) => return Err(Failed::Errors(errors)),
                 // Only a look for interrupts is wrong where it stands.
-                None if checks => checks = false,
+                None if checks => {
+                    checks = false;
+                    notes.push(
+                        "the loops of this cell cannot look for interrupts, which did not compile there; only a \
+                         second interrupt stops it, with the worker and its variables"
+                            .into(),
+                    );
+                }
                 None => return Err(Failed::Errors(self.messages(&generated, &said, &found, true))),
             }
         }
