@@ -10,7 +10,7 @@ use sconce_tests::{cargo, root};
 use serde_json::Value;
 
 /// Where files of code may not grow beyond, in lines: what one sitting can hold.
-const LONGEST_FILE: usize = 450;
+const LONGEST_FILE: usize = 420;
 
 /// The crates of the resolved workspace, with what they depend on when they are used, not tested.
 struct Graph {

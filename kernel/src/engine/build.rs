@@ -6,9 +6,10 @@ use std::ops::Range;
 
 use super::definitions::Definitions;
 use super::diagnose::{Findings, findings};
-use super::generate::{File, Generated, Given, GivenBack, Grain, Lost, Made, Plan, generate};
+use super::generate::generate;
 use super::names::Names;
 use super::placed::Placed;
+use super::plan::{File, Generated, Given, GivenBack, Grain, Lost, Made, Plan};
 use super::render::{Message, Note, NoteKind, Place, Severity, message};
 use super::rustc::{Make, Said};
 use super::session::{Session, failure};

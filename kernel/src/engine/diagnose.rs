@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::generate::{Generated, Grain, Lost};
 use super::placed::{Mark, Origin};
+use super::plan::{Generated, Grain, Lost};
 use super::rustc::{Diagnostic, Rustc, Said, Span};
 
 /// The lint that names types.

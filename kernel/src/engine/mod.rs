@@ -28,6 +28,7 @@ mod nesting;
 mod outcome;
 mod placed;
 mod places;
+mod plan;
 mod prepare;
 mod render;
 mod rustc;

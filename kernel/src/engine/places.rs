@@ -2,8 +2,8 @@
 
 use sconce_display::wire::{Panic, Spot};
 
-use super::generate::FOLDERS;
 use super::placed::Origin;
+use super::plan::FOLDERS;
 use super::render::{Message, Note, NoteKind, Place, Severity};
 use super::session::Session;
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
 
 use super::diagnose::origin;
-use super::generate::Generated;
 use super::placed::{Mark, Origin};
+use super::plan::Generated;
 use super::rustc::{Diagnostic, Rustc, Span};
 
 /// The texts of all cells by number.

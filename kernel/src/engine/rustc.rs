@@ -9,9 +9,10 @@ use std::process::{Command, Stdio};
 use serde::Deserialize;
 
 use super::deps::Layer;
-use super::generate::{CRATE, FOLDERS, Generated};
+use super::generate::CRATE;
 use super::interrupter::Interrupter;
 use super::names::{self, Names};
+use super::plan::{FOLDERS, Generated};
 use super::prepare::Prepared;
 
 /// Compiles cells in a folder of its own.

@@ -1,7 +1,7 @@
 //! The variables between cells.
 
-use super::generate::Made;
 use super::names::Names;
+use super::plan::Made;
 use super::prepare::Prepared;
 use super::render::Place;
 
