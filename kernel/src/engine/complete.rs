@@ -158,8 +158,11 @@ fn end_of_comment(chars: &[char], start: usize) -> Option<usize> {
 /// The last character of the string whose first quote is at `start`.
 fn end_of_string(chars: &[char], start: usize) -> Option<usize> {
     let hashes = chars[..start].iter().rev().take_while(|c| **c == '#').count();
-    let word = chars[..start - hashes].iter().rev().take_while(|c| c.is_alphanumeric() || **c == '_');
-    let raw = matches!(word.collect::<String>().as_str(), "r" | "rb" | "rc"); // from its end: r, br, cr
+    let before = &chars[..start - hashes];
+    let word = before.iter().rev().take_while(|c| c.is_alphanumeric() || **c == '_').collect::<String>();
+    // Right behind a quote it is the suffix of that literal, or a lifetime.
+    let follows_quote = matches!(before.iter().rev().nth(word.chars().count()), Some('"' | '\''));
+    let raw = !follows_quote && matches!(word.as_str(), "r" | "rb" | "rc"); // from its end: r, br, cr
     let mut index = start + 1;
     while index < chars.len() {
         match chars[index] {
@@ -202,6 +205,7 @@ mod tests {
             ("\"a\"|", true),
             ("\"ä|\"", false),
             ("r#\"a\"|b\"#", false),
+            ("\"a\"br##\"b\"|", true),
             ("// a|", false),
             ("// a\n|", true),
             ("a // b|\nc", false),
