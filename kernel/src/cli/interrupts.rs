@@ -3,8 +3,12 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use crate::engine::Interrupter;
+
+/// How long a session may go on after its terminal is gone.
+const HANGUP: Duration = Duration::from_secs(2);
 
 /// Listens for SIGINT and SIGTERM for as long as the process lives.
 #[derive(Clone, Default)]
@@ -79,8 +83,15 @@ impl Shared {
     fn signalled(&self, signal: Signal) {
         self.stop.store(true, Ordering::Relaxed);
         self.count.fetch_add(1, Ordering::Relaxed);
-        if signal == Signal::End {
+        if signal != Signal::Interrupt {
             self.ended.store(true, Ordering::Relaxed);
+        }
+        if signal == Signal::Hangup {
+            // The line editor reads the end of a terminal that is gone again and again. The worker ends with us.
+            thread::spawn(|| {
+                thread::sleep(HANGUP);
+                std::process::exit(130);
+            });
         }
         if let Some(session) = &*self.session.lock().unwrap_or_else(PoisonError::into_inner) {
             session.interrupt();
@@ -95,6 +106,8 @@ enum Signal {
     Interrupt,
     /// The process is to end.
     End,
+    /// Its terminal is gone.
+    Hangup,
 }
 
 #[cfg(unix)]
@@ -130,7 +143,7 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => Signal::Interrupt,
             _ = self.terminate.recv() => Signal::End,
-            _ = hangup => Signal::End,
+            _ = hangup => Signal::Hangup,
         }
     }
 }
