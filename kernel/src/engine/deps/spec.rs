@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     fn spec(text: &str) -> Spec {
-        Spec::read(text, Path::new("/work")).unwrap()
+        Spec::read(text, Path::new("/cells")).unwrap()
     }
 
     #[test]
@@ -168,10 +168,10 @@ mod tests {
             ("a = 1", "neither a version"),
             ("a = \"1", "after `=`"),
             ("a = \"1\"\nb = \"2\"", "neither a version"),
-            ("a = { path = \"no/such\" }", "no Cargo.toml in /work/no/such"),
-            ("./no", "/work/./no/Cargo.toml cannot be read"),
+            ("a = { path = \"no/such\" }", "no Cargo.toml in /cells/no/such"),
+            ("./no", "/cells/./no/Cargo.toml cannot be read"),
         ] {
-            let failure = Spec::read(text, Path::new("/work")).unwrap_err();
+            let failure = Spec::read(text, Path::new("/cells")).unwrap_err();
             assert!(failure.message.contains(part), "{}", failure.message);
         }
     }
