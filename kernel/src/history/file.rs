@@ -15,25 +15,6 @@ use super::Entry;
 /// When a session begins with a larger file, in bytes, its older half is given up.
 const LARGEST: u64 = 4 << 20;
 
-/// The file: `SCONCE_KERNEL_HISTORY`, else one in the user's data folder. None where the variable is empty or
-/// `off`, or where there is no home.
-#[must_use]
-pub fn default_path() -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os("SCONCE_KERNEL_HISTORY") {
-        return (!path.is_empty() && path != "off").then(|| path.into());
-    }
-    let folder = |value: std::ffi::OsString| (!value.is_empty()).then(|| PathBuf::from(value));
-    let data = std::env::var_os("XDG_DATA_HOME").and_then(folder).or_else(|| {
-        let home = folder(std::env::home_dir()?.into())?;
-        Some(home.join(if cfg!(target_os = "macos") {
-            "Library/Application Support"
-        } else {
-            ".local/share"
-        }))
-    })?;
-    Some(data.join("sconce").join("history.jsonl"))
-}
-
 #[derive(Debug)]
 pub(super) struct HistoryFile {
     path: PathBuf,

@@ -4,12 +4,13 @@
 
 mod file;
 mod glob;
+mod place;
 
 use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 
-pub use file::default_path;
+pub use place::place;
 
 use file::HistoryFile;
 use glob::Glob;

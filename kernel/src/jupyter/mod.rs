@@ -34,7 +34,7 @@ use thiserror::Error;
 pub use connection::{Connection, ConnectionError, Transport};
 
 use crate::engine::CacheDir;
-use crate::history::{History, default_path};
+use crate::history::{History, place};
 use message::Signer;
 use rust::RustEngine;
 use sockets::Sockets;
@@ -79,7 +79,9 @@ pub fn serve(connection_file: &Path, cache: &CacheDir) -> Result<(), ServeError>
 
 /// What was executed in all sessions, or, where that cannot be kept, in this one.
 fn open_history() -> History {
-    let Some(path) = default_path() else { return History::in_memory() };
+    let Some(path) = place("SCONCE_KERNEL_HISTORY", "history.jsonl") else {
+        return History::in_memory();
+    };
     History::open(&path).unwrap_or_else(|error| {
         let place = path.display();
         eprintln!("sconce: the history is kept for this session only: {place}: {error}");

@@ -22,19 +22,7 @@ pub struct HistoryError {
 /// there is no home.
 #[must_use]
 pub fn default_path() -> Option<PathBuf> {
-    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    if let Some(path) = std::env::var_os("SCONCE_HISTORY") {
-        return (!path.is_empty() && path != "off").then(|| path.into());
-    }
-    let data = folder("XDG_DATA_HOME").or_else(|| {
-        let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty())?;
-        Some(home.join(if cfg!(target_os = "macos") {
-            "Library/Application Support"
-        } else {
-            ".local/share"
-        }))
-    })?;
-    Some(data.join("sconce").join("history.txt"))
+    crate::history::place("SCONCE_HISTORY", "history.txt")
 }
 
 /// The history in a file, which nobody but the user can read.
