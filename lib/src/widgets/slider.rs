@@ -7,6 +7,49 @@ use super::model::Model;
 use super::{described, usable, widget};
 use crate::{Error, Result};
 
+/// A value within the range, which `$read` takes from what the page writes.
+macro_rules! movable {
+    ($name:ident, $number:ty, $read:ident) => {
+        impl $name {
+            /// Where it stands.
+            #[must_use]
+            pub fn value(&self) -> $number {
+                $read(&self.model.get("value"))
+            }
+
+            /// Moves it.
+            ///
+            /// # Errors
+            /// For a value outside of its range.
+            pub fn set_value(&self, value: $number) -> Result<()> {
+                let (min, max) = ($read(&self.model.get("min")), $read(&self.model.get("max")));
+                check(
+                    concat!(stringify!($name), "::set_value"),
+                    (min..=max).contains(&value),
+                    &format!("a value in {min}..={max}"),
+                    &value,
+                )?;
+                self.model.set("value", value);
+                Ok(())
+            }
+
+            /// Moves it before it is shown.
+            ///
+            /// # Errors
+            /// For a value outside of its range.
+            pub fn with_value(self, value: $number) -> Result<$name> {
+                self.set_value(value)?;
+                Ok(self)
+            }
+
+            /// Calls `handler` with the new value whenever a person moves it.
+            pub fn on_change(&self, mut handler: impl FnMut($number) + Send + 'static) {
+                self.model.on_change(move |value| handler($read(value)));
+            }
+        }
+    };
+}
+
 /// A slider over whole numbers. Clones are the same slider.
 #[derive(Clone)]
 pub struct IntSlider {
@@ -16,6 +59,7 @@ pub struct IntSlider {
 widget!(IntSlider);
 described!(IntSlider);
 usable!(IntSlider);
+movable!(IntSlider, i64, whole);
 
 impl IntSlider {
     /// A slider over `range` that stands at its start, or at 0 if that lies within.
@@ -39,42 +83,6 @@ impl IntSlider {
             model: Model::control("IntSliderModel", "IntSliderView", "SliderStyleModel", "value", state),
         })
     }
-
-    /// Where it stands.
-    #[must_use]
-    pub fn value(&self) -> i64 {
-        whole(&self.model.get("value"))
-    }
-
-    /// Moves it.
-    ///
-    /// # Errors
-    /// For a value outside of its range.
-    pub fn set_value(&self, value: i64) -> Result<()> {
-        let (min, max) = (whole(&self.model.get("min")), whole(&self.model.get("max")));
-        check(
-            "IntSlider::set_value",
-            (min..=max).contains(&value),
-            &format!("a value in {min}..={max}"),
-            &value,
-        )?;
-        self.model.set("value", value);
-        Ok(())
-    }
-
-    /// Moves it before it is shown.
-    ///
-    /// # Errors
-    /// For a value outside of its range.
-    pub fn with_value(self, value: i64) -> Result<IntSlider> {
-        self.set_value(value)?;
-        Ok(self)
-    }
-
-    /// Calls `handler` with the new value whenever a person moves it.
-    pub fn on_change(&self, mut handler: impl FnMut(i64) + Send + 'static) {
-        self.model.on_change(move |value| handler(whole(value)));
-    }
 }
 
 /// A slider over numbers. Clones are the same slider.
@@ -86,6 +94,7 @@ pub struct FloatSlider {
 widget!(FloatSlider);
 described!(FloatSlider);
 usable!(FloatSlider);
+movable!(FloatSlider, f64, number);
 
 impl FloatSlider {
     /// A slider over `range`, in a hundred steps, that stands at its start, or at 0 if that lies within.
@@ -119,42 +128,6 @@ impl FloatSlider {
         check("FloatSlider::with_step", step.is_finite() && step > 0.0, "a step larger than 0", &step)?;
         self.model.set("step", step);
         Ok(self)
-    }
-
-    /// Where it stands.
-    #[must_use]
-    pub fn value(&self) -> f64 {
-        number(&self.model.get("value"))
-    }
-
-    /// Moves it.
-    ///
-    /// # Errors
-    /// For a value outside of its range.
-    pub fn set_value(&self, value: f64) -> Result<()> {
-        let (min, max) = (number(&self.model.get("min")), number(&self.model.get("max")));
-        check(
-            "FloatSlider::set_value",
-            (min..=max).contains(&value),
-            &format!("a value in {min}..={max}"),
-            &value,
-        )?;
-        self.model.set("value", value);
-        Ok(())
-    }
-
-    /// Moves it before it is shown.
-    ///
-    /// # Errors
-    /// For a value outside of its range.
-    pub fn with_value(self, value: f64) -> Result<FloatSlider> {
-        self.set_value(value)?;
-        Ok(self)
-    }
-
-    /// Calls `handler` with the new value whenever a person moves it.
-    pub fn on_change(&self, mut handler: impl FnMut(f64) + Send + 'static) {
-        self.model.on_change(move |value| handler(number(value)));
     }
 }
 
