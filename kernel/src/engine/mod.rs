@@ -39,6 +39,7 @@ mod statics;
 mod stock;
 mod stream;
 mod variables;
+mod waiting;
 mod worker;
 mod workers;
 

@@ -1,10 +1,12 @@
 //! One call of rustc for one cell.
 
-use std::ffi::{OsStr, OsString};
+use std::cell::RefCell;
+use std::ffi::OsString;
+use std::fs::Permissions;
 use std::io::{self, Read};
-use std::os::unix::process::CommandExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Child;
 
 use serde::Deserialize;
 
@@ -14,6 +16,7 @@ use super::interrupter::Interrupter;
 use super::names::{self, Names};
 use super::plan::{FOLDERS, Generated};
 use super::prepare::Prepared;
+use super::waiting::{Features, Waiting};
 
 /// Compiles cells in a folder of its own.
 #[derive(Debug)]
@@ -21,6 +24,8 @@ pub struct Rustc {
     prepared: Prepared,
     layers: Vec<Layer>,
     folder: PathBuf,
+    /// The compiler of the next cell.
+    next: RefCell<Option<Waiting>>,
 }
 
 /// What rustc is to make.
@@ -112,7 +117,11 @@ impl Rustc {
         for name in FOLDERS {
             std::fs::create_dir_all(folder.join(name))?;
         }
-        Ok(Rustc { prepared, layers: Vec::new(), folder })
+        let rustc = Rustc { prepared, layers: Vec::new(), folder, next: RefCell::default() };
+        std::fs::write(rustc.linker(), include_str!("link.sh"))?;
+        std::fs::set_permissions(rustc.linker(), Permissions::from_mode(0o755))?;
+        rustc.get_ready();
+        Ok(rustc)
     }
 
     /// From now on cells can name these crates, and link to the layers that hold them.
@@ -153,70 +162,17 @@ impl Rustc {
         let root_path = self.folder.join("cell.rs");
         std::fs::write(&root_path, root)?;
 
-        let mut command = Command::new(&self.prepared.rustc);
-        command.arg(&root_path).args(["--crate-name", CRATE, "--edition", "2024", "--crate-type", "cdylib"]);
-        // One identity for all cells' crates: the types of one are those of the others.
-        command.args([
-            "-C",
-            "metadata=sconce",
-            "-C",
-            "debuginfo=0",
-            "--error-format=json",
-            "--cap-lints=warn",
-        ]);
-        command.args(["-A", "warnings", "--force-warn", "unused_must_use"]);
-        command.arg("--remap-path-scope=macro");
-        for name in FOLDERS {
-            command.arg(remap(&self.folder.join(name)));
-        }
-        for (name, path) in &self.prepared.crates {
-            if self.prepared.nameable.contains(name) || crates.contains(name) {
-                command.arg("--extern").arg(format!("{name}={}", path.display()));
-            }
-        }
-        command.arg("-L").arg(format!("dependency={}", self.prepared.dependencies.display()));
-        for layer in layers {
-            command.arg("-L").arg(format!("dependency={}", layer.folder.display()));
-            if let Some((name, library)) = &layer.library {
-                command.arg("--extern").arg(format!("{name}={}", library.display()));
-                // The worker finds it there. An old-style rpath is also that of what the library needs in turn.
-                let flags =
-                    [OsStr::new("--disable-new-dtags"), OsStr::new("-rpath"), layer.folder.as_os_str()];
-                for flag in flags {
-                    let mut argument = OsString::from("link-arg=");
-                    argument.push(flag);
-                    command.args(["-C", "link-arg=-Xlinker", "-C"]).arg(argument);
-                }
-            }
-        }
-        match make {
-            Make::Library { optimize } => {
-                command.arg("-o").arg(self.library(cell)).arg("-C").arg(format!("opt-level={optimize}"));
-                // The same meaning at every level: arithmetic that overflows is an error, `debug_assert!` holds.
-                // The standard library's own checks of unsafe code would make loops slow.
-                command.args(["-C", "overflow-checks=on", "-C", "debug-assertions=on", "-Zub-checks=no"]);
-                // The link-time optimisation among a crate's own parts costs a third of an optimised cell,
-                // and cells are small: most are one part.
-                command.args(["-C", "lto=off"]);
-                // Types as they must be written to be found from anywhere. The lint names them in the same
-                // run that makes the library: its text, unlike an error's, comes after all inference.
-                command.env("RUSTC_BOOTSTRAP", "1").args(["--verbose", "-Ztrim-diagnostic-paths=no"]);
-                command.args(["--force-warn", "dropping_references"]);
-            }
-            Make::Diagnostics => {
-                command.arg("--emit=metadata").arg("-o").arg(self.folder.join("cell.rmeta"));
-            }
-        }
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        // A terminal's Ctrl-C is for the kernel, which stops rustc and its linker where that is meant.
-        command.process_group(0);
-        let mut child = command.spawn()?;
+        let arguments = self.arguments(layers, &root_path, cell, crates, make);
+        let mut child = self.run(&arguments, make)?;
         interrupter.compiling(child.id());
         let mut said = Vec::new();
         if let Some(mut stderr) = child.stderr.take() {
             stderr.read_to_end(&mut said)?;
         }
         let status = child.wait()?;
+        if make != Make::Diagnostics {
+            self.get_ready();
+        }
         if interrupter.compiled() {
             return Ok(None);
         }
@@ -236,6 +192,92 @@ impl Rustc {
 }
 
 impl Rustc {
+    fn arguments(
+        &self,
+        layers: &[Layer],
+        root: &Path,
+        cell: u32,
+        crates: &[String],
+        make: Make,
+    ) -> Vec<OsString> {
+        let mut arguments = Arguments::default();
+        arguments.text(["--crate-name", CRATE, "--edition", "2024", "--crate-type", "cdylib"]);
+        arguments.path("", root);
+        // One identity for all cells' crates: the types of one are those of the others.
+        arguments.text(["-C", "metadata=sconce", "-C", "debuginfo=0"]);
+        arguments.text(["--error-format=json", "--cap-lints=warn"]);
+        arguments.text(["-A", "warnings", "--force-warn", "unused_must_use", "--remap-path-scope=macro"]);
+        for name in FOLDERS {
+            arguments.around("--remap-path-prefix=", &self.folder.join(name), "/=");
+        }
+        for (name, path) in &self.prepared.crates {
+            if self.prepared.nameable.contains(name) || crates.contains(name) {
+                arguments.path(&format!("--extern={name}="), path);
+            }
+        }
+        arguments.path("-Ldependency=", &self.prepared.dependencies);
+        for layer in layers {
+            arguments.path("-Ldependency=", &layer.folder);
+            if let Some((name, library)) = &layer.library {
+                arguments.path(&format!("--extern={name}="), library);
+                // The worker finds it there. An old-style rpath is also that of what the library needs in turn.
+                for flag in ["--disable-new-dtags", "-rpath"] {
+                    arguments.text(["-Clink-arg=-Xlinker", &format!("-Clink-arg={flag}")]);
+                }
+                arguments.text(["-Clink-arg=-Xlinker"]);
+                arguments.path("-Clink-arg=", &layer.folder);
+            }
+        }
+        match make {
+            Make::Library { optimize } => {
+                arguments.text(["-o"]);
+                arguments.path("", &self.library(cell));
+                arguments.path("-Clinker=", &self.linker());
+                arguments.text([&*format!("-Copt-level={optimize}")]);
+                // The same meaning at every level: arithmetic that overflows is an error, `debug_assert!` holds.
+                // The standard library's own checks of unsafe code would make loops slow.
+                arguments.text(["-Coverflow-checks=on", "-Cdebug-assertions=on", "-Zub-checks=no"]);
+                // The link-time optimisation among a crate's own parts costs a third of an optimised cell,
+                // and cells are small: most are one part.
+                arguments.text(["-Clto=off"]);
+                // Types as they must be written to be found from anywhere. The lint names them in the same
+                // run that makes the library: its text, unlike an error's, comes after all inference.
+                arguments.text(["--verbose", "-Ztrim-diagnostic-paths=no"]);
+                arguments.text(["--force-warn", "dropping_references"]);
+            }
+            Make::Diagnostics => {
+                arguments.text(["--emit=metadata", "-o"]);
+                arguments.path("", &self.folder.join("cell.rmeta"));
+            }
+        }
+        arguments.0
+    }
+
+    /// Starts a compilation, and the compiler of the next one.
+    fn run(&self, arguments: &[OsString], make: Make) -> io::Result<Child> {
+        if make == Make::Diagnostics {
+            return Waiting::start(&self.prepared.rustc, Features::Stable)?.tell(arguments);
+        }
+        let start = || Waiting::start(&self.prepared.rustc, Features::All);
+        let ready = self.next.take().map(|waiting| waiting.tell(arguments));
+        match ready {
+            Some(Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+            Some(Ok(child)) => Ok(child),
+            _ => start()?.tell(arguments),
+        }
+    }
+
+    /// Has a compiler ready for the next cell.
+    fn get_ready(&self) {
+        // Where none can start, the next cell tries again and says why.
+        self.next.replace(Waiting::start(&self.prepared.rustc, Features::All).ok());
+    }
+
+    fn linker(&self) -> PathBuf {
+        // From the name rustc guesses which arguments it takes.
+        self.folder.join("cc")
+    }
+
     /// The layers that a cell needs: all, if it names anything that one has. A cell must see all layers that
     /// hold a crate it names, or it would get a copy of its own.
     fn layers_for(&self, generated: &Generated, crates: &[String]) -> &[Layer] {
@@ -255,9 +297,23 @@ impl Rustc {
     }
 }
 
-fn remap(folder: &Path) -> OsString {
-    let mut flag = OsString::from("--remap-path-prefix=");
-    flag.push(folder);
-    flag.push("/=");
-    flag
+/// In the order that rustc reads them.
+#[derive(Default)]
+struct Arguments(Vec<OsString>);
+
+impl Arguments {
+    fn text<const N: usize>(&mut self, arguments: [&str; N]) {
+        self.0.extend(arguments.map(OsString::from));
+    }
+
+    fn path(&mut self, flag: &str, path: &Path) {
+        self.around(flag, path, "");
+    }
+
+    fn around(&mut self, before: &str, path: &Path, after: &str) {
+        let mut argument = OsString::from(before);
+        argument.push(path);
+        argument.push(after);
+        self.0.push(argument);
+    }
 }
