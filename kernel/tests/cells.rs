@@ -350,3 +350,24 @@ fn a_worker_that_dies_is_replaced() {
     assert!(failure.contains("stack overflow"), "{failure}");
     notebook.gives("twice(5)", "10");
 }
+
+#[test]
+fn foreign_code_links() {
+    let mut notebook = Notebook::start();
+    notebook.gives(
+        "unsafe extern \"C\" { safe fn cos(x: f64) -> f64; safe fn abs(x: i32) -> i32; } (cos(0.0), abs(-3))",
+        "(1.0, 3)",
+    );
+    // The compiler's own helpers are no part of what the process has.
+    notebook.gives("u128::MAX / std::hint::black_box(1 << 100)", "268435455");
+    // A library that the process has not loaded.
+    let anl = "#[link(name = \"anl\")] unsafe extern \"C\" { safe fn gai_cancel(request: *mut u8) -> i32; } gai_cancel as *const () as usize != 0";
+    notebook.gives(anl, "true");
+    let failure = notebook.fails("unsafe extern \"C\" { safe fn nowhere(); } nowhere()", "NotLoaded");
+    assert!(failure.contains("`nowhere` is declared and nowhere defined"), "{failure}");
+    let failure = notebook
+        .fails("#[link(name = \"nosuchlibrary\")] unsafe extern \"C\" { safe fn f(); } f()", "CompileError");
+    assert!(failure.contains("nosuchlibrary"), "{failure}");
+    let noted = notebook.run("let f = || 1; let f = || 2; f()").stderr;
+    assert_eq!(noted.matches("is a closure").count(), 1, "{noted}");
+}

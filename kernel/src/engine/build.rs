@@ -352,7 +352,9 @@ fn not_kept(generated: &Generated, lost: &BTreeMap<String, Lost>) -> Vec<(String
             None
         }
     };
-    generated.made.iter().filter_map(why).collect()
+    let mut told = Names::new();
+    // Of those that share a name each would say the same.
+    generated.made.iter().filter_map(why).filter(|(name, _)| told.insert(name.clone())).collect()
 }
 
 /// What to say instead of how our own types do not fit, where that is what a message tells.

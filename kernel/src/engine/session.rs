@@ -240,11 +240,7 @@ impl Session {
                 let text = render(&self.panic_message(panic, "the cell panicked"), &self.texts);
                 Err(failure("panic", &panic.message, &text))
             }
-            Ending::NotLoaded { message } => Err(failure(
-                "NotLoaded",
-                message,
-                &format!("the compiled cell could not be loaded: {message}"),
-            )),
+            Ending::NotLoaded { message } => Err(not_loaded(message)),
         }
     }
 
@@ -290,6 +286,17 @@ pub(super) fn failure(name: &str, message: &str, text: &str) -> Failure {
         message: message.to_owned(),
         traceback: text.split('\n').map(str::to_owned).collect(),
     }
+}
+
+fn not_loaded(why: &str) -> Failure {
+    let text = match why.split_once("undefined symbol: ") {
+        Some((_, symbol)) => format!(
+            "`{symbol}` is declared and nowhere defined; `#[link(name = \"…\")]` on its `extern` block names the \
+             library that has it"
+        ),
+        None => format!("the compiled cell could not be loaded: {why}"),
+    };
+    failure("NotLoaded", &text, &text)
 }
 
 pub(super) fn interrupted(what: &str) -> Failure {
