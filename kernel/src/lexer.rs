@@ -1,5 +1,5 @@
-//! Takes Rust apart for colouring. Unlike a compiler's lexer it has a token for every text: a string that is still
-//! open is a string, and what nothing can begin with is a symbol.
+//! Takes Rust apart while it is typed, for colours and to see what is still open. Unlike a compiler's lexer it has a
+//! token for every text: a string that is still open is a string, and what nothing can begin with is a symbol.
 
 use std::ops::Range;
 
@@ -47,18 +47,36 @@ const PRIMITIVES: &[&str] = &[
     "u64", "u128", "usize",
 ];
 
-/// The tokens of `code`, one after the other: together they are the whole text.
+/// A piece of source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// What it is.
+    pub kind: Kind,
+    /// Where it stands.
+    pub range: Range<usize>,
+    /// Its own end is not there yet: the text ends in a string or a comment.
+    pub open: bool,
+}
+
+/// The tokens of a cell, one after the other: together they are the whole text.
 #[must_use]
-pub fn tokens(code: &str) -> Vec<(Kind, Range<usize>)> {
-    let mut tokens: Vec<(Kind, Range<usize>)> = Vec::new();
-    let mut start: usize = code.split_inclusive('\n').take_while(|line| is_command(line)).map(str::len).sum();
-    if start > 0 {
-        tokens.push((Kind::Command, 0..start));
+pub fn tokens(code: &str) -> Vec<Token> {
+    let head: usize = code.split_inclusive('\n').take_while(|line| is_command(line)).map(str::len).sum();
+    let mut tokens = rust(code, head);
+    if head > 0 {
+        tokens.insert(0, Token { kind: Kind::Command, range: 0..head, open: false });
     }
+    tokens
+}
+
+/// The tokens of the Rust that begins at `start`.
+#[must_use]
+pub fn rust(code: &str, mut start: usize) -> Vec<Token> {
+    let mut tokens = Vec::new();
     let mut after_fn = false;
     while let Some(first) = code[start..].chars().next() {
         let rest = &code[start..];
-        let (mut kind, length) = token(rest, first);
+        let Piece { mut kind, length, open } = piece(rest, first);
         let text = &rest[..length];
         if kind == Kind::Name {
             kind = name(text, &rest[length..], after_fn);
@@ -68,7 +86,7 @@ pub fn tokens(code: &str) -> Vec<(Kind, Range<usize>)> {
         }
         // The `!` of a macro belongs to its name; that of `a != b` does not.
         let length = if kind == Kind::Macro { length + 1 } else { length };
-        tokens.push((kind, start..start + length));
+        tokens.push(Token { kind, range: start..start + length, open });
         start += length;
     }
     tokens
@@ -80,37 +98,60 @@ fn is_command(line: &str) -> bool {
     (indented.starts_with(':') && !indented.starts_with("::")) || line.starts_with(['!', '%'])
 }
 
-/// The kind and the length of the token that `rest` begins with.
-fn token(rest: &str, first: char) -> (Kind, usize) {
+/// What a text begins with.
+struct Piece {
+    kind: Kind,
+    length: usize,
+    open: bool,
+}
+
+impl Piece {
+    fn whole(kind: Kind, length: usize) -> Piece {
+        Piece { kind, length, open: false }
+    }
+
+    /// Of this length, or to the end of `rest`.
+    fn up_to(kind: Kind, length: Option<usize>, rest: &str) -> Piece {
+        Piece { kind, length: length.unwrap_or(rest.len()), open: length.is_none() }
+    }
+
+    /// A literal takes the name right behind it along, as its suffix.
+    fn with_suffix(self, rest: &str) -> Piece {
+        let suffix = if self.open { 0 } else { length_while(&rest[self.length..], is_name) };
+        Piece { length: self.length + suffix, ..self }
+    }
+}
+
+fn piece(rest: &str, first: char) -> Piece {
     if first.is_whitespace() {
-        return (Kind::Blank, length_while(rest, char::is_whitespace));
+        return Piece::whole(Kind::Blank, length_while(rest, char::is_whitespace));
     }
     if rest.starts_with("//") {
-        return (Kind::Comment, rest.find('\n').unwrap_or(rest.len()));
+        return Piece::whole(Kind::Comment, rest.find('\n').unwrap_or(rest.len()));
     }
     if rest.starts_with("/*") {
-        return (Kind::Comment, block_comment(rest));
+        return Piece::up_to(Kind::Comment, block_comment(rest), rest);
     }
     if let Some(length) = prefixed_string(rest) {
-        return (Kind::String, length);
+        return Piece::up_to(Kind::String, length, rest).with_suffix(rest);
     }
     if let Some(quoted) = rest.strip_prefix("b'") {
-        return (Kind::Char, 1 + character(quoted).unwrap_or(1));
+        return Piece::whole(Kind::Char, 1 + character(quoted).unwrap_or(1)).with_suffix(rest);
     }
     if let Some(quoted) = rest.strip_prefix('\'') {
         return match character(quoted) {
-            Some(length) => (Kind::Char, length),
-            None => (Kind::Lifetime, 1 + length_while(quoted, is_name)),
+            Some(length) => Piece::whole(Kind::Char, length).with_suffix(rest),
+            None => Piece::whole(Kind::Lifetime, 1 + length_while(quoted, is_name)),
         };
     }
     if first.is_ascii_digit() {
-        return (Kind::Number, number(rest));
+        return Piece::whole(Kind::Number, number(rest));
     }
     if is_name(first) {
         let raw = if rest.starts_with("r#") { 2 } else { 0 };
-        return (Kind::Name, raw + length_while(&rest[raw..], is_name));
+        return Piece::whole(Kind::Name, raw + length_while(&rest[raw..], is_name));
     }
-    (Kind::Symbol, first.len_utf8())
+    Piece::whole(Kind::Symbol, first.len_utf8())
 }
 
 fn name(text: &str, rest: &str, after_fn: bool) -> Kind {
@@ -136,8 +177,8 @@ fn length_while(text: &str, accepts: fn(char) -> bool) -> usize {
     text.find(|c| !accepts(c)).unwrap_or(text.len())
 }
 
-/// The length of a comment that may hold others.
-fn block_comment(text: &str) -> usize {
+/// The length of a comment that may hold others, if it ends.
+fn block_comment(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut depth = 0;
     let mut index = 0;
@@ -152,14 +193,14 @@ fn block_comment(text: &str) -> usize {
         }
         index += 2;
         if depth == 0 {
-            return index;
+            return Some(index);
         }
     }
-    text.len()
+    None
 }
 
-/// The length of a string with its prefix, if `text` begins with one.
-fn prefixed_string(text: &str) -> Option<usize> {
+/// The length of a string with its prefix, if `text` begins with one, and if it ends.
+fn prefixed_string(text: &str) -> Option<Option<usize>> {
     let prefix = ["br", "cr", "b", "c", "r", ""].into_iter().find(|prefix| {
         text.strip_prefix(prefix).is_some_and(|rest| rest.trim_start_matches('#').starts_with('"'))
     })?;
@@ -177,7 +218,7 @@ fn prefixed_string(text: &str) -> Option<usize> {
     } else {
         closing_quote(body, '"').map(|at| at + 1)
     };
-    Some(length.map_or(text.len(), |length| body_start + length))
+    Some(length.map(|length| body_start + length))
 }
 
 /// Where the first quote stands that no backslash takes its meaning from.
@@ -222,7 +263,7 @@ mod tests {
     use super::*;
 
     fn kinds(code: &str) -> Vec<(Kind, &str)> {
-        let tokens = tokens(code).into_iter().map(|(kind, range)| (kind, &code[range]));
+        let tokens = tokens(code).into_iter().map(|token| (token.kind, &code[token.range]));
         tokens.filter(|(kind, _)| *kind != Kind::Blank).collect()
     }
 
@@ -275,7 +316,8 @@ mod tests {
         let first = |code| kinds(code)[0];
         assert_eq!(first("r##\"a\"# b\"## c"), (String, "r##\"a\"# b\"##"));
         assert_eq!(first("br\"\\\" c"), (String, "br\"\\\""));
-        assert_eq!(first("c\"x\"y"), (String, "c\"x\""));
+        assert_eq!(first("c\"x\"y z"), (String, "c\"x\"y"));
+        assert_eq!(kinds("\"a\"r\"b\\\"c\"")[1], (String, "\"b\\\"c\""));
         assert_eq!(first("'\\'' x"), (Char, "'\\''"));
         assert_eq!(first("b'x' y"), (Char, "b'x'"));
         assert_eq!(first("'ä' y"), (Char, "'ä'"));
@@ -291,14 +333,17 @@ mod tests {
     #[test]
     fn what_is_still_open_goes_on_to_the_end() {
         use Kind::{Char, Comment, String};
-        for (code, kind) in [
-            ("\"open { text", String),
-            ("r#\"open\" text", String),
-            ("/* open /* nested */ text", Comment),
-            ("'\\", Char),
-            ("b'", Char),
+        for (code, kind, open) in [
+            ("\"open { text", String, true),
+            ("r#\"open\" text", String, true),
+            ("/* open /* nested */ text", Comment, true),
+            ("'\\", Char, false),
+            ("b'", Char, false),
+            ("\"closed\"", String, false),
+            ("/* closed */", Comment, false),
+            ("// a line", Comment, false),
         ] {
-            assert_eq!(kinds(code), [(kind, code)]);
+            assert_eq!(tokens(code), [Token { kind, range: 0..code.len(), open }]);
         }
     }
 
@@ -322,7 +367,7 @@ mod tests {
             let count = next(&mut state) % 12;
             let code: String = (0..count).map(|_| pieces[next(&mut state) % pieces.len()]).collect();
             let mut end = 0;
-            for (_, range) in tokens(&code) {
+            for Token { range, .. } in tokens(&code) {
                 assert_eq!(range.start, end, "{code:?}");
                 assert!(range.end > range.start && code.is_char_boundary(range.end), "{code:?}");
                 end = range.end;

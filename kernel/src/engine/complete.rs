@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use proc_macro2::TokenStream;
 
+use crate::lexer::{self, Kind, Token};
+
 use super::Completeness;
 use super::commands::head::head;
 use super::nesting;
@@ -58,6 +60,7 @@ enum Scan {
 
 /// Counts delimiters outside of strings and comments; an open string or comment counts as open.
 fn scan(code: &str) -> Scan {
+    // The line of each delimiter that is open.
     let mut open: Vec<(char, usize)> = Vec::new();
     let lines = |open: &[(char, usize)]| {
         let mut lines: Vec<usize> = open.iter().map(|(_, line)| *line).collect();
@@ -65,29 +68,14 @@ fn scan(code: &str) -> Scan {
         lines.len()
     };
     let mut line = 0;
-    let chars: Vec<char> = code.chars().collect();
-    let at = |index: usize| chars.get(index).copied().unwrap_or('\0');
-    let mut index = 0;
-    while index < chars.len() {
-        match chars[index] {
-            '/' if at(index + 1) == '/' => {
-                while index < chars.len() && chars[index] != '\n' {
-                    index += 1;
-                }
-                continue;
-            }
-            '/' if at(index + 1) == '*' => match end_of_comment(&chars, index) {
-                Some(end) => index = end,
-                None => return Scan::Open(lines(&open)),
-            },
-            '"' => match end_of_string(&chars, index) {
-                Some(end) => index = end,
-                None => return Scan::Open(lines(&open)),
-            },
-            '\'' => index = end_of_char(&chars, index),
-            left @ ('(' | '[' | '{') => open.push((left, line)),
-            '\n' => line += 1,
-            right @ (')' | ']' | '}') => {
+    for token in lexer::rust(code, 0) {
+        if token.open {
+            return Scan::Open(lines(&open));
+        }
+        let text = &code[token.range];
+        match (token.kind, text.chars().next()) {
+            (Kind::Symbol, Some(left @ ('(' | '[' | '{'))) => open.push((left, line)),
+            (Kind::Symbol, Some(right @ (')' | ']' | '}'))) => {
                 let wanted = match right {
                     ')' => '(',
                     ']' => '[',
@@ -97,94 +85,22 @@ fn scan(code: &str) -> Scan {
                     return Scan::Mismatch;
                 }
             }
-            _ => {}
+            _ => line += text.matches('\n').count(),
         }
-        index += 1;
     }
     if open.is_empty() { Scan::Balanced } else { Scan::Open(lines(&open)) }
 }
 
 /// Whether what is typed at the byte `offset` of `code` is code, not part of a string or comment.
 pub fn is_code(code: &str, offset: usize) -> bool {
-    let chars: Vec<char> = code.chars().collect();
-    let cursor = code.char_indices().take_while(|(at, _)| *at < offset).count();
-    let mut index = 0;
-    while index < cursor {
-        // What begins here, and the last character that still belongs to it.
-        let last = match (chars[index], chars.get(index + 1)) {
-            ('/', Some('/')) => {
-                let line = chars[index..].iter().position(|c| *c == '\n');
-                // The end of its line is still the comment.
-                Some(line.map_or(chars.len(), |length| index + length))
-            }
-            ('/', Some('*')) => Some(end_of_comment(&chars, index).unwrap_or(chars.len())),
-            ('"', _) => Some(end_of_string(&chars, index).unwrap_or(chars.len())),
-            ('\'', _) => Some(end_of_char(&chars, index)).filter(|end| *end > index),
-            _ => None,
-        };
-        match last {
-            Some(last) if cursor <= last => return false,
-            Some(last) => index = last + 1,
-            None => index += 1,
-        }
+    let before = lexer::rust(code, 0).into_iter().take_while(|token| token.range.start < offset).last();
+    let Some(Token { kind, range, open }) = before else { return true };
+    match kind {
+        // The end of its line is still the comment.
+        Kind::Comment => offset > range.end || (offset == range.end && !open && code[range].ends_with("*/")),
+        Kind::String | Kind::Char => offset >= range.end && !open,
+        _ => true,
     }
-    true
-}
-
-/// The last character of a comment, which may hold others.
-fn end_of_comment(chars: &[char], start: usize) -> Option<usize> {
-    let mut depth = 0;
-    let mut index = start;
-    while index + 1 < chars.len() {
-        match (chars[index], chars[index + 1]) {
-            ('/', '*') => {
-                depth += 1;
-                index += 1;
-            }
-            ('*', '/') => {
-                depth -= 1;
-                index += 1;
-                if depth == 0 {
-                    return Some(index);
-                }
-            }
-            _ => {}
-        }
-        index += 1;
-    }
-    None
-}
-
-/// The last character of the string whose first quote is at `start`.
-fn end_of_string(chars: &[char], start: usize) -> Option<usize> {
-    let hashes = chars[..start].iter().rev().take_while(|c| **c == '#').count();
-    let before = &chars[..start - hashes];
-    let word = before.iter().rev().take_while(|c| c.is_alphanumeric() || **c == '_').collect::<String>();
-    // Right behind a quote it is the suffix of that literal, or a lifetime.
-    let follows_quote = matches!(before.iter().rev().nth(word.chars().count()), Some('"' | '\''));
-    let raw = !follows_quote && matches!(word.as_str(), "r" | "rb" | "rc"); // from its end: r, br, cr
-    let mut index = start + 1;
-    while index < chars.len() {
-        match chars[index] {
-            '\\' if !raw => index += 1,
-            '"' if !raw => return Some(index),
-            '"' if chars[index + 1..].iter().take_while(|c| **c == '#').count() >= hashes => {
-                return Some(index + hashes);
-            }
-            _ => {}
-        }
-        index += 1;
-    }
-    None
-}
-
-/// The last character of a character literal, or the quote itself where it begins a lifetime.
-fn end_of_char(chars: &[char], start: usize) -> usize {
-    if chars.get(start + 1) == Some(&'\\') {
-        let close = chars.get(start + 3..).unwrap_or_default().iter().position(|c| *c == '\'');
-        return close.map_or(start, |offset| start + 3 + offset);
-    }
-    if chars.get(start + 2) == Some(&'\'') { start + 2 } else { start }
 }
 
 #[cfg(test)]

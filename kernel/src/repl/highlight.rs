@@ -5,7 +5,7 @@ use std::sync::Arc;
 use reedline::{Color, Highlighter, StyledText};
 
 use super::keys::Seen;
-use crate::lexer::{Kind, tokens};
+use crate::lexer::{Kind, Token, tokens};
 
 /// Colours a cell while it is typed, and tells the keys what stands on the screen.
 pub struct RustHighlighter {
@@ -29,7 +29,7 @@ impl Highlighter for RustHighlighter {
 /// `code` in colours.
 fn styled(code: &str) -> StyledText {
     let mut text = StyledText::new();
-    for (kind, range) in tokens(code) {
+    for Token { kind, range, .. } in tokens(code) {
         let color = match kind {
             Kind::Comment => Color::DarkGray.italic(),
             Kind::String | Kind::Char => Color::Green.normal(),

@@ -1,12 +1,12 @@
 //! Rust in colours.
 
 use super::escaped;
-use crate::lexer::{Kind, tokens};
+use crate::lexer::{Kind, Token, tokens};
 
 /// Source as HTML, each token in a `span` whose class says what it is.
 pub(super) fn highlighted(source: &str) -> String {
     let mut html = String::new();
-    for (kind, range) in tokens(source) {
+    for Token { kind, range, .. } in tokens(source) {
         let text = escaped(&source[range]);
         match class(kind) {
             Some(class) => html.push_str(&format!("<span class=\"{class}\">{text}</span>")),
