@@ -1,4 +1,5 @@
-//! Puts the source of the cell library into the binary, so that it can be built wherever the binary goes.
+//! Puts the source of the cell library and of the assistant into the binary, so that both can be built wherever
+//! the binary goes.
 
 use std::collections::hash_map::DefaultHasher;
 use std::error::Error;
@@ -7,28 +8,51 @@ use std::fs;
 use std::hash::Hasher;
 use std::path::{Path, PathBuf};
 
-/// What the cell library is built from. Tests are found by cargo on its own and are not needed.
-const TREES: [&str; 8] = [
-    "Cargo.lock",
-    "examples",
-    "kernel/cell/Cargo.toml",
-    "kernel/cell/src",
-    "lib/Cargo.toml",
-    "lib/src",
-    "lib/display/Cargo.toml",
-    "lib/display/src",
-];
+/// A workspace inside of this one. Tests are found by cargo on its own and are not needed.
+struct Bundle {
+    name: &'static str,
+    members: &'static str,
+    trees: &'static [&'static str],
+}
 
-const MEMBERS: &str = r#"members = ["kernel/cell", "lib", "lib/display"]"#;
+const BUNDLES: [Bundle; 2] = [
+    Bundle {
+        name: "cell",
+        members: r#"members = ["kernel/cell", "lib", "lib/display"]"#,
+        trees: &[
+            "Cargo.lock",
+            "examples",
+            "kernel/cell/Cargo.toml",
+            "kernel/cell/src",
+            "lib/Cargo.toml",
+            "lib/src",
+            "lib/display/Cargo.toml",
+            "lib/display/src",
+        ],
+    },
+    Bundle {
+        name: "assist",
+        members: r#"members = ["kernel/assist"]"#,
+        trees: &["Cargo.lock", "kernel/assist/Cargo.toml", "kernel/assist/src"],
+    },
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let kernel = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
     let workspace = kernel.parent().ok_or("the kernel's folder has no parent")?;
-    let out = PathBuf::from(std::env::var("OUT_DIR")?);
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-env=SCONCE_TARGET={}", std::env::var("TARGET")?);
+    for bundle in &BUNDLES {
+        pack(bundle, workspace)?;
+    }
+    Ok(())
+}
 
+/// Writes the list of a bundle's files, as Rust, and says under which hash they are known.
+fn pack(bundle: &Bundle, workspace: &Path) -> Result<(), Box<dyn Error>> {
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
     let mut files = Vec::new();
-    for tree in TREES {
+    for tree in bundle.trees {
         let path = workspace.join(tree);
         println!("cargo::rerun-if-changed={}", path.display());
         collect(&path, &mut files)?;
@@ -39,10 +63,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut list = String::from("[\n");
     let manifest_path = workspace.join("Cargo.toml");
     println!("cargo::rerun-if-changed={}", manifest_path.display());
-    let manifest = manifest(&fs::read_to_string(&manifest_path)?)?;
+    let manifest = manifest(&fs::read_to_string(&manifest_path)?, bundle.members)?;
     hash.write(manifest.as_bytes());
-    fs::write(out.join("Cargo.toml"), manifest)?;
-    writeln!(list, "(\"Cargo.toml\", include_bytes!({:?}).as_slice()),", out.join("Cargo.toml"))?;
+    let own_manifest = out.join(format!("{}.toml", bundle.name));
+    fs::write(&own_manifest, manifest)?;
+    writeln!(list, "(\"Cargo.toml\", include_bytes!({own_manifest:?}).as_slice()),")?;
     for path in files {
         let name =
             path.strip_prefix(workspace)?.to_str().ok_or("a file name that is not UTF-8")?.replace('\\', "/");
@@ -51,8 +76,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         writeln!(list, "({name:?}, include_bytes!({path:?}).as_slice()),")?;
     }
     list.push(']');
-    fs::write(out.join("source.in"), list)?;
-    println!("cargo::rustc-env=SCONCE_SOURCE_HASH={:016x}", hash.finish());
+    fs::write(out.join(format!("{}.in", bundle.name)), list)?;
+    println!("cargo::rustc-env=SCONCE_{}_HASH={:016x}", bundle.name.to_uppercase(), hash.finish());
     Ok(())
 }
 
@@ -67,13 +92,13 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> 
     Ok(())
 }
 
-/// The workspace's manifest with only the members that the cell library needs.
-fn manifest(workspace: &str) -> Result<String, Box<dyn Error>> {
+/// The workspace's manifest with only these members.
+fn manifest(workspace: &str, members: &str) -> Result<String, Box<dyn Error>> {
     let mut found = false;
     let lines = workspace.lines().filter_map(|line| {
         if line.starts_with("members = ") {
             found = true;
-            Some(MEMBERS)
+            Some(members)
         } else {
             (!line.starts_with("default-members = ")).then_some(line)
         }

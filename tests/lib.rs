@@ -55,11 +55,12 @@ pub fn sconce() -> Result<Command> {
     Ok(command)
 }
 
-/// Prepares the cell library in the user's own cache, so that it is built once for all tests and notebooks.
+/// Prepares the cell library in the user's own cache, so that it is built once for all tests and notebooks. The
+/// assistant is left out: the one that cargo puts beside `sconce` is the one to test.
 pub fn prepare() -> Result<()> {
     static PREPARED: OnceLock<Result<(), String>> = OnceLock::new();
     let prepared = PREPARED.get_or_init(|| {
-        let status = sconce().and_then(|mut sconce| Ok(sconce.arg("prepare").status()?));
+        let status = sconce().and_then(|mut sconce| Ok(sconce.args(["prepare", "--no-assist"]).status()?));
         match status {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => Err(format!("sconce prepare: {status}")),

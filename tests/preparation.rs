@@ -1,32 +1,38 @@
-//! Preparing the cell library: two first starts at once, a start that is killed, and starts after that.
+//! Preparing the cell library and the assistant: two first starts at once, a start that is killed, and starts
+//! after that.
 
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use sconce_tests::{notebook, prepare, sconce, stderr, stdout};
+use sconce_tests::{notebook, prepare, sconce, sconce_path, stderr, stdout};
+use tempfile::TempDir;
 
 #[test]
 fn once_prepared_nothing_is_done_again() {
     prepare().unwrap();
     let start = Instant::now();
-    let output = sconce().unwrap().arg("prepare").output().unwrap();
+    let output = sconce().unwrap().args(["prepare", "--no-assist"]).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stdout(&output).contains("nothing to do"), "{}", stdout(&output));
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
 }
 
+/// The folder that holds what is prepared.
+fn cache() -> PathBuf {
+    prepare().unwrap();
+    let said = stdout(&sconce().unwrap().args(["prepare", "--no-assist"]).output().unwrap());
+    said.split(" is ready in ").nth(1).and_then(|rest| rest.split(": nothing").next()).unwrap().into()
+}
+
 /// A cache in which all crates of others are built and nothing counts as prepared: building those again would
 /// take minutes and show nothing new.
 fn half_prepared_cache(folder: &Path) {
-    prepare().unwrap();
-    let said = stdout(&sconce().unwrap().arg("prepare").output().unwrap());
-    let cache = said.split(" is ready in ").nth(1).and_then(|rest| rest.split(": nothing").next()).unwrap();
-    let folders = fs::read_dir(cache).unwrap().map(|entry| entry.unwrap().path());
+    let folders = fs::read_dir(cache()).unwrap().map(|entry| entry.unwrap().path());
     // One for each toolchain that was ever in use; the one that builds now is the last to have changed.
     let builds = folders.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("build-"));
     let build = builds
@@ -40,7 +46,11 @@ fn half_prepared_cache(folder: &Path) {
 
 fn start(cache: &Path) -> Child {
     let mut command = sconce().unwrap();
-    command.arg("prepare").env("SCONCE_CACHE_DIR", cache).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(["prepare", "--no-assist"])
+        .env("SCONCE_CACHE_DIR", cache)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command.spawn().unwrap()
 }
 
@@ -80,4 +90,145 @@ fn a_killed_start_and_two_at_once_leave_a_cache_that_works() {
     let output = run.output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(fs::read_to_string(folder.path().join("a.out.ipynb")).unwrap().contains("\"21\""));
+}
+
+/// A `sconce` without an assistant beside it, a cache with the cell library, and a cargo that builds a script instead
+/// of rust-analyzer, which would take minutes. It waits for the file `go`.
+struct Bench {
+    folder: TempDir,
+}
+
+const CARGO: &str = r#"#!/bin/sh
+id='path+file:///source/kernel/assist#sconce-assist@0.1.0'
+case "$1" in
+    --version) echo 'cargo 1.95.0' ;;
+    metadata) echo '{"resolve": {"nodes": [{"id": "'$id'", "deps": []}]}}' ;;
+    build)
+        grep -q 'kernel/assist' Cargo.toml && test -e kernel/assist/src/main.rs || exit 1
+        echo "$@" >> "$BENCH/builds"
+        echo '   Compiling sconce-assist' >&2
+        until test -e "$BENCH/go"; do sleep 0.02; done
+        if test -e "$BENCH/fail"; then echo 'error: rust-analyzer is not there' >&2; exit 101; fi
+        mkdir -p "$CARGO_TARGET_DIR/release"
+        program=$CARGO_TARGET_DIR/release/sconce-assist
+        printf '#!/bin/sh\n' > "$program" && chmod +x "$program"
+        echo '{"reason": "compiler-artifact", "package_id": "'$id'", "target": {"name": "sconce-assist"}, "executable": "'$program'"}'
+        ;;
+    *) exit 1 ;;
+esac
+"#;
+
+impl Bench {
+    fn new() -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        let bench = Bench { folder };
+        fs::copy(sconce_path().unwrap(), bench.path("sconce")).unwrap();
+        fs::create_dir(bench.path("bin")).unwrap();
+        fs::write(bench.path("bin/cargo"), CARGO).unwrap();
+        let made = Command::new("chmod").arg("+x").arg(bench.path("bin/cargo")).status().unwrap();
+        assert!(made.success());
+        for slot in fs::read_dir(cache()).unwrap().map(|entry| entry.unwrap().path()) {
+            if let Ok(stamp) = fs::read(slot.join("prepared.json")) {
+                let copy = bench.path("cache").join(slot.file_name().unwrap());
+                fs::create_dir_all(&copy).unwrap();
+                fs::write(copy.join("prepared.json"), stamp).unwrap();
+            }
+        }
+        bench
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn sconce(&self, arguments: &[&str]) -> Command {
+        let path = std::env::var("PATH").unwrap();
+        let mut command = Command::new(self.path("sconce"));
+        command.args(arguments).env("BENCH", self.folder.path()).env("SCONCE_CACHE_DIR", self.path("cache"));
+        command.env("PATH", format!("{}:{path}", self.path("bin").display())).env("HOME", self.folder.path());
+        command.env("RUSTUP_HOME", rustup_home()).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn said(&self, arguments: &[&str]) -> String {
+        let output = self.sconce(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    }
+
+    fn builds(&self) -> usize {
+        fs::read_to_string(self.path("builds")).unwrap_or_default().lines().count()
+    }
+
+    fn doctor(&self) -> String {
+        let report = stdout(&self.sconce(&["doctor"]).output().unwrap());
+        report.lines().find(|line| line.contains("help while typing")).unwrap().to_owned()
+    }
+}
+
+/// Where rustup keeps its toolchains: a home of the test's own has none.
+fn rustup_home() -> PathBuf {
+    let own = std::env::var_os("RUSTUP_HOME").map(PathBuf::from);
+    own.unwrap_or_else(|| std::env::home_dir().unwrap().join(".rustup"))
+}
+
+#[test]
+fn the_assistant_is_built_once_whoever_asks() {
+    let bench = Bench::new();
+    assert!(bench.doctor().contains("names only"), "{}", bench.doctor());
+    assert!(!bench.said(&["prepare", "--no-assist"]).contains("help while typing"));
+    assert_eq!(bench.builds(), 0);
+
+    let mut killed = bench.sconce(&["prepare"]).spawn().unwrap();
+    let mut lines = BufReader::new(killed.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("Building the help while typing")));
+    while bench.builds() == 0 {
+        assert!(killed.try_wait().unwrap().is_none(), "it ended before it built");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert!(bench.doctor().contains("names only"), "a half-built assistant counts as one");
+
+    let both = [(); 2].map(|()| bench.sconce(&["prepare"]).spawn().unwrap());
+    while bench.builds() < 2 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    fs::write(bench.path("go"), "").unwrap();
+    for child in both {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(stdout(&output).contains("The help while typing is ready"), "{}", stdout(&output));
+    }
+    assert_eq!(bench.builds(), 2, "of two at once, one builds and one waits");
+    let found = bench.doctor();
+    assert!(found.contains(&bench.path("cache/assist-").display().to_string()), "{found}");
+    assert!(bench.said(&["prepare"]).contains("sconce-assist: nothing to do"));
+    assert_eq!(bench.builds(), 2);
+}
+
+#[test]
+fn an_assistant_that_cannot_be_built_leaves_a_kernel_that_works() {
+    let bench = Bench::new();
+    for name in ["go", "fail"] {
+        fs::write(bench.path(name), "").unwrap();
+    }
+    let prefix = bench.path("env").display().to_string();
+    let output = bench.sconce(&["install", "--prefix", &prefix]).output().unwrap();
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("building the help while typing failed") && said.contains("cells run without it"));
+    assert!(said.contains("rust-analyzer is not there") && !said.contains("panicked"), "{said}");
+    assert!(stdout(&output).contains("The cell library is ready"), "{}", stdout(&output));
+    assert!(bench.path("env/share/jupyter/kernels/sconce/kernel.json").is_file());
+}
+
+#[test]
+fn an_assistant_beside_the_program_is_used_first() {
+    let bench = Bench::new();
+    fs::write(bench.path("sconce-assist"), "").unwrap();
+    assert!(bench.doctor().contains(&bench.path("sconce-assist").display().to_string()));
+    assert!(bench.said(&["prepare"]).contains("nothing to do"));
+    assert_eq!(bench.builds(), 0);
 }

@@ -63,6 +63,6 @@ fn make() -> Result<PathBuf> {
         run(pip.arg(root().join("tests/requirements.txt")))?;
         fs::write(&stamp, required)?;
     }
-    run(sconce()?.arg("install").arg("--prefix").arg(&environment))?;
+    run(sconce()?.args(["install", "--no-assist", "--prefix"]).arg(&environment))?;
     Ok(environment)
 }

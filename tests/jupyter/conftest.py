@@ -23,7 +23,8 @@ TIMEOUT = 60.0
 
 if program := os.environ.get("SCONCE"):
     folder = tempfile.TemporaryDirectory(prefix="sconce-tests-")
-    subprocess.run([Path(program).resolve(), "install", "--prefix", folder.name], check=True)
+    install = [Path(program).resolve(), "install", "--no-assist", "--prefix", folder.name]
+    subprocess.run(install, check=True)
     # Clients in processes of their own look here too.
     os.environ["JUPYTER_PATH"] = str(Path(folder.name) / "share" / "jupyter")
 

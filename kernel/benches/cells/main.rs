@@ -111,7 +111,7 @@ fn line(name: &str, unit: &str, budget: f64, value: Option<f64>, peer: Option<Op
 fn main() -> Result<(), Failed> {
     let sconce = std::env::var("SCONCE").unwrap_or_else(|_| env!("CARGO_BIN_EXE_sconce").to_owned());
     // What is prepared once is no part of any start.
-    if !Command::new(&sconce).arg("prepare").status()?.success() {
+    if !Command::new(&sconce).args(["prepare", "--no-assist"]).status()?.success() {
         return Err("`sconce prepare` failed".into());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -30,7 +30,8 @@ impl Assist {
     /// Help for sessions whose cell library is in `cache`; `log` takes a line on what is wrong with it.
     #[must_use]
     pub fn new(cache: CacheDir, log: fn(&str)) -> Assist {
-        Assist { known: Mutex::default(), process: Some(Process::new(cache, log)) }
+        let process = Process::new(move || cache.assistant(), log);
+        Assist { known: Mutex::default(), process: Some(process) }
     }
 
     /// Takes note of what a session knows now.

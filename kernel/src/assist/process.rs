@@ -2,6 +2,7 @@
 //! for longer than a person would.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -10,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::wire::{Answer, Completions, Inspection, Question, Request, State, Variable};
-use crate::engine::{Assistant, CacheDir, Known, KnownKind};
+use crate::engine::{Assistant, Known, KnownKind, NoAssistant};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_millis(280);
@@ -18,12 +19,23 @@ const PATIENCE: Duration = Duration::from_millis(280);
 /// After so many ends that nobody asked for, it is not started again.
 const STARTS: u32 = 3;
 
+/// Where the program is, asked anew before each start.
+type Find = dyn Fn() -> Result<Assistant, NoAssistant> + Send + Sync;
+
+/// Takes a line for a person.
+type Log = dyn Fn(&str) + Send + Sync;
+
 /// The process, if it runs.
-#[derive(Debug)]
 pub struct Process {
-    cache: CacheDir,
-    log: fn(&str),
+    find: Arc<Find>,
+    log: Arc<Log>,
     shared: Arc<Mutex<Shared>>,
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process").field("shared", &self.shared).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -34,6 +46,8 @@ struct Shared {
     ready: bool,
     starts: u32,
     last_question: u64,
+    /// Why there is none, as it was last logged.
+    missing: Option<String>,
     waiting: HashMap<u64, Sender<Answer>>,
 }
 
@@ -44,8 +58,11 @@ enum Order {
 
 impl Process {
     /// Not started yet.
-    pub fn new(cache: CacheDir, log: fn(&str)) -> Process {
-        Process { cache, log, shared: Arc::default() }
+    pub fn new(
+        find: impl Fn() -> Result<Assistant, NoAssistant> + Send + Sync + 'static,
+        log: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Process {
+        Process { find: Arc::new(find), log: Arc::new(log), shared: Arc::default() }
     }
 
     /// Tells it of what a session knows now, if it runs.
@@ -101,13 +118,22 @@ impl Process {
         let (orders, incoming) = channel();
         let _ = orders.send(Order::Know(Arc::clone(known)));
         shared.orders = Some(orders);
-        let (cache, log, state) = (self.cache.clone(), self.log, Arc::clone(&self.shared));
+        let (find, log, state) = (Arc::clone(&self.find), Arc::clone(&self.log), Arc::clone(&self.shared));
         let run = move || {
-            // Where there is none, or nothing is prepared yet, the next question looks again.
-            if let Some(assistant) = cache.assistant()
-                && let Err(error) = run(&assistant, incoming, &state, log)
-            {
-                log(&format!("help while typing: {}: {error}", assistant.program.display()));
+            match find() {
+                Ok(assistant) => {
+                    if let Err(error) = run(&assistant, incoming, &state, &*log) {
+                        log(&format!("help while typing: {}: {error}", assistant.program.display()));
+                    }
+                }
+                // The next question looks again; the reason is not said again.
+                Err(reason) => {
+                    let reason = reason.to_string();
+                    let said = lock(&state).missing.replace(reason.clone());
+                    if said.as_ref() != Some(&reason) {
+                        log(&format!("help while typing: {reason}"));
+                    }
+                }
             }
             let mut shared = lock(&state);
             shared.orders = None;
@@ -116,7 +142,7 @@ impl Process {
         };
         if let Err(error) = thread::Builder::new().name("assist".into()).spawn(run) {
             shared.orders = None;
-            log(&format!("help while typing: cannot start a thread: {error}"));
+            (self.log)(&format!("help while typing: cannot start a thread: {error}"));
         }
     }
 }
@@ -126,12 +152,7 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 }
 
 /// Runs the process until it ends. It ends itself when nobody can send orders any more.
-fn run(
-    assistant: &Assistant,
-    orders: Receiver<Order>,
-    shared: &Mutex<Shared>,
-    log: fn(&str),
-) -> io::Result<()> {
+fn run(assistant: &Assistant, orders: Receiver<Order>, shared: &Mutex<Shared>, log: &Log) -> io::Result<()> {
     lock(shared).starts += 1;
     let mut child = Command::new(&assistant.program)
         .stdin(Stdio::piped())
@@ -172,7 +193,7 @@ fn run(
     end(child, shared)
 }
 
-fn take(answer: Answer, shared: &Mutex<Shared>, log: fn(&str)) {
+fn take(answer: Answer, shared: &Mutex<Shared>, log: &Log) {
     let mut shared = lock(shared);
     match answer {
         Answer::Loaded { std } => {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::kernelspec::{self, Owner};
 use super::toolchain::{self, OLDEST};
 use super::{CliError, jupyter_folders};
-use crate::engine::{CacheDir, prepared};
+use crate::engine::{CacheDir, Toolchain, prepared};
 
 /// What preparing the cell library takes on disk, with room for a session's cells.
 const ROOM_TO_PREPARE: u64 = 1 << 30;
@@ -38,6 +38,7 @@ pub fn command() -> Result<(), CliError> {
             let is_prepared = prepared(&cache).is_some();
             checks.push(cache_folder(cache.path(), is_prepared));
             checks.push(preparation(is_prepared));
+            checks.push(assistant(cache.assistant_program(), rust_source()));
         }
         Err(error) => checks.push(Check {
             what: "cache folder",
@@ -153,6 +154,26 @@ fn preparation(is_prepared: bool) -> Check {
     Check { what: "cell library", found }
 }
 
+/// Where the toolchain's standard library has its source; nothing where there is no toolchain.
+fn rust_source() -> Option<PathBuf> {
+    Some(Toolchain::find().ok()?.sysroot.join("lib/rustlib/src/rust/library"))
+}
+
+fn assistant(program: Option<PathBuf>, rust_source: Option<PathBuf>) -> Check {
+    let found = match (program, rust_source) {
+        (None, _) => Found::ToDo {
+            state: "names only; methods, fields and paths take a build of some minutes, once".to_owned(),
+            command: "sconce prepare".to_owned(),
+        },
+        (Some(_), Some(source)) if !source.is_dir() => Found::ToDo {
+            state: format!("without the standard library: {} is not there", source.display()),
+            command: "rustup component add rust-src (or the package rust-src of your system)".to_owned(),
+        },
+        (Some(program), _) => Found::Ok(program.display().to_string()),
+    };
+    Check { what: "help while typing", found }
+}
+
 fn kernelspec(folders: &[PathBuf]) -> Check {
     let specs: Vec<(PathBuf, PathBuf)> =
         folders.iter().flat_map(|folder| our_specs(&folder.join("kernels"))).collect();
@@ -208,6 +229,20 @@ mod tests {
         assert!(matches!(kernelspec(&folders).found, Found::Problem { .. }));
         std::fs::write(&program, "").unwrap();
         assert!(matches!(kernelspec(&folders).found, Found::Ok(_)));
+    }
+
+    #[test]
+    fn the_assistant_is_there_or_what_it_takes_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let (there, missing) = (folder.path().to_owned(), folder.path().join("none"));
+        let command = |found| match found {
+            Found::ToDo { command, .. } => command,
+            Found::Ok(_) | Found::Problem { .. } => String::new(),
+        };
+        assert_eq!(command(assistant(None, Some(there.clone())).found), "sconce prepare");
+        let found = assistant(Some(there.clone()), Some(missing)).found;
+        assert!(command(found).starts_with("rustup component add rust-src"));
+        assert!(matches!(assistant(Some(there.clone()), Some(there)).found, Found::Ok(_)));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::kernelspec::{self, Owner};
-use super::{CliError, jupyter_folders, preparation};
+use super::preparation::{self, Parts};
+use super::{CliError, jupyter_folders};
 
 /// Install the kernel into Jupyter, and prepare it.
 #[derive(Debug, Args)]
@@ -25,6 +26,9 @@ pub struct InstallArguments {
     /// Leave the preparation to the first notebook, which then waits for it.
     #[arg(long)]
     no_prepare: bool,
+
+    #[command(flatten)]
+    parts: Parts,
 }
 
 /// Take the kernel out of Jupyter. The prepared cell library stays.
@@ -66,7 +70,7 @@ fn kernel_name(name: &str) -> Result<String, String> {
 
 /// Does what the arguments of `sconce install` say.
 pub fn install(arguments: &InstallArguments) -> Result<(), CliError> {
-    let InstallArguments { place, name, display_name, no_prepare } = arguments;
+    let InstallArguments { place, name, display_name, no_prepare, parts } = arguments;
     let data = place.data_folder()?;
     let folder = data.join("kernels").join(name);
     if kernelspec::owner(&folder) == Owner::Other {
@@ -96,7 +100,9 @@ pub fn install(arguments: &InstallArguments) -> Result<(), CliError> {
         "The cell library is ready.\n\
          Next: start `jupyter lab` and choose \"{display_name}\", or open a console with\n  \
          jupyter console --kernel {name}\n"
-    ))
+    ))?;
+    // Last, and after the word that all else is ready: it takes longest and nothing waits for it.
+    preparation::ensure_assistant(*parts)
 }
 
 /// Does what the arguments of `sconce uninstall` say.

@@ -33,10 +33,7 @@ struct Arguments {
 enum Command {
     Run(run::RunArguments),
     Repl(repl::ReplArguments),
-    /// Build the library that every cell links to, so that no notebook has to wait for it.
-    ///
-    /// `run`, `install` and the kernel do this themselves where it has not been done. It takes minutes once.
-    Prepare,
+    Prepare(preparation::PrepareArguments),
     Install(install::InstallArguments),
     Uninstall(install::UninstallArguments),
     /// Check what the kernel needs, and say how to mend what is missing.
@@ -56,7 +53,7 @@ pub fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Repl(arguments) => repl::run(&arguments),
-        Command::Prepare => preparation::command(),
+        Command::Prepare(arguments) => preparation::command(&arguments),
         Command::Install(arguments) => install::install(&arguments),
         Command::Uninstall(arguments) => install::uninstall(&arguments),
         Command::Doctor => doctor::command(),

@@ -1,29 +1,57 @@
-//! Preparing the cell library, with the progress that a person sees.
+//! Preparing the cell library and the assistant, with the progress that a person sees.
 
 use std::io::{IsTerminal, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::CliError;
-use crate::engine::{CacheDir, PrepareError, Prepared, Progress, prepare, prepared};
+use crate::engine::{CacheDir, PrepareError, Prepared, Progress, prepare, prepare_assistant, prepared};
 
 /// Without a terminal, a line comes this often.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Build what notebooks need, so that none has to wait for it: the library that every cell links to, and the help
+/// while typing.
+///
+/// `run`, `repl` and the kernel build the library themselves where that has not been done, and `install` builds
+/// both. Each takes minutes once.
+#[derive(Debug, Args)]
+pub struct PrepareArguments {
+    #[command(flatten)]
+    pub parts: Parts,
+}
+
+/// What of it is wanted.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Parts {
+    /// Leave out what completes methods, fields and paths, and shows their documentation: rust-analyzer, the longer
+    /// part of the build.
+    #[arg(long)]
+    pub no_assist: bool,
+}
+
 /// `sconce prepare`.
-pub fn command() -> Result<(), CliError> {
+pub fn command(arguments: &PrepareArguments) -> Result<(), CliError> {
     let cache = CacheDir::from_env()?;
+    let place = cache.path().display();
     let text = match prepared(&cache) {
-        Some(_) => format!("The cell library is ready in {}: nothing to do.\n", cache.path().display()),
+        Some(_) => format!("The cell library is ready in {place}: nothing to do.\n"),
         None => {
             build(&cache)?;
-            format!("The cell library is ready in {}.\n", cache.path().display())
+            format!("The cell library is ready in {place}.\n")
         }
     };
-    std::io::stdout().write_all(text.as_bytes()).map_err(CliError::new)
+    say(&text)?;
+    match cache.assistant_program() {
+        Some(program) => {
+            say(&format!("The help while typing is ready in {}: nothing to do.\n", program.display()))
+        }
+        None => assistant(&cache, arguments.parts),
+    }
 }
 
 /// The prepared cell library; it is built first where that has not been done.
@@ -35,14 +63,41 @@ pub fn ensure() -> Result<Prepared, CliError> {
     }
 }
 
+/// The assistant, unless it is not wanted.
+pub fn ensure_assistant(parts: Parts) -> Result<(), CliError> {
+    assistant(&CacheDir::from_env()?, parts)
+}
+
+fn assistant(cache: &CacheDir, parts: Parts) -> Result<(), CliError> {
+    if parts.no_assist || cache.assistant_program().is_some() {
+        return Ok(());
+    }
+    let what = "Building the help while typing. This takes some minutes, once; cells run without it.";
+    let program = watched(what, |progress| prepare_assistant(cache, progress)).map_err(|error| {
+        CliError::new(error)
+            .help("cells run without it, and names are completed; `sconce prepare` goes on from here")
+    })?;
+    say(&format!("The help while typing is ready in {}.\n", program.display()))
+}
+
 fn build(cache: &CacheDir) -> Result<Prepared, CliError> {
+    let what = "Preparing the cell library. This takes some minutes, once.";
+    watched(what, |progress| prepare(cache, progress)).map_err(CliError::from)
+}
+
+/// Does something that tells how far it is.
+fn watched<T>(
+    what: &str,
+    work: impl FnOnce(&mut dyn FnMut(Progress)) -> Result<T, PrepareError>,
+) -> Result<T, PrepareError> {
     let start = Instant::now();
-    let display = Display::new();
-    let result = prepare(cache, &mut |progress| display.show(progress));
+    let display = Display::new(what);
+    let result = work(&mut |progress| display.show(progress));
     display.finish();
-    let prepared = result?;
-    line(&format!("Prepared in {:.0} s.", start.elapsed().as_secs_f64()));
-    Ok(prepared)
+    if result.is_ok() {
+        line(&format!("Done in {:.0} s.", start.elapsed().as_secs_f64()));
+    }
+    result
 }
 
 impl From<PrepareError> for CliError {
@@ -60,8 +115,8 @@ enum Display {
 }
 
 impl Display {
-    fn new() -> Display {
-        line("Preparing the cell library. This takes some minutes, once.");
+    fn new(what: &str) -> Display {
+        line(what);
         if !std::io::stderr().is_terminal() {
             let (progress, incoming) = channel();
             return Display::Lines { progress, writer: std::thread::spawn(move || write_lines(&incoming)) };
@@ -119,6 +174,10 @@ fn write_lines(incoming: &Receiver<Progress>) {
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }
+}
+
+fn say(text: &str) -> Result<(), CliError> {
+    std::io::stdout().write_all(text.as_bytes()).map_err(CliError::new)
 }
 
 fn line(text: &str) {

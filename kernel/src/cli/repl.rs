@@ -56,9 +56,10 @@ pub fn run(arguments: &ReplArguments) -> Result<(), CliError> {
         .with_pictures(pictures.map(|(protocol, cell)| Pictures::new(protocol, cell)));
     let mut console = Repl::new(&mut session, screen);
     let result = if in_terminal {
-        greet()?;
+        let cache = CacheDir::from_env()?;
+        greet(&cache)?;
         // A line of its log would stand in the middle of what is typed.
-        let assist = Arc::new(Assist::new(CacheDir::from_env()?, |_| ()));
+        let assist = Arc::new(Assist::new(cache, |_| ()));
         let options = TerminalOptions {
             load,
             history: repl::default_history(),
@@ -100,12 +101,17 @@ fn colors(arguments: &ReplArguments) -> Colors {
     }
 }
 
-fn greet() -> Result<(), CliError> {
+fn greet(cache: &CacheDir) -> Result<(), CliError> {
     let version = toolchain::version_line("rustc").unwrap_or_default();
     let rust =
         version.split_whitespace().nth(1).map(|version| format!(", Rust {version}")).unwrap_or_default();
-    let line = format!("Sconce {}{rust}; :help lists commands, Ctrl-D ends\n", env!("CARGO_PKG_VERSION"));
-    io::stdout().write_all(line.as_bytes()).map_err(CliError::new)
+    let mut text = format!("Sconce {}{rust}; :help lists commands, Ctrl-D ends\n", env!("CARGO_PKG_VERSION"));
+    if cache.assistant_program().is_none() {
+        text.push_str(
+            "Tab completes names; `sconce prepare` builds what completes methods and fields, once\n",
+        );
+    }
+    io::stdout().write_all(text.as_bytes()).map_err(CliError::new)
 }
 
 impl From<ReplError> for CliError {

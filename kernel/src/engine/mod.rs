@@ -49,7 +49,10 @@ pub use interrupter::Interrupter;
 pub use known::{Known, KnownDefinition, KnownKind, KnownVariable};
 pub use mailbox::Mailbox;
 pub use outcome::{Completeness, Failure, Output};
-pub use prepare::{Assistant, CacheDir, PrepareError, Prepared, Progress, Toolchain, prepare, prepared};
+pub use prepare::{
+    Assistant, CacheDir, NoAssistant, PrepareError, Prepared, Progress, Toolchain, prepare,
+    prepare_assistant, prepared,
+};
 pub use session::{EngineError, Session};
 
 impl Session {

@@ -1,16 +1,9 @@
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use super::source;
 use super::{PrepareError, Prepared, Toolchain};
-
-/// The source of the cell library, by path.
-const SOURCE: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/source.in"));
-
-/// The versions of all crates that the cell library is made of.
-pub(in super::super) fn lock_file() -> &'static [u8] {
-    SOURCE.iter().find(|(name, _)| *name == "Cargo.lock").map_or(&[], |(_, content)| content)
-}
 
 /// The folder that holds prepared cell libraries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,12 +35,8 @@ impl CacheDir {
 
     /// Where the cell library of this source and this toolchain goes.
     pub(super) fn slot(&self, toolchain: &Toolchain) -> Slot {
-        let name = format!(
-            "{}-{}-{}",
-            env!("CARGO_PKG_VERSION"),
-            env!("SCONCE_SOURCE_HASH"),
-            toolchain.fingerprint()
-        );
+        let name =
+            format!("{}-{}-{}", env!("CARGO_PKG_VERSION"), env!("SCONCE_CELL_HASH"), toolchain.fingerprint());
         let workshop = self.path.join(format!("build-{}", toolchain.fingerprint()));
         Slot { path: self.path.join(name), workshop }
     }
@@ -114,70 +103,45 @@ impl Slot {
 
     /// Takes the workshop for this process; waits for another that has it, after saying so.
     pub fn lock(&self, waiting: &mut dyn FnMut()) -> Result<File, PrepareError> {
-        let mut take = || {
-            fs::create_dir_all(&self.path)?;
-            fs::create_dir_all(&self.workshop)?;
-            let lock = self.workshop.join("lock");
-            let file = File::options().create(true).truncate(false).write(true).open(lock)?;
-            if file.try_lock().is_err() {
-                waiting();
-                file.lock()?;
-            }
-            Ok(file)
-        };
-        take().map_err(|error| self.failed(error))
+        fs::create_dir_all(&self.path).map_err(|error| self.failed(error))?;
+        lock(&self.workshop, waiting).map_err(|error| self.failed(error))
     }
 
-    /// Writes the source. Files that are right stay as they are, so that cargo sees them unchanged.
+    /// Writes the source to where cargo builds it.
     pub fn write_source(&self) -> Result<(), PrepareError> {
-        let root = self.source();
-        let write = || {
-            for (name, content) in SOURCE {
-                let path = root.join(name);
-                if fs::read(&path).is_ok_and(|known| known == *content) {
-                    continue;
-                }
-                if let Some(folder) = path.parent() {
-                    fs::create_dir_all(folder)?;
-                }
-                let mut file = File::create(&path)?;
-                file.write_all(content)?;
-            }
-            remove_strangers(&root, &root)
-        };
-        write().map_err(|error| self.failed(error))
+        source::write(source::CELL, &self.source()).map_err(|error| self.failed(error))
     }
 
     /// The error for this folder, with what to do.
     pub fn failed(&self, source: io::Error) -> PrepareError {
-        let hint = match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-                "the cell library needs about 1 GB: free some, or set SCONCE_CACHE_DIR to a folder with room"
-            }
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                "make it writable, or set SCONCE_CACHE_DIR to a folder that is"
-            }
-            io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-                "a file stands where a folder should: move it, or set SCONCE_CACHE_DIR to a folder"
-            }
-            _ => "mend it, or set SCONCE_CACHE_DIR to another folder",
-        };
-        PrepareError::Cache { path: self.path.clone(), source, hint }
+        unusable(&self.path, source)
     }
 }
 
-/// Removes files that an older source had and this one has not: cargo would build them.
-fn remove_strangers(root: &Path, folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            remove_strangers(root, &path)?;
-        } else {
-            let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
-            if name != "Cargo.lock" && !SOURCE.iter().any(|(known, _)| *known == name) {
-                fs::remove_file(&path)?;
-            }
+/// The error for a folder of the cache, with what to do.
+pub(super) fn unusable(path: &Path, source: io::Error) -> PrepareError {
+    let hint = match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            "what is built needs about 1 GB: free some, or set SCONCE_CACHE_DIR to a folder with room"
         }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "make it writable, or set SCONCE_CACHE_DIR to a folder that is"
+        }
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "a file stands where a folder should: move it, or set SCONCE_CACHE_DIR to a folder"
+        }
+        _ => "mend it, or set SCONCE_CACHE_DIR to another folder",
+    };
+    PrepareError::Cache { path: path.to_owned(), source, hint }
+}
+
+/// Takes a folder where cargo builds for this process; waits for another that has it, after saying so.
+pub(super) fn lock(workshop: &Path, waiting: &mut dyn FnMut()) -> io::Result<File> {
+    fs::create_dir_all(workshop)?;
+    let file = File::options().create(true).truncate(false).write(true).open(workshop.join("lock"))?;
+    if file.try_lock().is_err() {
+        waiting();
+        file.lock()?;
     }
-    Ok(())
+    Ok(file)
 }

@@ -1,20 +1,24 @@
-//! The cell library: built once for a version, a toolchain and a source, then found in milliseconds.
+//! The cell library, and the assistant beside it: built once for a version, a toolchain and a source, then found
+//! in milliseconds.
 
 mod assistant;
 mod build;
 mod cache;
 pub(super) mod cargo;
+mod graph;
+mod source;
 mod toolchain;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use assistant::Assistant;
+pub use assistant::{Assistant, NoAssistant, prepare_assistant};
 pub use build::prepare;
 pub use cache::CacheDir;
-pub(super) use cache::lock_file;
+pub(super) use source::lock_file;
 pub use toolchain::Toolchain;
 
 /// Where the cell library lies, and what cells can name.
@@ -60,7 +64,7 @@ pub struct Progress {
     pub message: String,
 }
 
-/// Why the cell library could not be prepared. The message says what to do.
+/// Why something could not be prepared. The message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
     /// A program is missing.
@@ -95,8 +99,10 @@ pub enum PrepareError {
     )]
     NoHome,
     /// cargo failed.
-    #[error("building the cell library failed: {reason}\n{log}")]
+    #[error("building {what} failed: {reason}\n{log}")]
     Build {
+        /// What was built.
+        what: &'static str,
         /// Why, as far as it is known, and what to do.
         reason: String,
         /// The end of what cargo said.

@@ -1,0 +1,85 @@
+//! The source that this program carries, and how it gets into a folder where cargo builds it.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Files by path, with `/` between folders.
+pub(super) type Source = &'static [(&'static str, &'static [u8])];
+
+/// What the cell library is built from.
+pub(super) const CELL: Source = &include!(concat!(env!("OUT_DIR"), "/cell.in"));
+
+/// What the assistant is built from.
+pub(super) const ASSIST: Source = &include!(concat!(env!("OUT_DIR"), "/assist.in"));
+
+/// The versions of all crates that the cell library is made of.
+pub(in super::super) fn lock_file() -> &'static [u8] {
+    CELL.iter().find(|(name, _)| *name == "Cargo.lock").map_or(&[], |(_, content)| content)
+}
+
+/// Writes the files. Those that are right stay as they are, so that cargo sees them unchanged; others that an
+/// older source had are removed, because cargo would build them.
+pub(super) fn write(source: Source, root: &Path) -> io::Result<()> {
+    for (name, content) in source {
+        let path = root.join(name);
+        if fs::read(&path).is_ok_and(|known| known == *content) {
+            continue;
+        }
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let mut file = File::create(&path)?;
+        file.write_all(content)?;
+    }
+    remove_strangers(source, root, root)
+}
+
+fn remove_strangers(source: Source, root: &Path, folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            remove_strangers(source, root, &path)?;
+        } else {
+            let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+            if name != "Cargo.lock" && !source.iter().any(|(known, _)| *known == name) {
+                fs::remove_file(&path)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_folder_holds_exactly_the_source() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::create_dir_all(root.join("kernel/assist/src/bin")).unwrap();
+        let (stranger, own_lock) = (root.join("kernel/assist/src/bin/old.rs"), root.join("Cargo.lock"));
+        fs::write(&stranger, "fn main() {}").unwrap();
+        write(ASSIST, root).unwrap();
+        assert!(!stranger.exists() && own_lock.exists());
+        for (name, content) in ASSIST {
+            assert_eq!(fs::read(root.join(name)).unwrap(), *content, "{name}");
+        }
+        let main = root.join("kernel/assist/src/main.rs");
+        let written = fs::metadata(&main).unwrap().modified().unwrap();
+        write(ASSIST, root).unwrap();
+        assert_eq!(fs::metadata(&main).unwrap().modified().unwrap(), written);
+    }
+
+    #[test]
+    fn the_assistant_brings_neither_the_library_nor_the_kernel() {
+        let manifest = ASSIST.iter().find(|(name, _)| *name == "Cargo.toml").unwrap().1;
+        assert!(String::from_utf8_lossy(manifest).contains(r#"members = ["kernel/assist"]"#));
+        assert!(
+            ASSIST.iter().all(|(name, _)| name.starts_with("Cargo.") || name.starts_with("kernel/assist/"))
+        );
+    }
+}
