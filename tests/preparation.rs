@@ -122,11 +122,13 @@ impl Bench {
     fn new() -> Bench {
         let folder = tempfile::tempdir().unwrap();
         let bench = Bench { folder };
-        fs::copy(sconce_path().unwrap(), bench.path("sconce")).unwrap();
         fs::create_dir(bench.path("bin")).unwrap();
-        fs::write(bench.path("bin/cargo"), CARGO).unwrap();
-        let made = Command::new("chmod").arg("+x").arg(bench.path("bin/cargo")).status().unwrap();
-        assert!(made.success());
+        fs::write(bench.path("text"), CARGO).unwrap();
+        // By another process: a file that another test's fork holds open for writing cannot be executed.
+        for (from, to) in [(sconce_path().unwrap(), "sconce"), (&bench.path("text"), "bin/cargo")] {
+            let made = Command::new("install").arg("-m755").arg(from).arg(bench.path(to)).status().unwrap();
+            assert!(made.success());
+        }
         for slot in fs::read_dir(cache()).unwrap().map(|entry| entry.unwrap().path()) {
             if let Ok(stamp) = fs::read(slot.join("prepared.json")) {
                 let copy = bench.path("cache").join(slot.file_name().unwrap());

@@ -56,6 +56,13 @@ enum Order {
     Ask(Request),
 }
 
+impl Drop for Process {
+    /// Its requests end, and with them the process.
+    fn drop(&mut self) {
+        lock(&self.shared).orders = None;
+    }
+}
+
 impl Process {
     /// Not started yet.
     pub fn new(
@@ -184,8 +191,8 @@ fn run(assistant: &Assistant, orders: Receiver<Order>, shared: &Mutex<Shared>, l
         }
     };
     thread::Builder::new().name("assist-requests".into()).spawn(write)?;
-    for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-        match serde_json::from_str(&line) {
+    for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
+        match serde_json::from_slice(&line) {
             Ok(answer) => take(answer, shared, log),
             Err(error) => log(&format!("help while typing: an answer that is none: {error}")),
         }
@@ -245,19 +252,4 @@ fn state(known: &Known) -> State {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::KnownDefinition;
-
-    #[test]
-    fn macros_stand_before_their_calls() {
-        let definition =
-            |kind, text: &str| KnownDefinition { names: Vec::new(), kind, cell: 1, text: text.into() };
-        let definitions = vec![
-            definition(KnownKind::Function, "fn f() { m!() }"),
-            definition(KnownKind::Macro, "macro_rules! m { () => {} }"),
-        ];
-        let known = Known { definitions, ..Known::default() };
-        assert_eq!(state(&known).items, "macro_rules! m { () => {} }\nfn f() { m!() }\n");
-    }
-}
+mod tests;
