@@ -37,8 +37,15 @@ impl HistoryFile {
             file.seek(SeekFrom::Start(0))?;
             file.write_all(newer)?;
         }
-        let last = bytes.split(|byte| *byte == b'\n').filter_map(parse).map(|line| line.session()).max();
-        let session = last.unwrap_or(0) + 1;
+        // Sessions are numbered as they begin: before the last beginning there is none higher.
+        let mut last = 0;
+        for line in bytes.rsplit(|byte| *byte == b'\n').filter_map(parse) {
+            last = last.max(line.session());
+            if matches!(line, Line::Session(_)) {
+                break;
+            }
+        }
+        let session = last + 1;
         write(&mut file, &json!({"session": session}))?;
         Ok(session)
     }
