@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{D, DType, Device, Tensor, Var};
-use sconce::ops::{self, BatchNormConfig, Rounding, Sliding};
+use sconce::ops::{self, Activation, BatchNormConfig, Rounding, Sliding};
 use sconce::{Result, Rng, Seed};
 
 const CASES: u64 = 60;
@@ -252,13 +252,18 @@ fn batch_norm_in_use() -> Result<()> {
 }
 
 #[test]
-fn relu() -> Result<()> {
-    for_each_case("relu", |rng| {
-        let dims = [size(rng, 4), size(rng, 5), size(rng, 5)];
-        // Away from the bend at 0.
-        let x = Input::new(rng, &dims, |rng| signed(rng) + if rng.below(2) == 0 { 1.1 } else { -1.1 })?;
-        check(rng, &[x], |t| ops::relu(&t[0]))
-    })
+fn activations() -> Result<()> {
+    use Activation::{Gelu, GeluTanh, Hardswish, LeakyRelu, Relu, Sigmoid, Silu};
+    for activation in [Relu, LeakyRelu { slope: 0.2 }, Gelu, GeluTanh, Silu, Sigmoid, Hardswish] {
+        for_each_case(activation.name(), |rng| {
+            let dims = [size(rng, 4), size(rng, 5), size(rng, 5)];
+            // Away from the bends at -3, 0 and 3.
+            let ranges = [-4.0, -1.6, 1.5, 4.1];
+            let x = Input::new(rng, &dims, |rng| ranges[rng.below(4)] + 0.9 * signed(rng))?;
+            check(rng, &[x], |t| ops::activate(&t[0], activation))
+        })?;
+    }
+    Ok(())
 }
 
 #[test]

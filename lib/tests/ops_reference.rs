@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use candle_core::{D, DType, Device, Tensor, Var};
 use sconce::Result;
-use sconce::ops::{self, BatchNormConfig, Rounding, Sliding};
+use sconce::ops::{self, Activation, BatchNormConfig, Rounding, Sliding};
 use serde_json::Value as Json;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures");
@@ -35,6 +35,12 @@ const COVERED: &[&str] = &[
     "softmax",
     "log_softmax",
     "relu",
+    "leaky_relu",
+    "gelu",
+    "gelu_tanh",
+    "silu",
+    "sigmoid",
+    "hardswish",
     "linear",
 ];
 
@@ -101,6 +107,12 @@ fn run(op: &str, params: &Json, inputs: &HashMap<String, Var>) -> Result<Tensor>
         "softmax" => ops::softmax(&scaled()?, D::Minus1),
         "log_softmax" => ops::log_softmax(&scaled()?, D::Minus1),
         "relu" => ops::relu(&scaled()?),
+        "leaky_relu" => ops::activate(&scaled()?, Activation::LeakyRelu { slope: 0.01 }),
+        "gelu" => ops::activate(&scaled()?, Activation::Gelu),
+        "gelu_tanh" => ops::activate(&scaled()?, Activation::GeluTanh),
+        "silu" => ops::activate(&scaled()?, Activation::Silu),
+        "sigmoid" => ops::activate(&scaled()?, Activation::Sigmoid),
+        "hardswish" => ops::activate(&scaled()?, Activation::Hardswish),
         "linear" => ops::linear(input("x"), input("w"), Some(input("b"))),
         other => panic!("no operator for {other}"),
     }

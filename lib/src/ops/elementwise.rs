@@ -1,6 +1,7 @@
 use rayon::prelude::*;
 
 use super::host::Real;
+use super::simd::vectorized;
 
 /// Values a thread takes at a time: enough to outweigh handing them over.
 pub(super) const BLOCK: usize = 16 * 1024;
@@ -9,7 +10,9 @@ pub(super) const BLOCK: usize = 16 * 1024;
 pub(super) fn map<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
     let mut y = vec![T::zero(); x.len()];
     let blocks = y.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK));
-    blocks.for_each(|(y, x)| y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x)));
+    blocks.for_each(|(y, x)| {
+        vectorized(|| y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x)));
+    });
     y
 }
 
@@ -18,7 +21,7 @@ pub(super) fn zip_map<T: Real>(a: &[T], b: &[T], f: impl Fn(T, T) -> T + Sync) -
     let mut y = vec![T::zero(); a.len()];
     let blocks = y.par_chunks_mut(BLOCK).zip(a.par_chunks(BLOCK)).zip(b.par_chunks(BLOCK));
     blocks.for_each(|((y, a), b)| {
-        y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (&a, &b))| *y = f(a, b));
+        vectorized(|| y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (&a, &b))| *y = f(a, b)));
     });
     y
 }

@@ -1,8 +1,10 @@
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, DType, Error, FloatDType, Layout, Result, Shape, Storage, Tensor};
 
+use super::math::Math;
+
 /// A floating point type the operators compute in: f32 or f64.
-pub(super) trait Real: FloatDType {}
+pub(super) trait Real: FloatDType + Math {}
 
 impl Real for f32 {}
 impl Real for f64 {}

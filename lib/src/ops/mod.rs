@@ -4,6 +4,7 @@
 //! its inputs before it computes. Its gradient is held against PyTorch's and against finite
 //! differences. Images are (B, C, H, W).
 
+mod activation;
 mod batch_norm;
 mod columns;
 mod conv2d;
@@ -14,16 +15,18 @@ mod gemm;
 mod global_avg_pool;
 mod host;
 mod linear;
+mod math;
 mod max_pool2d;
 mod operands;
 mod parameter;
-mod relu;
+mod simd;
 mod softmax;
 mod sums;
 #[cfg(test)]
 mod tests;
 mod window;
 
+pub use activation::{Activation, activate, relu};
 pub use batch_norm::{BatchNormConfig, batch_norm_eval, batch_norm_train};
 pub use conv2d::conv2d;
 pub use cross_entropy::softmax_cross_entropy;
@@ -32,7 +35,6 @@ pub use global_avg_pool::global_avg_pool;
 pub use linear::linear;
 pub use max_pool2d::max_pool2d;
 pub use parameter::Parameter;
-pub use relu::relu;
 pub use softmax::{log_softmax, softmax};
 pub use window::{Rounding, Sliding};
 

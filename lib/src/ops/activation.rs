@@ -1,0 +1,160 @@
+use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
+
+use super::elementwise::{map, zip_map};
+use super::host::{Real, dtype, output, read, values, with_real};
+use super::math::{Math, sigmoid};
+use super::operands::check;
+use crate::Result;
+
+/// What a layer does to every value by itself.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Activation {
+    /// `max(x, 0)`. The gradient at 0 is 0.
+    Relu,
+    /// `x` above 0, `slope · x` below. The gradient at 0 is `slope`.
+    LeakyRelu {
+        /// 0.01 as a rule.
+        slope: f64,
+    },
+    /// `x · Φ(x)`, with Φ the normal distribution (Hendrycks and Gimpel 2016).
+    Gelu,
+    /// [`Activation::Gelu`] with an approximation of Φ by the hyperbolic tangent.
+    GeluTanh,
+    /// `x · sigmoid(x)` (Elfwing et al. 2017), also called Swish.
+    Silu,
+    /// `1 / (1 + e⁻ˣ)`.
+    Sigmoid,
+    /// `x · min(max(x + 3, 0), 6) / 6` (Howard et al. 2019). The gradient at -3 and 3 is 0 and 1.
+    Hardswish,
+}
+
+/// Applies `activation` to every value; NaN stays NaN. Keeps the shape.
+///
+/// # Errors
+/// If `x` is not f32 or f64 on the CPU.
+pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
+    check(activation.name(), &[("x", x)])?;
+    Ok(x.contiguous()?.apply_op1(activation)?)
+}
+
+/// The larger of `x` and 0: [`activate`] with [`Activation::Relu`].
+///
+/// # Errors
+/// As [`activate`].
+pub fn relu(x: &Tensor) -> Result<Tensor> {
+    activate(x, Activation::Relu)
+}
+
+/// √(2/π) and the factor of x³ in the approximation of Φ.
+const TANH_SCALE: f64 = 0.797_884_560_802_865_4;
+const TANH_CUBIC: f64 = 0.044_715;
+
+impl Activation {
+    /// Its name, as layers and errors carry it: `relu`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Activation::Relu => "relu",
+            Activation::LeakyRelu { .. } => "leaky_relu",
+            Activation::Gelu => "gelu",
+            Activation::GeluTanh => "gelu_tanh",
+            Activation::Silu => "silu",
+            Activation::Sigmoid => "sigmoid",
+            Activation::Hardswish => "hardswish",
+        }
+    }
+
+    fn forward<T: Real>(self, x: &[T]) -> Vec<T> {
+        let (zero, one, half) = (T::zero(), T::one(), T::from_f64(0.5));
+        match self {
+            Activation::Relu => map(x, |x| if x <= zero { zero } else { x }),
+            Activation::LeakyRelu { slope } => {
+                let slope = T::from_f64(slope);
+                map(x, |x| if x <= zero { x * slope } else { x })
+            }
+            Activation::Gelu => {
+                let scale = T::from_f64(std::f64::consts::FRAC_1_SQRT_2);
+                map(x, |x| half * x * (one + Math::erf(x * scale)))
+            }
+            Activation::GeluTanh => map(x, |x| half * x * (one + tanh_of(x))),
+            Activation::Silu => map(x, |x| x * sigmoid(x)),
+            Activation::Sigmoid => map(x, sigmoid),
+            Activation::Hardswish => {
+                let (three, six) = (T::from_f64(3.0), T::from_f64(6.0));
+                map(x, |x| {
+                    let inside = x * (x + three) / six;
+                    let below = if x <= zero - three { zero } else { inside };
+                    if x >= three { x } else { below }
+                })
+            }
+        }
+    }
+
+    /// `dy` times the slope at `x`, where the output was `y`.
+    fn backward<T: Real>(self, x: &[T], y: &[T], dy: &[T]) -> Vec<T> {
+        let (zero, one, half) = (T::zero(), T::one(), T::from_f64(0.5));
+        match self {
+            Activation::Relu => zip_map(y, dy, |y, dy| if y <= zero { zero } else { dy }),
+            Activation::LeakyRelu { slope } => {
+                let slope = T::from_f64(slope);
+                zip_map(x, dy, |x, dy| if x <= zero { dy * slope } else { dy })
+            }
+            Activation::Gelu => {
+                let scale = T::from_f64(std::f64::consts::FRAC_1_SQRT_2);
+                let density = T::from_f64(0.398_942_280_401_432_7);
+                zip_map(x, dy, |x, dy| {
+                    let normal = density * Math::exp(zero - half * x * x);
+                    dy * (half * (one + Math::erf(x * scale)) + x * normal)
+                })
+            }
+            Activation::GeluTanh => {
+                let (scale, cubic) = (T::from_f64(TANH_SCALE), T::from_f64(3.0 * TANH_CUBIC));
+                zip_map(x, dy, |x, dy| {
+                    let tanh = tanh_of(x);
+                    let slope = scale * (one + cubic * x * x) * (one - tanh * tanh);
+                    dy * half * (one + tanh + x * slope)
+                })
+            }
+            Activation::Silu => zip_map(x, dy, |x, dy| {
+                let s = sigmoid(x);
+                dy * s * (one + x * (one - s))
+            }),
+            Activation::Sigmoid => zip_map(y, dy, |y, dy| dy * y * (one - y)),
+            Activation::Hardswish => {
+                let three = T::from_f64(3.0);
+                zip_map(x, dy, |x, dy| {
+                    let inside = dy * (x / three + half);
+                    let below = if x <= zero - three { zero } else { inside };
+                    if x >= three { dy } else { below }
+                })
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn tanh_of<T: Real>(x: T) -> T {
+    let (scale, cubic) = (T::from_f64(TANH_SCALE), T::from_f64(TANH_CUBIC));
+    Math::tanh(scale * x * (T::one() + cubic * x * x))
+}
+
+impl CustomOp1 for Activation {
+    fn name(&self) -> &'static str {
+        Activation::name(self)
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        with_real!(dtype(x), self.name(), T => {
+            output(self.forward::<T>(values(x, layout)?), layout.dims())
+        })
+    }
+
+    fn bwd(&self, x: &Tensor, y: &Tensor, dy: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        let dy = dy.contiguous()?;
+        with_real!(x.dtype(), self.name(), T => {
+            let dx = read([x, y, &dy], |[x, y, dy]: [&[T]; 3]| self.backward(x, y, dy))?;
+            Tensor::from_vec(dx, x.shape(), x.device()).map(Some)
+        })
+    }
+}
