@@ -4,7 +4,8 @@ pub use crate::data::{Batch, BatchConfig, Batches, DataSplit, Dataset, LastBatch
 pub use crate::losses::{Loss, cross_entropy};
 pub use crate::metrics::{Metric, accuracy};
 pub use crate::nn::{
-    Architecture, Conv2dConfig, FeatureMaps, Mode, Model, Parameter, Pool2dConfig, Rounding, Summary, Value,
+    Architecture, Conv2dConfig, FeatureMaps, Mode, Model, Padding, Parameter, Pool2dConfig, Rounding,
+    Summary, Value,
 };
 pub use crate::optim::{Optimizer, adam, adamw, sgd};
 pub use crate::plot::{

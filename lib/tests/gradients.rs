@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{D, DType, Device, Tensor, Var};
-use sconce::ops::{self, Activation, BatchNormConfig, Rounding, Sliding};
+use sconce::ops::{self, Activation, BatchNormConfig, Divisor, Padding, Rounding, Sliding};
 use sconce::{Result, Rng, Seed};
 
 const CASES: u64 = 60;
@@ -133,7 +133,10 @@ fn window(rng: &mut Rng, most_dilation: usize) -> ([usize; 2], Sliding, [usize; 
     let kernel = [size(rng, 3), size(rng, 3)];
     let sliding = Sliding {
         stride: [size(rng, 3), size(rng, 3)],
-        padding: [rng.below(kernel[0] / 2 + 1), rng.below(kernel[1] / 2 + 1)],
+        padding: {
+            let mut side = |axis: usize| rng.below(kernel[axis] / 2 + 1);
+            Padding { top: side(0), bottom: side(0), left: side(1), right: side(1) }
+        },
         dilation: [size(rng, most_dilation), size(rng, most_dilation)],
     };
     let image = [0, 1].map(|axis| sliding.dilation[axis] * (kernel[axis] - 1) + size(rng, 4));
@@ -159,7 +162,7 @@ fn conv2d() -> Result<()> {
 #[test]
 fn conv2d_in_tiles_is_conv2d_image_by_image() -> Result<()> {
     let mut rng = Seed(5).rng();
-    let sliding = Sliding { padding: [1, 1], ..Sliding::default() };
+    let sliding = Sliding { padding: 1.into(), ..Sliding::default() };
     for (dims, outputs, kernel) in [([1, 7, 90, 70], 5, 3), ([37, 40, 9, 7], 9, 3), ([19, 33, 5, 5], 70, 1)] {
         let [batch, channels, height, width] = dims;
         let sliding = if kernel == 1 { Sliding::default() } else { sliding };
@@ -175,7 +178,7 @@ fn conv2d_in_tiles_is_conv2d_image_by_image() -> Result<()> {
 
         // The same from its definition: the sum over the window's elements of shifted images times
         // matrices, and for the gradients the transposed of the same.
-        let pad = sliding.padding[0];
+        let pad = sliding.padding.top;
         let padded = x.as_detached_tensor().pad_with_zeros(2, pad, pad)?.pad_with_zeros(3, pad, pad)?;
         let rows = |t: &Tensor| -> Result<Tensor> {
             Ok(t.permute((1, 0, 2, 3))?.contiguous()?.flatten_from(1)?) // (C, B·H·W)
@@ -274,6 +277,47 @@ fn max_pool2d() -> Result<()> {
         let dims = [size(rng, 2), size(rng, 3), height, width];
         let x = Input::distinct(rng, &dims)?;
         check(rng, &[x], |t| ops::max_pool2d(&t[0], kernel, sliding, rounding))
+    })
+}
+
+#[test]
+fn avg_pool2d() -> Result<()> {
+    for_each_case("avg_pool2d", |rng| {
+        let (kernel, sliding, [height, width]) = window(rng, 1);
+        let rounding = if rng.below(2) == 0 { Rounding::Floor } else { Rounding::Ceil };
+        let divisor = if rng.below(2) == 0 { Divisor::WithPadding } else { Divisor::PixelsOnly };
+        let dims = [size(rng, 2), size(rng, 3), height, width];
+        let x = Input::new(rng, &dims, signed)?;
+        check(rng, &[x], |t| ops::avg_pool2d(&t[0], kernel, sliding, rounding, divisor))?;
+        let output = [size(rng, 6), size(rng, 6)];
+        let x = Input::new(rng, &dims, signed)?;
+        check(rng, &[x], |t| ops::adaptive_avg_pool2d(&t[0], output))
+    })
+}
+
+#[test]
+fn layer_norm() -> Result<()> {
+    for_each_case("layer_norm", |rng| {
+        let mut dims = vec![size(rng, 3), size(rng, 3), 1 + size(rng, 5)];
+        if rng.below(2) == 0 {
+            dims.push(1 + size(rng, 3));
+        }
+        let normalized = dims[dims.len() - 1 - rng.below(2)..].to_vec();
+        let x = Input::new(rng, &dims, |rng| 2.0 * signed(rng))?;
+        let [weight, bias] = [Input::new(rng, &normalized, signed)?, Input::new(rng, &normalized, signed)?];
+        check(rng, &[x, weight, bias], |t| ops::layer_norm(&t[0], &t[1], &t[2], 1e-2))
+    })
+}
+
+#[test]
+fn group_norm() -> Result<()> {
+    for_each_case("group_norm", |rng| {
+        let (groups, each) = (size(rng, 3), size(rng, 3));
+        let dims = [size(rng, 3), groups * each, size(rng, 3), 1 + size(rng, 3)];
+        let x = Input::new(rng, &dims, |rng| 2.0 * signed(rng))?;
+        let [weight, bias] =
+            [Input::new(rng, &[groups * each], signed)?, Input::new(rng, &[groups * each], signed)?];
+        check(rng, &[x, weight, bias], |t| ops::group_norm(&t[0], groups, &t[1], &t[2], 1e-2))
     })
 }
 

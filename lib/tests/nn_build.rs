@@ -61,8 +61,13 @@ fn a_residual_network_reads_as_in_the_documentation() -> Result<()> {
 
 #[test]
 fn shapes_follow_pytorchs_formulas() -> Result<()> {
-    let config =
-        Conv2dConfig { kernel: [7, 3], stride: [2, 1], padding: [3, 0], dilation: [1, 2], bias: false };
+    let config = Conv2dConfig {
+        kernel: [7, 3],
+        stride: [2, 1],
+        padding: [3, 0].into(),
+        dilation: [1, 2],
+        bias: false,
+    };
     let net = Model::build([3, 23, 17], |x| x.conv2d_with(8, config))?;
     assert_eq!(output(&net), [8, 12, 13]);
     for (rounding, side) in [(Rounding::Floor, 3), (Rounding::Ceil, 4)] {
@@ -71,7 +76,7 @@ fn shapes_follow_pytorchs_formulas() -> Result<()> {
         assert_eq!(output(&net), [2, side, side]);
     }
     // A window that would start in the far padding is none.
-    let config = Pool2dConfig { padding: [1, 1], rounding: Rounding::Ceil, ..Pool2dConfig::default() };
+    let config = Pool2dConfig { padding: 1.into(), rounding: Rounding::Ceil, ..Pool2dConfig::default() };
     assert_eq!(output(&Model::build([1, 3, 3], |x| x.max_pool2d_with(config))?), [1, 2, 2]);
     assert_eq!(output(&Model::build([2, 5, 7], |x| x.max_pool2d(2).flatten())?), [12]);
     assert_eq!(output(&Model::build([2, 5, 7], |x| x)?), [2, 5, 7]);
@@ -139,10 +144,10 @@ fn arguments_out_of_range_are_refused() {
         (conv(Conv2dConfig { dilation: [0, 1], ..default }), "expected a dilation of at least 1"),
         (conv(Conv2dConfig { kernel: [usize::MAX; 2], ..default }), "expected images of at least the window"),
         (
-            conv(Conv2dConfig { padding: [usize::MAX; 2], ..default }),
+            conv(Conv2dConfig { padding: usize::MAX.into(), ..default }),
             "expected images of at least the window",
         ),
-        (conv(Conv2dConfig { padding: [1 << 50; 2], ..default }), "could fit into a memory"),
+        (conv(Conv2dConfig { padding: (1 << 50).into(), ..default }), "could fit into a memory"),
         (refusal([1, 8, 8], |x| x.conv2d(usize::MAX, 3)), "could fit into a memory"),
         (refusal([1, 8, 8], |x| x.flatten().linear(usize::MAX)), "could fit into a memory"),
         (refusal([1, 8, 8], |x| x.flatten().linear(0)), "at least 1 of output features"),
@@ -158,7 +163,7 @@ fn arguments_out_of_range_are_refused() {
         ),
         (
             refusal([1, 8, 8], |x| {
-                x.max_pool2d_with(Pool2dConfig { padding: [2, 0], ..Pool2dConfig::default() })
+                x.max_pool2d_with(Pool2dConfig { padding: [2, 0].into(), ..Pool2dConfig::default() })
             }),
             "expected a padding of at most half the kernel (2, 2), got (2, 0)",
         ),

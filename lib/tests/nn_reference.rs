@@ -83,14 +83,14 @@ fn resnet18(x: Value) -> Value {
         let config = Conv2dConfig {
             kernel: [kernel; 2],
             stride: [stride; 2],
-            padding: [kernel / 2; 2],
+            padding: (kernel / 2).into(),
             bias: false,
             ..Conv2dConfig::default()
         };
         x.conv2d_with(channels, config)
     };
     let x = conv(&x, 64, 7, 2).named("conv1").batch_norm().named("bn1").relu();
-    let pool = Pool2dConfig { kernel: [3, 3], stride: [2, 2], padding: [1, 1], ..Pool2dConfig::default() };
+    let pool = Pool2dConfig { kernel: [3, 3], stride: [2, 2], padding: 1.into(), ..Pool2dConfig::default() };
     let mut x = x.max_pool2d_with(pool);
     for (stage, channels) in [(1, 64), (2, 128), (3, 256), (4, 512)] {
         for block in 0..2 {

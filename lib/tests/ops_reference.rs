@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use candle_core::{D, DType, Device, Tensor, Var};
 use sconce::Result;
-use sconce::ops::{self, Activation, BatchNormConfig, Rounding, Sliding};
+use sconce::ops::{self, Activation, BatchNormConfig, Divisor, Rounding, Sliding};
 use serde_json::Value as Json;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures");
@@ -29,9 +29,18 @@ const COVERED: &[&str] = &[
     "max_pool2d_3",
     "max_pool2d_4",
     "max_pool2d_5",
+    "avg_pool2d_0",
+    "avg_pool2d_1",
+    "avg_pool2d_2",
+    "avg_pool2d_3",
+    "avg_pool2d_4",
     "adaptive_avg_pool2d_0",
+    "adaptive_avg_pool2d_1",
+    "adaptive_avg_pool2d_2",
     "batch_norm_train",
     "batch_norm_eval",
+    "layer_norm",
+    "group_norm",
     "softmax",
     "log_softmax",
     "relu",
@@ -56,7 +65,7 @@ fn pair(params: &Json, name: &str, otherwise: usize) -> [usize; 2] {
 fn sliding(params: &Json) -> Sliding {
     Sliding {
         stride: pair(params, "stride", 1),
-        padding: pair(params, "padding", 0),
+        padding: pair(params, "padding", 0).into(),
         dilation: pair(params, "dilation", 1),
     }
 }
@@ -76,14 +85,32 @@ fn run(op: &str, params: &Json, inputs: &HashMap<String, Var>) -> Result<Tensor>
         let scale = params["scale_input_by"].as_f64().unwrap_or(1.0);
         Ok((input("x") * scale)?)
     };
+    let ceil = params["ceil_mode"].as_bool() == Some(true);
+    let rounding = if ceil { Rounding::Ceil } else { Rounding::Floor };
     match op {
         "conv2d" => ops::conv2d(input("x"), input("w"), Some(input("b")), sliding(params)),
         "max_pool2d" => {
-            let ceil = params["ceil_mode"].as_bool() == Some(true);
-            let rounding = if ceil { Rounding::Ceil } else { Rounding::Floor };
             ops::max_pool2d(input("x"), pair(params, "kernel_size", 1), sliding(params), rounding)
         }
-        "adaptive_avg_pool2d" => Ok(ops::global_avg_pool(input("x"))?.unsqueeze(2)?.unsqueeze(3)?),
+        "avg_pool2d" => {
+            let only = params["count_include_pad"].as_bool() == Some(false);
+            let divisor = if only { Divisor::PixelsOnly } else { Divisor::WithPadding };
+            ops::avg_pool2d(input("x"), pair(params, "kernel_size", 1), sliding(params), rounding, divisor)
+        }
+        "adaptive_avg_pool2d" => {
+            let y = ops::adaptive_avg_pool2d(input("x"), pair(params, "output_size", 1))?;
+            if y.dims()[2..] == [1, 1] {
+                let same = ops::global_avg_pool(input("x"))?.unsqueeze(2)?.unsqueeze(3)?;
+                assert!(deviation(&same, &y)? < 1e-6);
+            }
+            Ok(y)
+        }
+        "layer_norm" => ops::layer_norm(input("x"), input("w"), input("b"), params["eps"].as_f64().unwrap()),
+        "group_norm" => {
+            let (groups, eps) =
+                (params["groups"].as_u64().unwrap() as usize, params["eps"].as_f64().unwrap());
+            ops::group_norm(input("x"), groups, input("w"), input("b"), eps)
+        }
         "batch_norm" => {
             let channels = input("w").elem_count();
             let config =

@@ -1,4 +1,4 @@
-use crate::ops::{BatchNormConfig, Rounding, Sliding};
+use crate::ops::{BatchNormConfig, Padding, Rounding, Sliding};
 
 /// What a node of the graph computes, with everything that decides the result but the weights.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,8 +73,8 @@ pub struct Conv2dConfig {
     pub kernel: [usize; 2],
     /// Pixels from one window to the next.
     pub stride: [usize; 2],
-    /// Zeros added on both sides.
-    pub padding: [usize; 2],
+    /// Zeros added around the image.
+    pub padding: Padding,
     /// Pixels from one element of the window to the next; 1 is a window without gaps.
     pub dilation: [usize; 2],
     /// Whether a bias is added. Before a batch norm it has no effect and can be left out.
@@ -84,7 +84,13 @@ pub struct Conv2dConfig {
 impl Default for Conv2dConfig {
     /// A 3 × 3 window on every pixel, no padding, with bias.
     fn default() -> Conv2dConfig {
-        Conv2dConfig { kernel: [3, 3], stride: [1, 1], padding: [0, 0], dilation: [1, 1], bias: true }
+        Conv2dConfig {
+            kernel: [3, 3],
+            stride: [1, 1],
+            padding: Padding::default(),
+            dilation: [1, 1],
+            bias: true,
+        }
     }
 }
 
@@ -101,8 +107,8 @@ pub struct Pool2dConfig {
     pub kernel: [usize; 2],
     /// Pixels from one window to the next.
     pub stride: [usize; 2],
-    /// Pixels added on both sides, at most half the kernel; they never win.
-    pub padding: [usize; 2],
+    /// Pixels added around the image, on each side at most half the kernel; they never win.
+    pub padding: Padding,
     /// What becomes of pixels at the far edge that do not fill a window.
     pub rounding: Rounding,
 }
@@ -110,7 +116,12 @@ pub struct Pool2dConfig {
 impl Default for Pool2dConfig {
     /// A 2 × 2 window in steps of 2, no padding, incomplete windows left out.
     fn default() -> Pool2dConfig {
-        Pool2dConfig { kernel: [2, 2], stride: [2, 2], padding: [0, 0], rounding: Rounding::Floor }
+        Pool2dConfig {
+            kernel: [2, 2],
+            stride: [2, 2],
+            padding: Padding::default(),
+            rounding: Rounding::Floor,
+        }
     }
 }
 

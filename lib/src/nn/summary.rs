@@ -2,7 +2,7 @@ use sconce_display::Bundle;
 
 use super::graph::{Graph, Node};
 use super::operator::Operator;
-use crate::ops::shape_text;
+use crate::ops::{Padding, Sliding, shape_text};
 use crate::plot::{Table, count};
 use crate::rich::Rich;
 
@@ -88,27 +88,27 @@ impl Summary {
 fn describe(graph: &Graph, index: usize, node: &Node) -> String {
     let name = node.operator.name();
     let by = |sizes: [usize; 2]| format!("{} x {}", sizes[0], sizes[1]);
-    let window = |kernel: [usize; 2], stride: [usize; 2], padding: [usize; 2], dilation: [usize; 2]| {
-        let mut text = by(kernel);
-        for (what, sizes, usual) in
-            [("stride", stride, 1), ("padding", padding, 0), ("dilation", dilation, 1)]
-        {
-            match sizes {
-                [a, b] if a == b && a == usual => {}
-                [a, b] if a == b => text += &format!(", {what} {a}"),
-                sizes => text += &format!(", {what} {}", by(sizes)),
-            }
-        }
-        text
+    let window = |kernel: [usize; 2], sliding: Sliding| {
+        let Sliding { stride, padding, dilation } = sliding;
+        let sizes = |what: &str, sizes: [usize; 2]| match sizes {
+            [1, 1] => String::new(),
+            [a, b] if a == b => format!(", {what} {a}"),
+            sizes => format!(", {what} {}", by(sizes)),
+        };
+        let padding = match padding {
+            padding if padding == Padding::default() => String::new(),
+            padding => format!(", padding {padding}"),
+        };
+        format!("{}{}{padding}{}", by(kernel), sizes("stride", stride), sizes("dilation", dilation))
     };
     let text = match &node.operator {
         Operator::Conv2d { in_channels, out_channels, config } => {
-            let window = window(config.kernel, config.stride, config.padding, config.dilation);
+            let window = window(config.kernel, config.sliding());
             let bias = if config.bias { "" } else { ", no bias" };
             format!("{name} {in_channels} -> {out_channels}, {window}{bias}")
         }
         Operator::MaxPool2d(config) => {
-            format!("{name} {}", window(config.kernel, config.stride, config.padding, [1, 1]))
+            format!("{name} {}", window(config.kernel, config.sliding()))
         }
         Operator::Linear { in_features, out_features } => format!("{name} {in_features} -> {out_features}"),
         Operator::Dropout { p } => format!("{name} {p}"),

@@ -36,7 +36,7 @@ impl Value {
     #[must_use]
     pub fn conv2d(&self, out_channels: usize, kernel: usize) -> Value {
         let config =
-            Conv2dConfig { kernel: [kernel; 2], padding: [kernel / 2; 2], ..Conv2dConfig::default() };
+            Conv2dConfig { kernel: [kernel; 2], padding: (kernel / 2).into(), ..Conv2dConfig::default() };
         let value = self.conv2d_with(out_channels, config);
         if kernel > 0 && kernel.is_multiple_of(2) {
             self.draft.borrow_mut().refuse(

@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use super::gemm::Matrix;
 use super::host::Real;
-use super::window::Window;
+use super::window::{Padding, Window};
 
 /// The sizes of a convolution: what turns it into matrix products.
 ///
@@ -83,7 +83,7 @@ impl Convolution {
     /// Whether the columns are the image itself.
     fn is_pointwise(&self) -> bool {
         let sliding = self.window.sliding;
-        self.window.kernel == [1, 1] && sliding.stride == [1, 1] && sliding.padding == [0, 0]
+        self.window.kernel == [1, 1] && sliding.stride == [1, 1] && sliding.padding == Padding::default()
     }
 
     /// Rows `depths` of the columns of a tile; `scratch` holds them if they must be built.

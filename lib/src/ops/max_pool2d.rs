@@ -2,9 +2,9 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::host::{Real, dtype, output, read, values, with_real};
-use super::operands::{check, image_dims, shape_text};
+use super::operands::{check, image_dims};
 use super::window::{Rounding, Sliding, Window};
-use crate::{Error, Result};
+use crate::Result;
 
 /// The largest pixel under each position of a window: `x` (B, C, H, W) gives (B, C, OH, OW) with
 /// `OH = (H + 2·padding - dilation·(KH - 1) - 1) / stride + 1`, rounded as `rounding` says, and OW
@@ -30,15 +30,7 @@ pub(crate) struct MaxPool2d {
 
 impl MaxPool2d {
     pub(crate) fn new(op: &str, window: Window, input: [usize; 2]) -> Result<MaxPool2d> {
-        let (kernel, padding) = (window.kernel, window.sliding.padding);
-        if padding[0] > kernel[0] / 2 || padding[1] > kernel[1] / 2 {
-            return Err(Error::Argument {
-                op: op.into(),
-                expected: format!("a padding of at most half the kernel {}", shape_text(&kernel)),
-                got: shape_text(&padding),
-                hint: "A window must not lie on padding alone.".into(),
-            });
-        }
+        window.check_padding(op)?;
         let output = window.output_size(op, input)?;
         Ok(MaxPool2d { window, input, output })
     }
@@ -48,7 +40,7 @@ impl MaxPool2d {
         let sliding = self.window.sliding;
         // The window's first and last pixel that lie in the image, a dilation apart.
         let span = |axis: usize, position: usize| {
-            let (dilation, padding) = (sliding.dilation[axis], sliding.padding[axis]);
+            let (dilation, [padding, _]) = (sliding.dilation[axis], sliding.padding.sides()[axis]);
             let start = position * sliding.stride[axis];
             let skipped = padding.saturating_sub(start).div_ceil(dilation);
             let end = start + dilation * (self.window.kernel[axis] - 1) + 1;

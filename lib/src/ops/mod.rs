@@ -5,6 +5,7 @@
 //! differences. Images are (B, C, H, W).
 
 mod activation;
+mod avg_pool2d;
 mod batch_norm;
 mod columns;
 mod conv2d;
@@ -19,6 +20,7 @@ mod math;
 mod max_pool2d;
 mod operands;
 mod parameter;
+mod row_norm;
 mod simd;
 mod softmax;
 mod sums;
@@ -27,6 +29,7 @@ mod tests;
 mod window;
 
 pub use activation::{Activation, activate, relu};
+pub use avg_pool2d::{Divisor, adaptive_avg_pool2d, avg_pool2d};
 pub use batch_norm::{BatchNormConfig, batch_norm_eval, batch_norm_train};
 pub use conv2d::conv2d;
 pub use cross_entropy::softmax_cross_entropy;
@@ -35,8 +38,9 @@ pub use global_avg_pool::global_avg_pool;
 pub use linear::linear;
 pub use max_pool2d::max_pool2d;
 pub use parameter::Parameter;
+pub use row_norm::{group_norm, layer_norm};
 pub use softmax::{log_softmax, softmax};
-pub use window::{Rounding, Sliding};
+pub use window::{Padding, Rounding, Sliding};
 
 pub(crate) use dropout::check_probability;
 pub(crate) use max_pool2d::MaxPool2d;

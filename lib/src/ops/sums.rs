@@ -1,6 +1,7 @@
 use rayon::prelude::*;
 
 use super::host::Real;
+use super::simd::vectorized;
 
 const LANES: usize = 16;
 /// Values summed in their own precision before the sum goes to f64.
@@ -8,7 +9,8 @@ const RUN: usize = 1024;
 
 /// The sum of `term(value)`, in lanes that the compiler can put side by side, each at most
 /// `RUN / LANES` long so that f32 loses little.
-fn sum<T: Real>(values: &[T], term: impl Fn(T) -> T) -> f64 {
+#[inline(always)]
+pub(super) fn sum<T: Real>(values: &[T], term: impl Fn(T) -> T) -> f64 {
     let mut total = 0.0;
     for run in values.chunks(RUN) {
         let mut lanes = [T::zero(); LANES];
@@ -23,7 +25,8 @@ fn sum<T: Real>(values: &[T], term: impl Fn(T) -> T) -> f64 {
 }
 
 /// The sum of `term(a, b)` over two slices of one length, as [`sum`] does it.
-fn sum_pairs<T: Real>(a: &[T], b: &[T], term: impl Fn(T, T) -> T) -> f64 {
+#[inline(always)]
+pub(super) fn pair_sum<T: Real>(a: &[T], b: &[T], term: impl Fn(T, T) -> T) -> f64 {
     let mut total = 0.0;
     for (a, b) in a.chunks(RUN).zip(b.chunks(RUN)) {
         let mut lanes = [T::zero(); LANES];
@@ -55,7 +58,7 @@ impl Channels {
     pub(super) fn sums<T: Real>(self, x: &[T], term: impl Fn(usize, T) -> T + Sync) -> Vec<f64> {
         let channel_sum = |channel| {
             let rows = x.chunks(self.plane.max(1)).skip(channel).step_by(self.count);
-            rows.map(|row| sum(row, |value| term(channel, value))).sum()
+            vectorized(|| rows.map(|row| sum(row, |value| term(channel, value))).sum())
         };
         (0..self.count).into_par_iter().map(channel_sum).collect()
     }
@@ -70,7 +73,7 @@ impl Channels {
         let channel_sum = |channel| {
             let rows = a.chunks(self.plane.max(1)).zip(b.chunks(self.plane.max(1)));
             let rows = rows.skip(channel).step_by(self.count);
-            rows.map(|(a, b)| sum_pairs(a, b, |a, b| term(channel, a, b))).sum()
+            vectorized(|| rows.map(|(a, b)| pair_sum(a, b, |a, b| term(channel, a, b))).sum())
         };
         (0..self.count).into_par_iter().map(channel_sum).collect()
     }

@@ -49,7 +49,7 @@ fn shapes_that_do_not_fit_are_refused() {
             "max_pool2d: expected images (B, C, H, W)",
         ),
         (
-            refusal(max_pool2d(&images, [3, 3], Sliding { padding: [2, 1], ..default }, floor)),
+            refusal(max_pool2d(&images, [3, 3], Sliding { padding: [2, 1].into(), ..default }, floor)),
             "a padding of at most half the kernel (3, 3), got (2, 1)",
         ),
         (
