@@ -143,18 +143,50 @@ fn window(rng: &mut Rng, most_dilation: usize) -> ([usize; 2], Sliding, [usize; 
     (kernel, sliding, image)
 }
 
+/// Channels in and out in a number of groups: one, several, or one channel each.
+fn channels(rng: &mut Rng) -> (usize, usize, usize) {
+    match rng.below(3) {
+        0 => (size(rng, 3), size(rng, 3), 1),
+        1 => (4, 6, 2),
+        _ => {
+            let groups = size(rng, 4);
+            (groups, groups * size(rng, 2), groups)
+        }
+    }
+}
+
 #[test]
 fn conv2d() -> Result<()> {
     for_each_case("conv2d", |rng| {
         let (kernel, sliding, [height, width]) = window(rng, 2);
-        let (batch, channels, outputs) = (size(rng, 3), size(rng, 3), size(rng, 3));
-        let x = Input::new(rng, &[batch, channels, height, width], signed)?;
-        let weight = Input::new(rng, &[outputs, channels, kernel[0], kernel[1]], signed)?;
+        let (batch, (inputs, outputs, groups)) = (size(rng, 3), channels(rng));
+        let x = Input::new(rng, &[batch, inputs, height, width], signed)?;
+        let weight = Input::new(rng, &[outputs, inputs / groups, kernel[0], kernel[1]], signed)?;
         if rng.below(3) == 0 {
-            return check(rng, &[x, weight], |t| ops::conv2d(&t[0], &t[1], None, sliding));
+            return check(rng, &[x, weight], |t| ops::conv2d(&t[0], &t[1], None, sliding, groups));
         }
         let bias = Input::new(rng, &[outputs], signed)?;
-        check(rng, &[x, weight, bias], |t| ops::conv2d(&t[0], &t[1], Some(&t[2]), sliding))
+        check(rng, &[x, weight, bias], |t| ops::conv2d(&t[0], &t[1], Some(&t[2]), sliding, groups))
+    })
+}
+
+#[test]
+fn conv_transpose2d() -> Result<()> {
+    for_each_case("conv_transpose2d", |rng| {
+        let (kernel, sliding, _) = window(rng, 2);
+        let output_padding = [0, 1].map(|axis| rng.below(sliding.stride[axis].max(sliding.dilation[axis])));
+        let (batch, (outputs, inputs, groups)) = (size(rng, 2), channels(rng));
+        // Large enough for what the padding takes away.
+        let [height, width] = [2 + size(rng, 2), 2 + size(rng, 2)];
+        let x = Input::new(rng, &[batch, inputs, height, width], signed)?;
+        let weight = Input::new(rng, &[inputs, outputs / groups, kernel[0], kernel[1]], signed)?;
+        let transposed =
+            |t: &[Tensor]| ops::conv_transpose2d(&t[0], &t[1], t.get(2), sliding, output_padding, groups);
+        if rng.below(3) == 0 {
+            return check(rng, &[x, weight], transposed);
+        }
+        let bias = Input::new(rng, &[outputs], signed)?;
+        check(rng, &[x, weight, bias], transposed)
     })
 }
 
@@ -172,7 +204,7 @@ fn conv2d_in_tiles_is_conv2d_image_by_image() -> Result<()> {
         };
         let x = var(&mut rng, &[batch, channels, height, width])?;
         let weight = var(&mut rng, &[outputs, channels, kernel, kernel])?;
-        let y = ops::conv2d(&x, &weight, None, sliding)?;
+        let y = ops::conv2d(&x, &weight, None, sliding, 1)?;
         let dy = var(&mut rng, y.dims())?.as_detached_tensor();
         let gradients = (&y * &dy)?.sum_all()?.backward()?;
 

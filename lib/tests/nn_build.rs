@@ -67,6 +67,7 @@ fn shapes_follow_pytorchs_formulas() -> Result<()> {
         padding: [3, 0].into(),
         dilation: [1, 2],
         bias: false,
+        ..Conv2dConfig::default()
     };
     let net = Model::build([3, 23, 17], |x| x.conv2d_with(8, config))?;
     assert_eq!(output(&net), [8, 12, 13]);

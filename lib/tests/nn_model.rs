@@ -238,6 +238,7 @@ fn feature_maps_are_what_the_layer_gives() -> Result<()> {
         &parameters[0].var.as_detached_tensor(),
         Some(&parameters[1].var.as_detached_tensor()),
         ops::Sliding { padding: 1.into(), ..ops::Sliding::default() },
+        1,
     )?;
     assert_eq!(maps.values(), wanted.flatten_all()?.to_vec1::<f32>()?);
     assert_eq!(net.feature_maps(&image.unsqueeze(0)?, "stem")?, maps);

@@ -18,6 +18,8 @@ const COVERED: &[&str] = &[
     "conv2d_3",
     "conv2d_4",
     "conv2d_5",
+    "conv2d_6",
+    "conv2d_7",
     "conv2d_8",
     "conv2d_9",
     "conv2d_10",
@@ -51,6 +53,7 @@ const COVERED: &[&str] = &[
     "sigmoid",
     "hardswish",
     "linear",
+    "conv_transpose2d",
 ];
 
 /// An entry of the case's parameters that is a number or a pair: height and width.
@@ -85,10 +88,16 @@ fn run(op: &str, params: &Json, inputs: &HashMap<String, Var>) -> Result<Tensor>
         let scale = params["scale_input_by"].as_f64().unwrap_or(1.0);
         Ok((input("x") * scale)?)
     };
+    let groups = params["groups"].as_u64().unwrap_or(1) as usize;
     let ceil = params["ceil_mode"].as_bool() == Some(true);
     let rounding = if ceil { Rounding::Ceil } else { Rounding::Floor };
     match op {
-        "conv2d" => ops::conv2d(input("x"), input("w"), Some(input("b")), sliding(params)),
+        "conv2d" => ops::conv2d(input("x"), input("w"), Some(input("b")), sliding(params), groups),
+        "conv_transpose2d" => {
+            let output_padding = pair(params, "output_padding", 0);
+            let (x, w, b) = (input("x"), input("w"), Some(input("b")));
+            ops::conv_transpose2d(x, w, b, sliding(params), output_padding, groups)
+        }
         "max_pool2d" => {
             ops::max_pool2d(input("x"), pair(params, "kernel_size", 1), sliding(params), rounding)
         }
@@ -107,8 +116,7 @@ fn run(op: &str, params: &Json, inputs: &HashMap<String, Var>) -> Result<Tensor>
         }
         "layer_norm" => ops::layer_norm(input("x"), input("w"), input("b"), params["eps"].as_f64().unwrap()),
         "group_norm" => {
-            let (groups, eps) =
-                (params["groups"].as_u64().unwrap() as usize, params["eps"].as_f64().unwrap());
+            let eps = params["eps"].as_f64().unwrap();
             ops::group_norm(input("x"), groups, input("w"), input("b"), eps)
         }
         "batch_norm" => {

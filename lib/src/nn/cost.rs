@@ -23,7 +23,7 @@ impl Node {
         let values: u64 = self.shape.iter().map(|&dim| dim as u64).product();
         match &self.operator {
             Operator::Conv2d { in_channels, config, .. } => {
-                values * (in_channels * config.kernel[0] * config.kernel[1]) as u64
+                values * (in_channels / config.groups.max(1) * config.kernel[0] * config.kernel[1]) as u64
             }
             Operator::Linear { in_features, .. } => values * *in_features as u64,
             Operator::Input

@@ -1,7 +1,7 @@
 //! Output shapes, without the batch.
 
 use super::operator::Operator;
-use crate::ops::{MaxPool2d, Rounding, Window, check_probability, shape_text};
+use crate::ops::{MaxPool2d, Rounding, Window, check_groups, check_probability, shape_text};
 use crate::{Error, Result};
 
 /// Values a tensor may have at most: far beyond any memory, far below any overflow.
@@ -23,6 +23,7 @@ impl Operator {
                 if channels != *in_channels {
                     return Err(mismatch(op, format!("{in_channels} channels"), one, ""));
                 }
+                check_groups(op, config.groups, ["input", "output"], [channels, *out_channels])?;
                 let (kernel, sliding) = (config.kernel, config.sliding());
                 let window = Window { kernel, sliding, rounding: Rounding::Floor };
                 let [height, width] = window.output_size(op, [height, width])?;

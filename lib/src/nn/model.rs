@@ -83,7 +83,7 @@ impl Model {
         Ok(match (&node.operator, inputs, tensors.as_slice()) {
             (Operator::Input, [x], []) => x.clone(),
             (Operator::Conv2d { config, .. }, [x], [weight, bias @ ..]) => {
-                ops::conv2d(x, weight, bias.first(), config.sliding())?
+                ops::conv2d(x, weight, bias.first(), config.sliding(), config.groups)?
             }
             (Operator::BatchNorm { config, .. }, [x], [weight, bias, mean, var]) => match mode {
                 Mode::Train(_) => {

@@ -6,7 +6,7 @@ use crate::ops::{BatchNormConfig, Padding, Rounding, Sliding};
 pub enum Operator {
     /// The images that go in.
     Input,
-    /// [`crate::ops::conv2d`]; parameters `weight` (O, C, KH, KW) and, with `config.bias`, `bias` (O).
+    /// [`crate::ops::conv2d`]; parameters `weight` (O, C / groups, KH, KW) and, with `config.bias`, `bias` (O).
     Conv2d {
         /// C, the channels that come in.
         in_channels: usize,
@@ -77,18 +77,22 @@ pub struct Conv2dConfig {
     pub padding: Padding,
     /// Pixels from one element of the window to the next; 1 is a window without gaps.
     pub dilation: [usize; 2],
+    /// Equal groups of channels, in and out, that do not see each other: 1 is the plain convolution, as many as
+    /// there are channels a depthwise one.
+    pub groups: usize,
     /// Whether a bias is added. Before a batch norm it has no effect and can be left out.
     pub bias: bool,
 }
 
 impl Default for Conv2dConfig {
-    /// A 3 × 3 window on every pixel, no padding, with bias.
+    /// A 3 × 3 window on every pixel, no padding, one group, with bias.
     fn default() -> Conv2dConfig {
         Conv2dConfig {
             kernel: [3, 3],
             stride: [1, 1],
             padding: Padding::default(),
             dilation: [1, 1],
+            groups: 1,
             bias: true,
         }
     }

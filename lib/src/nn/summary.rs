@@ -105,7 +105,11 @@ fn describe(graph: &Graph, index: usize, node: &Node) -> String {
         Operator::Conv2d { in_channels, out_channels, config } => {
             let window = window(config.kernel, config.sliding());
             let bias = if config.bias { "" } else { ", no bias" };
-            format!("{name} {in_channels} -> {out_channels}, {window}{bias}")
+            let groups = match config.groups {
+                1 => String::new(),
+                groups => format!(", {groups} groups"),
+            };
+            format!("{name} {in_channels} -> {out_channels}, {window}{groups}{bias}")
         }
         Operator::MaxPool2d(config) => {
             format!("{name} {}", window(config.kernel, config.sliding()))

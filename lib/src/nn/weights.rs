@@ -64,8 +64,9 @@ impl Operator {
         match *self {
             Operator::Conv2d { in_channels, out_channels, config } => {
                 let [height, width] = config.kernel;
-                let initial = Initial::by_fan_in(in_channels.saturating_mul(height).saturating_mul(width));
-                let shape = [out_channels, in_channels, height, width];
+                let depth = in_channels / config.groups.max(1);
+                let initial = Initial::by_fan_in(depth.saturating_mul(height).saturating_mul(width));
+                let shape = [out_channels, depth, height, width];
                 let mut weights = vec![weight("weight", &shape, Role::Parameter, initial)];
                 if config.bias {
                     weights.push(weight("bias", &[out_channels], Role::Parameter, initial));

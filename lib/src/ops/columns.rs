@@ -15,6 +15,8 @@ pub(super) struct Convolution {
     pub(super) batch: usize,
     pub(super) in_channels: usize,
     pub(super) out_channels: usize,
+    /// The channels are cut into so many groups, in and out, that do not see each other.
+    pub(super) groups: usize,
     pub(super) input: [usize; 2],
     pub(super) output: [usize; 2],
     pub(super) window: Window,
@@ -33,9 +35,19 @@ const TILE_VALUES: usize = 1 << 18;
 const TILE_POSITIONS: usize = 256;
 
 impl Convolution {
-    /// Pixels under a window: the rows of the columns matrix.
+    /// Pixels under a window in one group of channels: the rows of the columns matrix.
     pub(super) fn depth(&self) -> usize {
-        self.in_channels * self.window.kernel[0] * self.window.kernel[1]
+        self.in_channels / self.groups * self.window.kernel[0] * self.window.kernel[1]
+    }
+
+    /// Output channels of a group.
+    pub(super) fn group_outputs(&self) -> usize {
+        self.out_channels / self.groups
+    }
+
+    /// The rows of the columns that belong to a group.
+    pub(super) fn group_depths(&self, group: usize) -> Range<usize> {
+        group * self.depth()..(group + 1) * self.depth()
     }
 
     /// Output positions of an image.
@@ -120,10 +132,16 @@ impl Convolution {
         Matrix::packed(&scratch[..rows * columns], rows, columns)
     }
 
-    /// Adds a tile's columns to the pixels they stand for. `dx` holds the tile's images only.
-    pub(super) fn add_columns<T: Real>(&self, columns: &[T], tile: &Tile, dx: &mut [T]) {
+    /// Adds rows `depths` of a tile's columns to the pixels they stand for. `dx` holds the tile's images only.
+    pub(super) fn add_columns<T: Real>(
+        &self,
+        columns: &[T],
+        tile: &Tile,
+        depths: Range<usize>,
+        dx: &mut [T],
+    ) {
         let shift = tile.images.start * self.image_len();
-        for (depth, line) in columns.chunks(self.tile_len(tile).max(1)).enumerate() {
+        for (depth, line) in depths.zip(columns.chunks(self.tile_len(tile).max(1))) {
             self.for_each_segment(tile, depth, |segment| {
                 let line = &line[segment.row][segment.inside];
                 if line.is_empty() {

@@ -1,36 +1,45 @@
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Shape, Tensor};
-use rayon::prelude::*;
 
 use super::columns::Convolution;
-use super::gemm::{Matrix, Threads, Update, multiply};
-use super::host::{Real, dtype, output, read, values, with_real};
+use super::host::{dtype, output, read, values, with_real};
 use super::operands::{batch_hint, check, check_shape, shape_error, shape_text};
 use super::sums::Channels;
 use super::window::{Rounding, Sliding, Window};
-use crate::Result;
+use crate::{Error, Result};
 
-/// Convolution (cross-correlation) of images `x` (B, C, H, W) with `weight` (O, C, KH, KW), plus
+/// Convolution (cross-correlation) of images `x` (B, C, H, W) with `weight` (O, C / groups, KH, KW), plus
 /// `bias` (O) where there is one. Gives (B, O, OH, OW) with
-/// `OH = (H + 2·padding - dilation·(KH - 1) - 1) / stride + 1`, rounded down, and OW likewise.
+/// `OH = (H + padding - dilation·(KH - 1) - 1) / stride + 1`, rounded down, and OW likewise.
+///
+/// The channels are cut into `groups` equal groups, in and out, that do not see each other; 1 is the plain
+/// convolution, C a depthwise one.
 ///
 /// # Errors
-/// If the shapes do not fit each other, the window is larger than the padded image, or the tensors
-/// are not all f32 or all f64 on the CPU.
-pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, sliding: Sliding) -> Result<Tensor> {
+/// If the shapes do not fit each other, C or O is not a multiple of `groups`, the window is larger than the padded
+/// image, or the tensors are not all f32 or all f64 on the CPU.
+pub fn conv2d(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    sliding: Sliding,
+    groups: usize,
+) -> Result<Tensor> {
     let mut operands = vec![("x", x), ("weight", weight)];
     operands.extend(bias.map(|bias| ("bias", bias)));
     check("conv2d", &operands)?;
     let (&[batch, in_channels, height, width], &[out_channels, depth, kernel_height, kernel_width]) =
         (x.dims(), weight.dims())
     else {
-        let expected = "images (B, C, H, W) and a weight (O, C, KH, KW)";
+        let expected = "images (B, C, H, W) and a weight (O, C / groups, KH, KW)";
         let got = if x.rank() == 4 { weight.dims() } else { x.dims() };
         let hint = if x.rank() == 4 { "" } else { batch_hint(x.dims()) };
         return Err(shape_error("conv2d", expected, got, hint));
     };
-    if depth != in_channels || out_channels == 0 || in_channels == 0 {
-        let expected = format!("images with {depth} channels for a weight {}", shape_text(weight.dims()));
-        return Err(shape_error("conv2d", expected, x.dims(), "Grouped convolutions are not offered."));
+    check_groups("conv2d", groups, ["input", "output"], [in_channels, out_channels])?;
+    if depth * groups != in_channels {
+        let expected =
+            format!("images with {} channels for a weight {}", depth * groups, shape_text(weight.dims()));
+        return Err(shape_error("conv2d", expected, x.dims(), &groups_hint(groups)));
     }
     if let Some(bias) = bias {
         check_shape("conv2d", ("bias", bias), &[out_channels])?;
@@ -38,12 +47,31 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, sliding: Slidi
     let window = Window { kernel: [kernel_height, kernel_width], sliding, rounding: Rounding::Floor };
     let input = [height, width];
     let output = window.output_size("conv2d", input)?;
-    let op = Conv2d(Convolution { batch, in_channels, out_channels, input, output, window });
+    let op = Conv2d(Convolution { batch, in_channels, out_channels, groups, input, output, window });
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
     Ok(match bias {
         Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, op)?,
         None => x.apply_op2(&weight, op)?,
     })
+}
+
+/// Refuses channels that cannot be cut into `groups`.
+pub(crate) fn check_groups(op: &str, groups: usize, names: [&str; 2], channels: [usize; 2]) -> Result<()> {
+    for (name, channels) in names.into_iter().zip(channels) {
+        if groups == 0 || channels == 0 || channels % groups != 0 {
+            return Err(Error::Argument {
+                op: op.into(),
+                expected: format!("{name} channels in {groups} groups of one size"),
+                got: channels.to_string(),
+                hint: "Take a number of groups that divides the channels; 1 is a plain convolution.".into(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn groups_hint(groups: usize) -> String {
+    if groups == 1 { String::new() } else { format!("The weight has C / {groups} channels.") }
 }
 
 struct Conv2d(Convolution);
@@ -138,101 +166,5 @@ impl Conv2d {
             }
             Ok(gradients)
         })
-    }
-}
-
-/// Rows of the weight's gradient that are worth a thread's while.
-const GRADIENT_ROWS: usize = 128;
-/// Parts the weight's gradient is cut into at most.
-const GRADIENT_PARTS: usize = 8;
-
-impl Convolution {
-    fn output_dims(&self) -> [usize; 4] {
-        [self.batch, self.out_channels, self.output[0], self.output[1]]
-    }
-
-    /// The threads one of `parts` parallel products may use.
-    fn threads(parts: usize) -> Threads {
-        if parts < rayon::current_num_threads() { Threads::All } else { Threads::One }
-    }
-
-    fn forward<T: Real>(&self, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
-        let (positions, depth, group) = (self.positions(), self.depth(), self.group());
-        let weight = Matrix::packed(weight, self.out_channels, depth);
-        let threads = Convolution::threads(self.batch.div_ceil(group));
-        let mut y = vec![T::zero(); self.batch * self.output_len()];
-        let groups = y.par_chunks_mut((group * self.output_len()).max(1)).enumerate();
-        groups.for_each_init(<(Vec<T>, Vec<T>)>::default, |(columns, product), (index, y)| {
-            let first = index * group;
-            if let Some(bias) = bias {
-                for (plane, &bias) in y.chunks_mut(positions).zip(bias.iter().cycle()) {
-                    plane.fill(bias);
-                }
-            }
-            for tile in self.tiles(first..(first + group).min(self.batch)) {
-                let columns = self.columns(x, &tile, 0..depth, columns);
-                if tile.images.len() == 1 {
-                    let y = &mut y[tile.rows.start * self.output[1]..];
-                    multiply(y, positions, Update::Add, weight, columns, threads);
-                    continue;
-                }
-                let width = columns.columns;
-                product.resize((self.out_channels * width).max(product.len()), T::zero());
-                multiply(product, width, Update::Replace, weight, columns, threads);
-                for (image, y) in y.chunks_mut(self.output_len()).enumerate() {
-                    for (channel, plane) in y.chunks_mut(positions).enumerate() {
-                        let product = &product[channel * width + image * positions..][..positions];
-                        plane.iter_mut().zip(product).for_each(|(y, &value)| *y += value);
-                    }
-                }
-            }
-        });
-        y
-    }
-
-    fn input_gradient<T: Real>(&self, weight: &[T], dy: &[T]) -> Vec<T> {
-        let (depth, group) = (self.depth(), self.group());
-        let weight = Matrix::packed(weight, self.out_channels, depth).transposed();
-        let threads = Convolution::threads(self.batch.div_ceil(group));
-        let mut dx = vec![T::zero(); self.batch * self.image_len()];
-        let groups = dx.par_chunks_mut((group * self.image_len()).max(1)).enumerate();
-        groups.for_each_init(<(Vec<T>, Vec<T>)>::default, |(columns, gathered), (index, dx)| {
-            let first = index * group;
-            for tile in self.tiles(first..(first + group).min(self.batch)) {
-                let dy = self.outputs(dy, &tile, gathered);
-                let len = depth * dy.columns;
-                columns.resize(len.max(columns.len()), T::zero());
-                multiply(columns, dy.columns, Update::Replace, weight, dy, threads);
-                self.add_columns(&columns[..len], &tile, dx);
-            }
-        });
-        dx
-    }
-
-    /// Each part of the depth goes through all images in order, so nothing has to be summed over threads.
-    fn weight_gradient<T: Real>(&self, x: &[T], dy: &[T]) -> Vec<T> {
-        let (depth, out_channels, group) = (self.depth(), self.out_channels, self.group());
-        let parts = (depth / GRADIENT_ROWS).clamp(1, GRADIENT_PARTS);
-        let part = depth.div_ceil(parts);
-        let threads = Convolution::threads(parts);
-        let mut transposed = vec![T::zero(); depth * out_channels];
-        let blocks = transposed.par_chunks_mut(part * out_channels).enumerate();
-        blocks.for_each_init(<(Vec<T>, Vec<T>)>::default, |(columns, gathered), (index, dw)| {
-            let depths = index * part..((index + 1) * part).min(depth);
-            for first in (0..self.batch).step_by(group) {
-                for tile in self.tiles(first..(first + group).min(self.batch)) {
-                    let columns = self.columns(x, &tile, depths.clone(), columns);
-                    let dy = self.outputs(dy, &tile, gathered);
-                    multiply(dw, out_channels, Update::Add, columns, dy.transposed(), threads);
-                }
-            }
-        });
-        let mut dw = vec![T::zero(); depth * out_channels];
-        dw.par_chunks_mut(depth).enumerate().for_each(|(channel, dw)| {
-            for (value, row) in dw.iter_mut().zip(transposed.chunks(out_channels)) {
-                *value = row[channel];
-            }
-        });
-        dw
     }
 }

@@ -18,6 +18,12 @@ impl<'a, T> Matrix<'a, T> {
         Matrix { values, rows, columns, strides: [columns, 1] }
     }
 
+    /// Some of its rows.
+    pub(super) fn rows(self, rows: std::ops::Range<usize>) -> Matrix<'a, T> {
+        let start = (rows.start * self.strides[0]).min(self.values.len());
+        Matrix { values: &self.values[start..], rows: rows.len(), ..self }
+    }
+
     pub(super) fn transposed(self) -> Matrix<'a, T> {
         let [row, column] = self.strides;
         Matrix { rows: self.columns, columns: self.rows, strides: [column, row], ..self }

@@ -24,25 +24,68 @@ fn shapes_that_do_not_fit_are_refused() {
     let floor = Rounding::Floor;
     for (error, part) in [
         (
-            refusal(conv2d(&images, &zeros(&[4, 5, 3, 3]), None, default)),
+            refusal(conv2d(&images, &zeros(&[4, 5, 3, 3]), None, default, 1)),
             "conv2d: expected images with 5 channels for a weight (4, 5, 3, 3), got (2, 3, 8, 8)",
         ),
         (
-            refusal(conv2d(&zeros(&[3, 8, 8]), &zeros(&[4, 3, 3, 3]), None, default)),
+            refusal(conv2d(&zeros(&[3, 8, 8]), &zeros(&[4, 3, 3, 3]), None, default, 1)),
             "got (3, 8, 8). For a single image add the batch dimension with `unsqueeze(0)?`.",
         ),
-        (refusal(conv2d(&images, &zeros(&[4, 27]), None, default)), "a weight (O, C, KH, KW), got (4, 27)"),
         (
-            refusal(conv2d(&images, &zeros(&[4, 3, 3, 3]), Some(&zeros(&[3])), default)),
+            refusal(conv2d(&images, &zeros(&[4, 27]), None, default, 1)),
+            "a weight (O, C / groups, KH, KW), got (4, 27)",
+        ),
+        (
+            refusal(conv2d(&images, &zeros(&[4, 3, 3, 3]), Some(&zeros(&[3])), default, 1)),
             "conv2d: expected bias (4), got (3)",
         ),
         (
-            refusal(conv2d(&images, &zeros(&[4, 3, 9, 3]), None, default)),
+            refusal(conv2d(&images, &zeros(&[4, 3, 9, 3]), None, default, 1)),
             "images of at least the window, (9, 3), padding included, got (8, 8)",
         ),
         (
-            refusal(conv2d(&images, &zeros(&[4, 3, 0, 3]), None, default)),
+            refusal(conv2d(&images, &zeros(&[4, 3, 0, 3]), None, default, 1)),
             "a kernel of at least 1, got (0, 3)",
+        ),
+        (
+            refusal(conv2d(&images, &zeros(&[4, 1, 3, 3]), None, default, 2)),
+            "conv2d: expected input channels in 2 groups of one size, got 3",
+        ),
+        (
+            refusal(conv2d(&images, &zeros(&[4, 3, 3, 3]), None, default, 0)),
+            "input channels in 0 groups of one size, got 3",
+        ),
+        (
+            refusal(conv2d(&images, &zeros(&[6, 2, 3, 3]), None, default, 3)),
+            "images with 6 channels for a weight (6, 2, 3, 3), got (2, 3, 8, 8). The weight has C / 3 channels.",
+        ),
+        (
+            refusal(conv_transpose2d(&images, &zeros(&[3, 4, 3, 3]), None, default, [1, 0], 1)),
+            "conv_transpose2d: expected an output_padding smaller than the stride or the dilation, got (1, 0)",
+        ),
+        (
+            refusal(conv_transpose2d(
+                &images,
+                &zeros(&[3, 4, 1, 1]),
+                None,
+                Sliding { padding: 4.into(), ..default },
+                [0, 0],
+                1,
+            )),
+            "images that give at least one output pixel, got (8, 8). The padding 4 takes that much away",
+        ),
+        (
+            refusal(avg_pool2d(&images, [9, 9], default, floor, Divisor::default())),
+            "avg_pool2d: expected images of at least the window, (9, 9), padding included, got (8, 8)",
+        ),
+        (refusal(adaptive_avg_pool2d(&images, [0, 2])), "an output of at least one pixel, got (0, 2)"),
+        (
+            refusal(layer_norm(&zeros(&[2, 5]), &zeros(&[4]), &zeros(&[4]), 1e-5)),
+            "layer_norm: expected x that ends with the weight's shape (4), got (2, 5)",
+        ),
+        (
+            refusal(group_norm(&zeros(&[2, 4, 3]), 3, &zeros(&[4]), &zeros(&[4]), 1e-5)),
+            "group_norm: expected channels in 3 groups of one size, got (2, 4, 3)",
         ),
         (
             refusal(max_pool2d(&zeros(&[3, 8, 8]), [2, 2], default, floor)),
@@ -118,7 +161,7 @@ fn training_statistics_need_more_than_one_value() {
 #[test]
 fn an_empty_batch_gives_an_empty_batch() {
     let empty = zeros(&[1, 3, 8, 8]).narrow(0, 0, 0).unwrap();
-    let y = conv2d(&empty, &zeros(&[4, 3, 3, 3]), Some(&zeros(&[4])), Sliding::default()).unwrap();
+    let y = conv2d(&empty, &zeros(&[4, 3, 3, 3]), Some(&zeros(&[4])), Sliding::default(), 1).unwrap();
     assert_eq!(y.dims(), [0, 4, 6, 6]);
     assert_eq!(max_pool2d(&y, [2, 2], Sliding::default(), Rounding::Floor).unwrap().dims(), [0, 4, 5, 5]);
     assert_eq!(global_avg_pool(&y).unwrap().dims(), [0, 4]);

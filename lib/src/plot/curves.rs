@@ -185,7 +185,8 @@ impl Curves {
             }
         };
         // No grid line where nothing is named.
-        let x_ticks = if whole { ((x_span.end - x_span.start) as usize).saturating_add(1).min(10) } else { 10 };
+        let x_ticks =
+            if whole { ((x_span.end - x_span.start) as usize).saturating_add(1).min(10) } else { 10 };
         let (_, height) = area.dim_in_pixel();
         let ticks = (height as usize / (40 * FINER as usize)).clamp(2, 8);
         let labels =

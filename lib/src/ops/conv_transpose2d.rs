@@ -1,0 +1,214 @@
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Shape, Tensor, WithDType};
+use rayon::prelude::*;
+
+use super::columns::Convolution;
+use super::conv2d::check_groups;
+use super::host::{Real, dtype, output, read, values, with_real};
+use super::operands::{batch_hint, check, check_shape, shape_error, shape_text};
+use super::sums::Channels;
+use super::window::{Rounding, Sliding, Window};
+use crate::{Error, Result};
+
+/// Transposed convolution, which learns to make images larger: every pixel of `x` (B, C, H, W) adds its multiple of the
+/// window `weight` (C, O / groups, KH, KW) to the output, `stride` apart. `bias` (O) is added where there is one. Gives
+/// (B, O, OH, OW) with `OH = (H - 1)·stride - padding + dilation·(KH - 1) + output_padding + 1`, and OW likewise.
+///
+/// It is the gradient of [`super::conv2d`] with the same window, whose several input sizes that give the size of `x`
+/// differ in `output_padding`.
+///
+/// # Errors
+/// If the shapes do not fit each other, C or O is not a multiple of `groups`, the padding leaves no output,
+/// `output_padding` is not smaller than stride or dilation, or the tensors are not all f32 or all f64 on the CPU.
+pub fn conv_transpose2d(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    sliding: Sliding,
+    output_padding: [usize; 2],
+    groups: usize,
+) -> Result<Tensor> {
+    let op = "conv_transpose2d";
+    let mut operands = vec![("x", x), ("weight", weight)];
+    operands.extend(bias.map(|bias| ("bias", bias)));
+    check(op, &operands)?;
+    let (&[batch, in_channels, height, width], &[depth, group_outputs, kernel_height, kernel_width]) =
+        (x.dims(), weight.dims())
+    else {
+        let expected = "images (B, C, H, W) and a weight (C, O / groups, KH, KW)";
+        let got = if x.rank() == 4 { weight.dims() } else { x.dims() };
+        let hint = if x.rank() == 4 { "" } else { batch_hint(x.dims()) };
+        return Err(shape_error(op, expected, got, hint));
+    };
+    let out_channels = group_outputs * groups;
+    check_groups(op, groups, ["input", "output"], [in_channels, out_channels])?;
+    if depth != in_channels {
+        let expected = format!("images with {depth} channels for a weight {}", shape_text(weight.dims()));
+        return Err(shape_error(op, expected, x.dims(), ""));
+    }
+    if let Some(bias) = bias {
+        check_shape(op, ("bias", bias), &[out_channels])?;
+    }
+    let window = Window { kernel: [kernel_height, kernel_width], sliding, rounding: Rounding::Floor };
+    let small = [height, width];
+    let large = window.transposed_size(op, small, output_padding)?;
+    // The convolution that this one is the gradient of goes from the large images to the small ones.
+    let convolution = Convolution {
+        batch,
+        in_channels: out_channels,
+        out_channels: in_channels,
+        groups,
+        input: large,
+        output: small,
+        window,
+    };
+    let op = ConvTranspose2d(convolution);
+    let (x, weight) = (x.contiguous()?, weight.contiguous()?);
+    Ok(match bias {
+        Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, op)?,
+        None => x.apply_op2(&weight, op)?,
+    })
+}
+
+impl Window {
+    /// The size of the images that a transposed convolution makes of those of size `input`.
+    pub(crate) fn transposed_size(
+        &self,
+        op: &str,
+        input: [usize; 2],
+        output_padding: [usize; 2],
+    ) -> Result<[usize; 2]> {
+        self.check(op)?;
+        let Sliding { stride, dilation, padding } = self.sliding;
+        for axis in 0..2 {
+            if output_padding[axis] >= stride[axis].max(dilation[axis]) {
+                return Err(Error::Argument {
+                    op: op.into(),
+                    expected: "an output_padding smaller than the stride or the dilation".into(),
+                    got: shape_text(&output_padding),
+                    hint: "It chooses among the sizes that a strided convolution brings to one.".into(),
+                });
+            }
+        }
+        let side = |axis: usize| -> Option<usize> {
+            let [before, after] = padding.sides()[axis];
+            let reach = input[axis].checked_sub(1)?.checked_mul(stride[axis])?;
+            let extent = dilation[axis].checked_mul(self.kernel[axis] - 1)?;
+            let padded = reach.checked_add(extent)?.checked_add(output_padding[axis] + 1)?;
+            padded.checked_sub(before.checked_add(after)?).filter(|&side| side > 0)
+        };
+        if let (Some(height), Some(width)) = (side(0), side(1)) {
+            return Ok([height, width]);
+        }
+        let hint = format!("The padding {padding} takes that much away from the output.");
+        Err(shape_error(op, "images that give at least one output pixel", &input, &hint))
+    }
+}
+
+struct ConvTranspose2d(Convolution);
+
+impl ConvTranspose2d {
+    fn forward<T: Real>(&self, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
+        let mut y = self.0.input_gradient(weight, x);
+        if let Some(bias) = bias {
+            let pixels = self.0.input[0] * self.0.input[1];
+            let planes = y.par_chunks_mut(pixels.max(1)).enumerate().with_min_len(16);
+            planes.for_each(|(plane, y)| {
+                let bias = bias[plane % bias.len()];
+                y.iter_mut().for_each(|y| *y += bias);
+            });
+        }
+        y
+    }
+
+    /// The gradients of `x` and `weight`, each only if something asks for it.
+    fn gradients(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        dy: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        with_real!(dy.dtype(), "conv_transpose2d", T => {
+            let mut gradients = (None, None);
+            if x.track_op() {
+                let dx = read([weight, dy], |[weight, dy]: [&[T]; 2]| self.0.forward(dy, weight, None))?;
+                gradients.0 = Some(Tensor::from_vec(dx, x.shape(), x.device())?);
+            }
+            if weight.track_op() {
+                let dw = read([x, dy], |[x, dy]: [&[T]; 2]| self.0.weight_gradient(dy, x))?;
+                gradients.1 = Some(Tensor::from_vec(dw, weight.shape(), weight.device())?);
+            }
+            Ok(gradients)
+        })
+    }
+}
+
+impl CustomOp2 for ConvTranspose2d {
+    fn name(&self) -> &'static str {
+        "conv_transpose2d"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        with_real!(dtype(x), "conv_transpose2d", T => {
+            let y = self.forward::<T>(values(x, x_layout)?, values(weight, weight_layout)?, None);
+            output(y, self.0.input_dims())
+        })
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _: &Tensor,
+        dy: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        self.gradients(x, weight, &dy.contiguous()?)
+    }
+}
+
+impl CustomOp3 for ConvTranspose2d {
+    fn name(&self) -> &'static str {
+        "conv_transpose2d"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        with_real!(dtype(x), "conv_transpose2d", T => {
+            let bias = values(bias, bias_layout)?;
+            let y = self.forward::<T>(values(x, x_layout)?, values(weight, weight_layout)?, Some(bias));
+            output(y, self.0.input_dims())
+        })
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _: &Tensor,
+        dy: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let dy = dy.contiguous()?;
+        let (dx, dw) = self.gradients(x, weight, &dy)?;
+        let db = with_real!(dy.dtype(), "conv_transpose2d", T => {
+            let channels =
+                Channels { count: self.0.in_channels, plane: self.0.input[0] * self.0.input[1] };
+            let db = read([&dy], |[dy]: [&[T]; 1]| channels.sums(dy, |_, dy| dy))?;
+            let db: Vec<T> = db.into_iter().map(WithDType::from_f64).collect();
+            Tensor::from_vec(db, bias.shape(), bias.device())
+        })?;
+        Ok((dx, dw, Some(db)))
+    }
+}

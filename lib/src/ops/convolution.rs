@@ -1,0 +1,133 @@
+//! A convolution and its two gradients as products of matrices.
+
+use rayon::prelude::*;
+
+use super::columns::Convolution;
+use super::gemm::{Matrix, Threads, Update, multiply};
+use super::host::Real;
+
+/// Rows of the weight's gradient that are worth a thread's while.
+const GRADIENT_ROWS: usize = 128;
+/// Parts the weight's gradient is cut into at most.
+const GRADIENT_PARTS: usize = 8;
+
+impl Convolution {
+    pub(super) fn output_dims(&self) -> [usize; 4] {
+        [self.batch, self.out_channels, self.output[0], self.output[1]]
+    }
+
+    pub(super) fn input_dims(&self) -> [usize; 4] {
+        [self.batch, self.in_channels, self.input[0], self.input[1]]
+    }
+
+    /// The threads one of `parts` parallel products may use.
+    fn threads(parts: usize) -> Threads {
+        if parts < rayon::current_num_threads() { Threads::All } else { Threads::One }
+    }
+
+    /// The convolution of `x` with `weight`, plus `bias`.
+    pub(super) fn forward<T: Real>(&self, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
+        let mut y = vec![T::zero(); self.batch * self.output_len()];
+        if let Some(bias) = bias {
+            let planes = y.par_chunks_mut(self.positions().max(1)).enumerate();
+            planes.with_min_len(16).for_each(|(plane, y)| y.fill(bias[plane % self.out_channels]));
+        }
+        if self.is_depthwise() {
+            self.depthwise_forward(x, weight, &mut y);
+            return y;
+        }
+        let (positions, depth, group) = (self.positions(), self.depth(), self.group());
+        let (weight, outputs) = (Matrix::packed(weight, self.out_channels, depth), self.group_outputs());
+        let threads = Convolution::threads(self.batch.div_ceil(group));
+        let groups = y.par_chunks_mut((group * self.output_len()).max(1)).enumerate();
+        groups.for_each_init(<(Vec<T>, Vec<T>)>::default, |(columns, product), (index, y)| {
+            let first = index * group;
+            for tile in self.tiles(first..(first + group).min(self.batch)) {
+                for channels in 0..self.groups {
+                    let columns = self.columns(x, &tile, self.group_depths(channels), columns);
+                    let out = channels * outputs;
+                    let weight = weight.rows(out..out + outputs);
+                    if tile.images.len() == 1 {
+                        let y = &mut y[out * positions + tile.rows.start * self.output[1]..];
+                        multiply(y, positions, Update::Add, weight, columns, threads);
+                        continue;
+                    }
+                    let width = columns.columns;
+                    product.resize((outputs * width).max(product.len()), T::zero());
+                    multiply(product, width, Update::Replace, weight, columns, threads);
+                    for (image, y) in y.chunks_mut(self.output_len()).enumerate() {
+                        let planes = y[out * positions..].chunks_mut(positions).take(outputs);
+                        for (channel, plane) in planes.enumerate() {
+                            let product = &product[channel * width + image * positions..][..positions];
+                            plane.iter_mut().zip(product).for_each(|(y, &value)| *y += value);
+                        }
+                    }
+                }
+            }
+        });
+        y
+    }
+
+    /// The gradient of `x` where that of the output is `dy`: the transposed convolution of `dy`.
+    pub(super) fn input_gradient<T: Real>(&self, weight: &[T], dy: &[T]) -> Vec<T> {
+        let mut dx = vec![T::zero(); self.batch * self.image_len()];
+        if self.is_depthwise() {
+            self.depthwise_input_gradient(weight, dy, &mut dx);
+            return dx;
+        }
+        let (depth, group, outputs) = (self.depth(), self.group(), self.group_outputs());
+        let weight = Matrix::packed(weight, self.out_channels, depth);
+        let threads = Convolution::threads(self.batch.div_ceil(group));
+        let groups = dx.par_chunks_mut((group * self.image_len()).max(1)).enumerate();
+        groups.for_each_init(<(Vec<T>, Vec<T>)>::default, |(columns, gathered), (index, dx)| {
+            let first = index * group;
+            for tile in self.tiles(first..(first + group).min(self.batch)) {
+                let dy = self.outputs(dy, &tile, gathered);
+                let len = depth * dy.columns;
+                columns.resize(len.max(columns.len()), T::zero());
+                for channels in 0..self.groups {
+                    let rows = channels * outputs..(channels + 1) * outputs;
+                    let (weight, dy) = (weight.rows(rows.clone()).transposed(), dy.rows(rows));
+                    multiply(columns, dy.columns, Update::Replace, weight, dy, threads);
+                    self.add_columns(&columns[..len], &tile, self.group_depths(channels), dx);
+                }
+            }
+        });
+        dx
+    }
+
+    /// The gradient of the weight. Each part of the depth goes through all images in order, so nothing has to be
+    /// summed over threads.
+    pub(super) fn weight_gradient<T: Real>(&self, x: &[T], dy: &[T]) -> Vec<T> {
+        if self.is_depthwise() {
+            return self.depthwise_weight_gradient(x, dy);
+        }
+        let (depth, outputs, group) = (self.depth(), self.group_outputs(), self.group());
+        // A part lies in one group of channels.
+        let parts = if self.groups > 1 { 1 } else { (depth / GRADIENT_ROWS).clamp(1, GRADIENT_PARTS) };
+        let part = depth.div_ceil(parts);
+        let threads = Convolution::threads(parts * self.groups);
+        let mut transposed = vec![T::zero(); self.groups * depth * outputs];
+        let blocks = transposed.par_chunks_mut((part * outputs).max(1)).enumerate();
+        blocks.for_each_init(<(Vec<T>, Vec<T>)>::default, |(columns, gathered), (index, dw)| {
+            let start = index * part;
+            let depths = start..(start + part).min(self.groups * depth);
+            let out = start / depth * outputs;
+            for first in (0..self.batch).step_by(group) {
+                for tile in self.tiles(first..(first + group).min(self.batch)) {
+                    let columns = self.columns(x, &tile, depths.clone(), columns);
+                    let dy = self.outputs(dy, &tile, gathered).rows(out..out + outputs);
+                    multiply(dw, outputs, Update::Add, columns, dy.transposed(), threads);
+                }
+            }
+        });
+        let mut dw = vec![T::zero(); self.out_channels * depth];
+        dw.par_chunks_mut(depth.max(1)).enumerate().for_each(|(channel, dw)| {
+            let group = &transposed[channel / outputs * depth * outputs..];
+            for (value, row) in dw.iter_mut().zip(group.chunks(outputs)) {
+                *value = row[channel % outputs];
+            }
+        });
+        dw
+    }
+}
