@@ -160,6 +160,25 @@ fn panics_and_errors_keep_variables() {
 }
 
 #[test]
+fn errors_may_borrow() {
+    let mut notebook = Notebook::start();
+    notebook.shows_nothing("use std::sync::{Mutex, RwLock};\nlet counter = Mutex::new(0);");
+    notebook.shows_nothing("*counter.lock()? += 1;");
+    notebook.gives("*counter.lock()?", "1");
+    notebook.gives("let own = RwLock::new(vec![1]); own.write()?.push(2); let n = own.read()?.len(); n", "2");
+    notebook.gives("let all = own.into_inner()?; all", "[1, 2]");
+    notebook.shows_nothing(
+        "std::thread::scope(|s| { let _ = s.spawn(|| { let _held = counter.lock(); std::panic::resume_unwind(Box::new(())) }).join(); });",
+    );
+    let failure = notebook.fails("*counter.lock()? += 1;", "PoisonError<MutexGuard<i32>>");
+    assert!(failure.contains("poisoned lock") && failure.contains("cell 7:1:"), "{failure}");
+    notebook.gives("counter.is_poisoned()", "true");
+    notebook.shows_nothing("fn find<'a>(text: &'a str) -> Result<(), Box<dyn std::error::Error + 'a>> { if text.is_empty() { Ok(()) } else { Err(format!(\"no {text}\").into()) } }");
+    notebook.fails("let word = String::from(\"b\"); find(&word)?;", "Box<dyn Error>");
+    notebook.gives("word", "\"b\"");
+}
+
+#[test]
 fn definitions_over_cells() {
     let mut notebook = Notebook::start();
     notebook
