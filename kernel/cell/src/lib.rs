@@ -4,6 +4,7 @@
 //! stay unique and gradients flow over cells. It also holds the variables between cells ([`put`],
 //! [`take`]) and is the worker process that loads and runs each cell ([`worker_main`]).
 
+mod calls;
 mod comms;
 mod counted;
 mod failed;

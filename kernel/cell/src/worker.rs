@@ -11,7 +11,7 @@ use sconce_display::wire::{self, Ending, Frame, Panic, Reply, Request, Sent};
 use sconce_display::{Answer, Question, Sink, interrupt};
 
 use crate::run::{LAST_PANIC, RUNTIME, Run, text_of, unwound};
-use crate::{comms, stdin, store};
+use crate::{calls, comms, stdin, store};
 
 /// Deep recursion is common in unoptimised code; untouched pages of a stack cost nothing.
 const STACK: usize = 256 << 20;
@@ -157,6 +157,9 @@ fn load(library: &str, entry: &str) -> Result<Entry, String> {
         };
         return Err(message.unwrap_or_else(|| format!("no symbol {entry} in {library}")));
     }
+    if let Some(cell) = entry.rsplit('_').next().and_then(|number| number.parse().ok()) {
+        calls::loaded(address, cell);
+    }
     // SAFETY: the kernel generates this symbol as `pub fn(&mut sconce_cell::Run)` and compiles it with the
     // very compiler, against the very build of this library.
     Ok(unsafe { std::mem::transmute::<*mut libc::c_void, Entry>(address) })
@@ -184,6 +187,7 @@ fn see_panic(info: &std::panic::PanicHookInfo<'_>) {
     let panic = Panic {
         message: text_of(info.payload()).unwrap_or_else(|| "a value that is not text".into()),
         at: info.location().map(Into::into).unwrap_or_default(),
+        calls: calls::open_calls(),
     };
     let thread = std::thread::current();
     if thread.name() == Some("cells") {

@@ -83,6 +83,7 @@ impl Session {
                 output
             }
             Emitted::ThreadPanic { thread, panic } => {
+                self.remember(&thread, &panic);
                 let message = self.panic_message(&panic, &format!("thread `{thread}` panicked"));
                 Output::Stderr(render(&message, &self.texts) + "\n")
             }

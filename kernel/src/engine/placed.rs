@@ -138,10 +138,14 @@ impl Placed {
         if let Some((_, mark)) = self.marks.iter().find(|(at, _)| hit(at)) {
             return Origin::Mark(mark);
         }
-        let Some(segment) = self.segments.iter().find(|segment| hit(&segment.at)) else {
-            return Origin::Glue;
+        let segment = self.segments.iter().find(|segment| hit(&segment.at));
+        // Parentheses around an expression are part of it for rustc, our own as well.
+        let inside = || {
+            let open = self.text.get(range.start..).is_some_and(|text| text.starts_with('('));
+            self.segments.iter().find(|segment| open && segment.at.start == range.start + 1)
         };
-        let start = segment.start + (range.start - segment.at.start);
+        let Some(segment) = segment.or_else(inside) else { return Origin::Glue };
+        let start = segment.start + range.start.saturating_sub(segment.at.start);
         // The end may lie behind an edit, in a later segment of the same cell; in glue, the part before it.
         let last = self.segments.iter().rev().find(|last| {
             last.cell == segment.cell && last.at.start < range.end && last.at.start >= segment.at.start
@@ -162,6 +166,22 @@ impl Placed {
         }
         None
     }
+
+    /// The offset of a line and column, both from 1; columns count bytes.
+    pub fn offset_of_bytes(&self, line: u32, column: u32) -> Option<usize> {
+        let line = (line as usize).checked_sub(1)?;
+        let (start, text) = self
+            .text
+            .split('\n')
+            .scan(0, |start, text| {
+                let at = *start;
+                *start += text.len() + 1;
+                Some((at, text))
+            })
+            .nth(line)?;
+        let within = (column as usize).checked_sub(1)?;
+        text.is_char_boundary(within).then_some(start + within)
+    }
 }
 
 #[cfg(test)]
@@ -179,7 +199,16 @@ mod tests {
         assert_eq!(placed.origin(at..at + 1), Origin::User { cell: 3, range: 9..10 });
         assert_eq!(placed.origin(9..at + 1), Origin::User { cell: 3, range: 0..10 });
         assert_eq!(placed.origin(0..2), Origin::Glue);
+        let mut value = Placed::default();
+        value.glue("match &(");
+        value.user(1, "f(1)", 0..4, &[]);
+        value.glue(")");
+        assert_eq!(value.origin(7..13), Origin::User { cell: 1, range: 0..4 });
+        assert_eq!(value.origin(6..7), Origin::Glue);
         assert_eq!(placed.offset(2, 3), Some(at));
+        assert_eq!(placed.offset_of_bytes(2, 3), Some(at));
+        assert_eq!(placed.offset_of_bytes(2, 0), None);
+        assert_eq!(placed.offset_of_bytes(9, 1), None);
     }
 
     #[test]

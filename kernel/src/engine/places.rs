@@ -25,7 +25,7 @@ impl Session {
         Message { severity: Severity::Error, code: None, text, places, notes }
     }
 
-    fn place(&self, spot: &Spot) -> Option<Place> {
+    pub(super) fn place(&self, spot: &Spot) -> Option<Place> {
         let cell: u32 = spot.file.strip_prefix("cell ")?.parse().ok()?;
         let start = self.user_offset(cell, spot.line, spot.column)?;
         let rest = self.texts.get(&cell)?.get(start..)?;

@@ -35,6 +35,8 @@ pub enum Make {
     Library {
         /// 0 to 3.
         optimize: u8,
+        /// It is not to be loaded: it says which lines its code, which is the same, was made from.
+        lines: bool,
     },
     /// Only the diagnostics, as a person reads them.
     Diagnostics,
@@ -135,6 +137,11 @@ impl Rustc {
         self.folder.join(format!("libcell{cell}.so"))
     }
 
+    /// Where the library goes that says what the code of a cell's library was made from.
+    pub fn library_with_lines(&self, cell: u32) -> PathBuf {
+        self.folder.join(format!("lines{cell}.so"))
+    }
+
     /// The path of a generated file, as it stands in diagnostics.
     pub fn path(&self, folder: &str, cell: u32) -> PathBuf {
         self.folder.join(folder).join(format!("cell {cell}"))
@@ -229,9 +236,13 @@ impl Rustc {
             }
         }
         match make {
-            Make::Library { optimize } => {
+            Make::Library { optimize, lines } => {
                 arguments.text(["-o"]);
-                arguments.path("", &self.library(cell));
+                let library = if lines { self.library_with_lines(cell) } else { self.library(cell) };
+                arguments.path("", &library);
+                if lines {
+                    arguments.text(["-Cdebuginfo=limited"]);
+                }
                 arguments.path("-Clinker=", &self.linker());
                 arguments.text([&*format!("-Copt-level={optimize}")]);
                 // The same meaning at every level: arithmetic that overflows is an error, `debug_assert!` holds.

@@ -1,15 +1,17 @@
 //! A session: cells in, outputs out, and what lives between cells.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sconce_display::wire::{Ending, Request};
+use sconce_display::wire::{Calls, Ending, Request};
 use tempfile::TempDir;
 
 use super::audience::Audience;
+use super::backtrace::Backtrace;
 use super::build::{Built, Failed};
 use super::commands;
 use super::definitions::Definitions;
@@ -61,6 +63,8 @@ pub struct Session {
     pub(super) number: u32,
     /// The files of each cell as they were compiled last, for the places of panics.
     pub(super) files: HashMap<(&'static str, u32), Placed>,
+    /// What led to the panics of other threads since the cell began to run, by the threads' names.
+    pub(super) thread_panics: RefCell<Vec<(String, Calls)>>,
     // Dropped last: the worker and rustc use it.
     pub(super) folder: TempDir,
 }
@@ -93,6 +97,7 @@ impl Session {
             audience: Audience::default(),
             number: 0,
             files: HashMap::new(),
+            thread_panics: RefCell::default(),
             folder,
         })
     }
@@ -152,28 +157,37 @@ impl Session {
             Ok(cell) => cell,
             Err(error) => return Err(self.syntax_error(number, &text, &error)),
         };
-        let built = match self.build(&cell) {
+        let mut built = match self.build(&cell) {
             Ok(built) => built,
             Err(Failed::Interrupted) => return Err(interrupted("while it was compiled")),
             Err(Failed::Io(error)) => return Err(self.broken(&error)),
             Err(Failed::Errors(messages)) => return Err(self.compile_failure(&messages)),
         };
         let compiled = start.elapsed();
-        let result = self.run_built(&cell, built, outputs);
+        let ending = self.run_built(&cell, &mut built, outputs);
         let ran = start.elapsed() - compiled;
         if self.timing || code.timed {
             outputs(Output::Stderr(format!("compiled in {compiled:.0?}, ran in {ran:.0?}\n")));
         }
         outputs(Output::Times { compiled, ran });
+        let result = match ending {
+            Ok(Ending::Panicked(panic)) => {
+                Err(self.panicked(&panic, &self.backtrace(number, &built, &panic)))
+            }
+            Ok(ending) => self.ending(&ending),
+            Err(failure) => Err(failure),
+        };
+        // The worker has it mapped; nobody opens it again.
+        let _ = std::fs::remove_file(self.rustc.library(number));
         result
     }
 
     fn run_built(
         &mut self,
         cell: &Cell,
-        mut built: Built,
+        built: &mut Built,
         outputs: &mut dyn FnMut(Output),
-    ) -> Result<(), Failure> {
+    ) -> Result<Ending, Failure> {
         for warning in &built.warnings {
             outputs(Output::Stderr(render(warning, &self.texts) + "\n"));
         }
@@ -188,8 +202,8 @@ impl Session {
                 "`main` is defined and not called: a cell runs its statements, so add `main()`",
             ));
         }
-        for file in std::mem::take(&mut built.generated.files) {
-            self.files.insert((file.folder, file.cell), file.placed);
+        for file in &built.generated.files {
+            self.files.insert((file.folder, file.cell), file.placed.clone());
         }
         if self.interrupter.asked() > 0 {
             return Err(interrupted("before it ran"));
@@ -204,18 +218,16 @@ impl Session {
             library: library.to_string_lossy().into_owned(),
             entry: built.generated.entry.clone(),
         };
-        let reply = self.request(request, outputs);
-        // The worker has it mapped; nobody opens it again.
-        let _ = std::fs::remove_file(&library);
-        let reply = match reply {
+        self.thread_panics.take();
+        let reply = match self.request(request, outputs) {
             Ok(reply) => reply,
             Err(death) => return Err(self.bury(&death, outputs)),
         };
         if !matches!(reply.ending, Ending::NotLoaded { .. }) {
             self.symbols.extend(built.generated.symbols.iter().cloned());
         }
-        self.take_stock(cell, &built, &reply, outputs);
-        self.ending(&reply.ending)
+        self.take_stock(cell, built, &reply, outputs);
+        Ok(reply.ending)
     }
 
     pub(super) fn ending(&self, ending: &Ending) -> Result<(), Failure> {
@@ -236,10 +248,7 @@ impl Session {
                     .extend(causes.map(|cause| Note::new(NoteKind::Note, format!("caused by: {cause}"))));
                 Err(failure(kind, &chain.join(": "), &render(&message, &self.texts)))
             }
-            Ending::Panicked(panic) => {
-                let text = render(&self.panic_message(panic, "the cell panicked"), &self.texts);
-                Err(failure("panic", &panic.message, &text))
-            }
+            Ending::Panicked(panic) => Err(self.panicked(panic, &Backtrace::default())),
             Ending::NotLoaded { message } => Err(not_loaded(message)),
         }
     }

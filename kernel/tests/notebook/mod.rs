@@ -179,7 +179,7 @@ fn text(ran: &Ran) -> String {
     format!("{}\n{}", ran.log, without_colours(&traceback.cloned().collect::<Vec<_>>().join("\n")))
 }
 
-fn without_colours(text: &str) -> String {
+pub fn without_colours(text: &str) -> String {
     let mut plain = String::new();
     for (index, part) in text.split("\x1b[").enumerate() {
         plain.push_str(if index == 0 { part } else { part.split_once('m').map_or("", |(_, rest)| rest) });

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use proptest::prelude::*;
 use sconce_display::comm::{Action, Packet, Payload};
 use sconce_display::wire::{
-    self, Ending, Fields, Frame, MAX_MESSAGE, Message, Panic, Reply, Request, Sent, Spot,
+    self, Call, Calls, Ending, Fields, Frame, MAX_MESSAGE, Message, Panic, Reply, Request, Sent, Spot,
 };
 use sconce_display::{Answer, Bundle, Content, Question};
 
@@ -27,7 +27,13 @@ fn bundle() -> impl Strategy<Value = Bundle> {
 }
 
 fn panic() -> impl Strategy<Value = Panic> {
-    (any::<String>(), spot()).prop_map(|(message, at)| Panic { message, at })
+    (any::<String>(), spot(), calls()).prop_map(|(message, at, calls)| Panic { message, at, calls })
+}
+
+fn calls() -> impl Strategy<Value = Calls> {
+    let call = || any::<(u32, u64)>().prop_map(|(cell, offset)| Call { cell, offset });
+    let list = move || prop::collection::vec(call(), 0..4);
+    (list(), any::<u64>(), list()).prop_map(|(inner, unlisted, outer)| Calls { inner, unlisted, outer })
 }
 
 fn spot() -> impl Strategy<Value = Spot> {

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::fields::{Fields, bad, put_bytes, put_list, put_string, put_u32, put_u64};
-use super::{Ending, Frame, Message, Panic, Reply, Request, Sent, Spot};
+use super::{Call, Calls, Ending, Frame, Message, Panic, Reply, Request, Sent, Spot};
 use crate::comm::{Action, Packet, Payload};
 use crate::{Answer, Bundle, Content, Question};
 
@@ -45,10 +45,30 @@ impl Message for Panic {
     fn encode(&self, out: &mut Vec<u8>) {
         put_string(out, &self.message);
         self.at.encode(out);
+        self.calls.encode(out);
     }
 
     fn decode(input: &mut Fields<'_>) -> io::Result<Panic> {
-        Ok(Panic { message: input.string()?, at: Spot::decode(input)? })
+        Ok(Panic { message: input.string()?, at: Spot::decode(input)?, calls: Calls::decode(input)? })
+    }
+}
+
+impl Message for Calls {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let put_call = |out: &mut Vec<u8>, call: &Call| {
+            put_u32(out, call.cell);
+            put_u64(out, call.offset);
+        };
+        put_list(out, &self.inner, put_call);
+        put_u64(out, self.unlisted);
+        put_list(out, &self.outer, put_call);
+    }
+
+    fn decode(input: &mut Fields<'_>) -> io::Result<Calls> {
+        fn call(input: &mut Fields<'_>) -> io::Result<Call> {
+            Ok(Call { cell: input.u32()?, offset: input.u64()? })
+        }
+        Ok(Calls { inner: input.list(call)?, unlisted: input.u64()?, outer: input.list(call)? })
     }
 }
 

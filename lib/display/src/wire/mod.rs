@@ -82,6 +82,28 @@ pub struct Panic {
     pub message: String,
     /// Where it was.
     pub at: Spot,
+    /// The calls that led to it.
+    pub calls: Calls,
+}
+
+/// The calls that are open in the code of cells, innermost first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// The innermost of them.
+    pub inner: Vec<Call>,
+    /// How many come then, which are not listed: more than anybody reads.
+    pub unlisted: u64,
+    /// The outermost of them.
+    pub outer: Vec<Call>,
+}
+
+/// A call, by the address of its instruction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    /// The cell whose library holds it.
+    pub cell: u32,
+    /// Where it is in the library, from where that was loaded to.
+    pub offset: u64,
 }
 
 /// A place in the running program.
