@@ -54,7 +54,7 @@ pub enum Error {
     /// The user asked for a stop; everything done so far is kept.
     #[error("interrupted {at}: everything up to there is kept; call it again to go on")]
     Interrupted {
-        /// How far it came, e.g. `in epoch 3, step 17`.
+        /// How far it came, e.g. `in epoch 3, after step 17 of 20`.
         at: String,
     },
     /// A question to the person who runs this got no answer.

@@ -103,11 +103,12 @@ fn one_display_moves_a_few_times_a_second_and_ends_in_the_final_state() -> Resul
 
     // An interrupt and an error are final states too.
     sconce_display::interrupt::request();
-    assert!(matches!(learner.fit(1), Err(Error::Interrupted { .. })));
+    let Err(Error::Interrupted { at }) = learner.fit(1) else { panic!("it was not interrupted") };
     sconce_display::interrupt::reset();
     let frames = taken();
     let line = bundles(&frames)[1].plain().unwrap_or_default().to_owned();
-    assert!(line.contains("interrupted in epoch 7, after step 0 of 10"), "{line}");
+    assert_eq!(at, "in epoch 7, after step 0 of 10");
+    assert!(line.contains(&format!("interrupted {at}: ")), "{line}");
     let mut learner = learner.loss(Loss::new("lost", |logits, _| Ok((logits.sum_all()? * f64::NAN)?)));
     assert!(learner.fit(1).is_err());
     let frames = taken();

@@ -51,18 +51,18 @@ fn an_interrupted_fit_goes_on_as_if_nothing_had_been() -> Result<()> {
         Err(Error::Interrupted { at }) => at,
         other => panic!("should be interrupted, is {other:?}"),
     };
-    assert_eq!(stopped(disturbed.fit(3)), "in epoch 2, step 3 of 5");
+    assert_eq!(stopped(disturbed.fit(3)), "in epoch 2, after step 2 of 5");
     assert_eq!(disturbed.history().step_losses().len(), 7);
     assert!(disturbed.rich().plain().is_some_and(|text| text.contains("1 epoch and 2 of 5 steps")));
 
     // As long as the flag stands, nothing starts.
-    assert_eq!(stopped(disturbed.fit(3)), "in epoch 2, step 3 of 5");
+    assert_eq!(stopped(disturbed.fit(3)), "in epoch 2, after step 2 of 5");
     assert!(matches!(disturbed.evaluate(Split::Test), Err(Error::Interrupted { .. })));
 
     interrupt::reset();
     disturbed.evaluate(Split::Valid).map(|_| ())?;
     calls.store(9, Ordering::Relaxed);
-    assert_eq!(stopped(disturbed.fit(2)), "in the validation after epoch 2, batch 2");
+    assert_eq!(stopped(disturbed.fit(2)), "in the validation of epoch 2, after batch 1");
     assert_eq!(disturbed.history().len(), 1, "the epoch is not over before its validation");
     interrupt::reset();
     let history = disturbed.fit(2)?;

@@ -33,6 +33,11 @@ impl Partial {
     pub(super) fn at(&self) -> f64 {
         (self.epoch - 1) as f64 + self.step as f64 / self.steps as f64
     }
+
+    /// Between which steps it stands, in words.
+    pub(super) fn place(&self) -> String {
+        format!("in epoch {}, after step {} of {}", self.epoch, self.step, self.steps)
+    }
 }
 
 /// The mean loss of an image, whatever the batches' sizes.
@@ -60,7 +65,7 @@ impl Learner {
         let valid = match self.data.valid.is_empty() {
             true => None,
             false => {
-                let place = format!("in the validation after epoch {}", self.history.len() + 1);
+                let place = format!("in the validation of epoch {}", self.history.len() + 1);
                 Some(Pass::over(self, &self.data.valid, &place, &mut |_, _| {
                     live.validating();
                     Ok(())
@@ -106,7 +111,7 @@ impl Learner {
         for batch in batches.skip(partial.step) {
             let step = partial.step + 1;
             let place = || format!("in epoch {}, step {step} of {}", partial.epoch, partial.steps);
-            check_interrupt(place)?;
+            check_interrupt(|| partial.place())?;
             let start = Instant::now();
             let batch = batch?;
             let mode = Mode::Train(self.seed.derive(&format!("epoch {}, step {step}", partial.epoch)));
@@ -162,8 +167,8 @@ impl Pass {
         let mut mean = Mean::default();
         let mut metrics: Vec<Metric> = learner.metrics.iter().map(Metric::fresh).collect();
         for (at, batch) in part.batches(learner.batch_size).enumerate() {
+            check_interrupt(|| format!("{place}, after batch {at}"))?;
             let place = || format!("{place}, batch {}", at + 1);
-            check_interrupt(place)?;
             let batch = batch?;
             let output = learner.net.forward(&batch.images.to_device(&device)?, Mode::Eval)?;
             let loss = learner.loss.of(&output, &batch.labels.to_device(&device)?)?;

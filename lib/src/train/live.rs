@@ -106,18 +106,15 @@ impl Live {
         outcome: &Result<(), Error>,
     ) {
         self.loss = history.recent_loss();
-        let stopped = || match partial {
-            Some(partial) => {
-                format!("epoch {}, after step {} of {}", partial.epoch, partial.step, partial.steps)
-            }
-            None => format!("epoch {}", history.len() + 1),
-        };
         let line = match outcome {
             Ok(()) => self.done(history),
-            Err(Error::Interrupted { .. }) => {
-                format!("interrupted in {}: all of it is kept, call fit again to go on", stopped())
+            Err(Error::Interrupted { at }) => {
+                format!("interrupted {at}: all of it is kept, call fit again to go on")
             }
-            Err(_) => format!("stopped by an error in {}", stopped()),
+            Err(_) => {
+                let place = partial.map_or_else(|| format!("in epoch {}", history.len() + 1), Partial::place);
+                format!("stopped by an error {place}")
+            }
         };
         self.deliver(Some(history), line);
         if self.audience == Audience::Terminal
