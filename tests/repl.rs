@@ -40,12 +40,16 @@ struct Seen {
 
 impl Console {
     fn start(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Console {
-        prepare().unwrap();
-        let size = PtySize { rows: ROWS, cols: COLUMNS, pixel_width: 8 * COLUMNS, pixel_height: 16 * ROWS };
-        let pair = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(sconce_path().unwrap());
         command.arg("repl");
         command.args(arguments);
+        Console::open(command, folder, variables)
+    }
+
+    fn open(mut command: CommandBuilder, folder: &Path, variables: &[(&str, &str)]) -> Console {
+        prepare().unwrap();
+        let size = PtySize { rows: ROWS, cols: COLUMNS, pixel_width: 8 * COLUMNS, pixel_height: 16 * ROWS };
+        let pair = native_pty_system().openpty(size).unwrap();
         command.cwd(folder);
         for name in
             ["TMUX", "STY", "TERM_PROGRAM", "LC_TERMINAL", "KITTY_WINDOW_ID", "KONSOLE_VERSION", "NO_COLOR"]
@@ -186,6 +190,76 @@ fn ctrl_c_clears_what_is_typed_and_stops_what_runs() {
     console.run(3, "kept * 6");
     console.wait_for("42");
     assert_eq!(console.end(4), 0);
+}
+
+#[test]
+fn a_second_ctrl_c_kills_what_the_first_does_not_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let console = Console::start(folder.path(), &[], &[]);
+    console.run(1, "let lost = 7;");
+    console.run(2, "println!(\"begun\"); std::thread::sleep(std::time::Duration::from_secs(1000));");
+    console.wait_for("begun");
+    console.press(CTRL_C);
+    console.wait("the note", |rows| rows.iter().any(|row| row.contains("interrupt again to end")));
+    console.press(CTRL_C);
+    console.wait("the message", |rows| rows.iter().any(|row| row.contains("second interrupt")));
+    console.wait("what is lost", |rows| rows.iter().any(|row| row.contains("The variable `lost` is lost.")));
+    console.run(3, "6 * 7");
+    console.wait_for("42");
+    assert_eq!(console.end(4), 0);
+}
+
+/// The processes that a process has started and that are alive.
+#[cfg(target_os = "linux")]
+fn children(process: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().map(|id| id.parse().unwrap()).collect::<Vec<_>>()).collect()
+}
+
+/// Whether a process runs; one that has ended may wait for somebody to notice.
+#[cfg(target_os = "linux")]
+fn is_alive(process: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
+}
+
+/// A console in a terminal that can be killed, like a window that is closed or a connection that breaks.
+#[cfg(target_os = "linux")]
+fn console_in_a_window(folder: &Path) -> Console {
+    let mut command = CommandBuilder::new("script");
+    let sconce = sconce_path().unwrap().display().to_string();
+    command.args(["--quiet", "--command", &format!("exec '{sconce}' repl"), "/dev/null"]);
+    Console::open(command, folder, &[("SHELL", "/bin/sh")])
+}
+
+/// Kills the terminal and holds the console and its worker to ending.
+#[cfg(target_os = "linux")]
+fn assert_ends_with_its_window(mut console: Console) {
+    let window = console.child.process_id().unwrap();
+    let [sconce] = children(window)[..] else { panic!("no console runs in it") };
+    let workers = children(sconce);
+    assert!(!workers.is_empty(), "the console has no worker");
+    console.child.kill().unwrap();
+    let start = Instant::now();
+    while std::iter::once(&sconce).chain(&workers).any(|process| is_alive(*process)) {
+        assert!(start.elapsed() < PATIENCE, "it goes on without a terminal");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_console_ends_with_its_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let console = console_in_a_window(folder.path());
+    console.type_in("In [1]: ", "let half =");
+    assert_ends_with_its_window(console);
+
+    let console = console_in_a_window(folder.path());
+    console.run(1, "println!(\"begun\"); loop {}");
+    console.wait_for("begun");
+    assert_ends_with_its_window(console);
 }
 
 #[test]
