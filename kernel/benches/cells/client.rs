@@ -87,6 +87,26 @@ impl Kernel {
         }
     }
 
+    /// The content of the reply to a request, and how long it took.
+    pub async fn reply(
+        &mut self,
+        msg_type: &str,
+        content: &Value,
+        until: Instant,
+    ) -> Result<(Value, Duration), Failed> {
+        let sent = Instant::now();
+        let id = self.ask(msg_type, content).await?;
+        loop {
+            let message = timeout_at(until.into(), self.shell.recv())
+                .await
+                .map_err(|_| Failed::from("the time is up"))??
+                .into_vec();
+            if part(&message, 3)?["msg_id"] == id {
+                return Ok((part(&message, 5)?, sent.elapsed()));
+            }
+        }
+    }
+
     async fn ask(&mut self, msg_type: &str, content: &Value) -> Result<String, Failed> {
         let id = uuid::Uuid::new_v4().to_string();
         let header = json!({
@@ -112,16 +132,11 @@ impl Kernel {
                 .await
                 .map_err(|_| Failed::from("the time is up"))??
                 .into_vec();
-            let part = |at: usize| -> Result<Value, Failed> {
-                let delimiter = message.iter().position(|frame| &frame[..] == b"<IDS|MSG>");
-                let bytes = message.get(delimiter.ok_or("no delimiter")? + at).ok_or("truncated message")?;
-                Ok(serde_json::from_slice(bytes)?)
-            };
-            if part(3)?["msg_id"] != id {
+            if part(&message, 3)?["msg_id"] != id {
                 continue;
             }
-            let (msg_type, content) =
-                (part(2)?["msg_type"].as_str().unwrap_or_default().to_owned(), part(5)?);
+            let msg_type = part(&message, 2)?["msg_type"].as_str().unwrap_or_default().to_owned();
+            let content = part(&message, 5)?;
             if matches!(msg_type.as_str(), "stream" | "execute_result") && content["name"] != "stderr" {
                 first_text.get_or_insert_with(Instant::now);
             }
@@ -135,11 +150,23 @@ impl Kernel {
 
     /// What the kernel process itself holds in memory, in MiB, where the system says (Linux).
     pub fn resident_mib(&self) -> Option<f64> {
-        let status = Path::new("/proc").join(self.process.id().to_string()).join("status");
-        let status = std::fs::read_to_string(status).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        line.trim().strip_suffix(" kB")?.parse::<f64>().ok().map(|kib| kib / 1024.0)
+        resident_mib(self.process.id())
     }
+}
+
+/// What a process holds in memory, in MiB, where the system says (Linux).
+pub fn resident_mib(process: u32) -> Option<f64> {
+    let status = Path::new("/proc").join(process.to_string()).join("status");
+    let status = std::fs::read_to_string(status).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<f64>().ok().map(|kib| kib / 1024.0)
+}
+
+/// A part of a message, counted from the delimiter: 2 is the header, 3 the parent's, 5 the content.
+fn part(message: &[Bytes], at: usize) -> Result<Value, Failed> {
+    let delimiter = message.iter().position(|frame| &frame[..] == b"<IDS|MSG>");
+    let bytes = message.get(delimiter.ok_or("no delimiter")? + at).ok_or("truncated message")?;
+    Ok(serde_json::from_slice(bytes)?)
 }
 
 impl Drop for Kernel {

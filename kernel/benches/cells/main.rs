@@ -1,6 +1,7 @@
 //! How long cells take, over the real protocol: `cargo bench -p sconce-kernel --bench cells`.
 //!
-//! With `-- soak`, a thousand cells in one session instead; with `-- idle`, a kernel that has nothing to do.
+//! With `-- soak`, a thousand cells in one session instead; with `-- idle`, a kernel that has nothing to do; with
+//! `-- typing`, completion of methods, for which `sconce-assist` must be built.
 //!
 //! Prints one JSON object a line: name, value, unit, budget, and the stock Rust kernel's value as `peer`
 //! where `evcxr_jupyter` is on the PATH. The peer builds candle first and runs as many of the cells as fit
@@ -10,6 +11,7 @@
 
 mod client;
 mod long;
+mod typing;
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -57,12 +59,16 @@ struct Measured {
     resident_mib: Option<f64>,
 }
 
+fn percentile(values: &[f64], fraction: f64) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let rank = (fraction * sorted.len() as f64).ceil() as usize;
+    sorted.get(rank.max(1) - 1).copied()
+}
+
 impl Measured {
     fn percentile(&self, fraction: f64) -> Option<f64> {
-        let mut sorted = self.cells.clone();
-        sorted.sort_by(f64::total_cmp);
-        let rank = (fraction * sorted.len() as f64).ceil() as usize;
-        sorted.get(rank.max(1) - 1).copied()
+        percentile(&self.cells, fraction)
     }
 
     /// Cells 295 to 305 against 5 to 15.
@@ -119,6 +125,7 @@ fn main() -> Result<(), Failed> {
     match std::env::args().skip(1).find(|argument| !argument.starts_with("--")).as_deref() {
         Some("soak") => return runtime.block_on(long::soak(Command::new(&sconce).arg("kernel"))),
         Some("idle") => return runtime.block_on(long::idle(Command::new(&sconce).arg("kernel"))),
+        Some("typing") => return runtime.block_on(typing::typing(Command::new(&sconce).arg("kernel"))),
         _ => {}
     }
     let ours = runtime.block_on(measure(Command::new(&sconce).arg("kernel"), None))?;
