@@ -226,3 +226,26 @@ fn a_folder_is_run_whole_and_in_place() {
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is written beside them");
 }
+
+#[test]
+fn times_are_written_where_that_is_asked_and_forgotten_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run_in(folder.path(), &notebook(&["let x = 1;", " ", "x"]), &["--timing", "--in-place"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let timed = fs::read_to_string(folder.path().join("a.ipynb")).unwrap();
+    let cells = written(folder.path(), "a.ipynb")["cells"].take();
+    let time = |cell: usize, field: &str| -> String {
+        let time = cells[cell]["metadata"]["execution"][field].as_str().unwrap();
+        assert!(time.ends_with('Z') && time.len() == "2024-01-01T00:00:00.000000Z".len(), "{time}");
+        time.to_owned()
+    };
+    let first = ["iopub.status.busy", "iopub.execute_input", "shell.execute_reply", "iopub.status.idle"];
+    assert!(first.map(|field| time(0, field)).is_sorted());
+    assert_eq!(cells[1]["metadata"].get("execution"), None, "a blank cell does not run");
+    assert!(time(0, "iopub.status.idle") <= time(2, "iopub.status.busy"));
+
+    let output = run_in(folder.path(), &timed, &[]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let plain = fs::read_to_string(folder.path().join("a.out.ipynb")).unwrap();
+    assert!(!plain.contains("execution\": {"), "times of an earlier run stay: {plain}");
+}

@@ -314,6 +314,8 @@ mod tests {
         let ran = |index, number, failure| CellRun {
             index,
             number,
+            started: jiff::Timestamp::UNIX_EPOCH,
+            ended: jiff::Timestamp::UNIX_EPOCH,
             elapsed: Duration::from_millis(1500),
             failure,
             allowed: false,

@@ -15,6 +15,7 @@ mod read;
 mod run;
 mod tags;
 mod terminal;
+mod timing;
 mod write;
 
 pub use ansi::stripped;

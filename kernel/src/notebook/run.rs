@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use super::document::{CellKind, Notebook};
 use super::outputs::Outputs;
 use crate::engine::{Failure, Output, Session};
@@ -86,7 +88,11 @@ pub struct CellRun {
     pub index: usize,
     /// The `n` of `In [n]`.
     pub number: u64,
-    /// How long it took.
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended.
+    pub ended: Timestamp,
+    /// How long it took, by a clock that nobody sets.
     pub elapsed: Duration,
     /// Why it failed, if it did.
     pub failure: Option<Failure>,
@@ -105,7 +111,7 @@ impl Summary {
 
 /// Executes all code cells of `notebook` in order and stores their outputs in it.
 ///
-/// Blank cells do not run. Outputs of an earlier run are gone afterwards, also those of cells that were not
+/// Blank cells do not run. Outputs and times of an earlier run are gone afterwards, also those of cells that were not
 /// reached; only cells whose tags keep them from running keep theirs. When `stop` is set the run ends after the
 /// running cell; whoever sets it also interrupts that cell.
 pub fn run(
@@ -119,6 +125,7 @@ pub fn run(
     for (index, cell) in notebook.cells.iter_mut().enumerate() {
         if cell.kind() == CellKind::Code && !cell.is_skipped() {
             cell.set_outputs(None, Vec::new());
+            cell.clear_timing();
             if !cell.source().trim().is_empty() {
                 to_run.push(index);
             }
@@ -135,7 +142,7 @@ pub fn run(
         let cell = &notebook.cells[index];
         let position = Position { number, total };
         observer.begin(position, cell.source());
-        let start = Instant::now();
+        let (start, started) = (Instant::now(), Timestamp::now());
         outputs.begin_cell();
         let (result, timed_out) = execute_within(options.timeout, executor, cell.source(), &mut |output| {
             outputs.add(output, number);
@@ -145,7 +152,7 @@ pub fn run(
             _ => failure,
         });
         summary.stopped = stop.load(Ordering::Relaxed);
-        let elapsed = start.elapsed();
+        let (elapsed, ended) = (start.elapsed(), Timestamp::now());
         observer.end(position, elapsed, result.as_ref().err());
         let failure = result.err();
         if let Some(failure) = &failure {
@@ -153,7 +160,7 @@ pub fn run(
         }
         let allowed = cell.may_fail() && !timed_out && !summary.stopped;
         let ends_run = failure.is_some() && !allowed && options.on_error == OnError::Stop;
-        summary.cells.push(CellRun { index, number, elapsed, failure, allowed });
+        summary.cells.push(CellRun { index, number, started, ended, elapsed, failure, allowed });
         if ends_run {
             break;
         }

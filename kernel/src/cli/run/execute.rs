@@ -13,10 +13,20 @@ use crate::notebook::check::{self, CellDifference};
 use crate::notebook::junit::Suite;
 use crate::notebook::{self, CellRun, Notebook, OnError, RunOptions, Summary, first_line};
 
+/// Whether notebooks say when their cells ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timing {
+    /// They do.
+    Written,
+    /// They do not.
+    LeftOut,
+}
+
 /// What all notebooks of a run share.
 pub struct Runner {
     pub prepared: Prepared,
     pub options: RunOptions,
+    pub timing: Timing,
     pub interrupts: Interrupts,
     /// How the notebooks went that have run.
     pub suites: Vec<Suite>,
@@ -41,6 +51,9 @@ impl Runner {
         let (summary, progress) = self.run(&folder, &mut notebook).inspect_err(|error| {
             self.suites.push(Suite::broken(&name, started, error.message()));
         })?;
+        if self.timing == Timing::Written {
+            notebook.set_timing(&summary);
+        }
         let differences = match &stored {
             Some((stored, rules)) => check::compare(stored, &notebook, &summary, rules),
             None => Vec::new(),

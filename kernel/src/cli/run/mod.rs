@@ -15,7 +15,7 @@ use std::time::Duration;
 use clap::Args;
 use regex::Regex;
 
-use self::execute::Runner;
+use self::execute::{Runner, Timing};
 use self::targets::Task;
 use super::interrupts::Interrupts;
 use super::{CliError, preparation, toolchain};
@@ -66,13 +66,19 @@ pub struct RunArguments {
     #[arg(
         long,
         requires = "html",
-        conflicts_with_all = ["check", "output", "in_place", "timeout", "allow_errors", "junit"]
+        conflicts_with_all = ["check", "output", "in_place", "timing", "timeout", "allow_errors", "junit"]
     )]
     no_execute: bool,
 
     /// Write how each cell went, as JUnit XML for CI.
     #[arg(long, value_name = "FILE.xml")]
     junit: Option<PathBuf>,
+
+    /// Write into each cell when it ran, as JupyterLab does: the times of the metadata field `execution`.
+    ///
+    /// Without it, the same outputs give the same file, byte for byte.
+    #[arg(long)]
+    timing: bool,
 
     /// How long a cell may run before it is interrupted, and two seconds later killed.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
@@ -106,7 +112,8 @@ pub fn run(arguments: &RunArguments) -> Result<(), CliError> {
     let interrupts =
         Interrupts::listen().map_err(|error| CliError::new(format!("cannot listen for Ctrl-C: {error}")))?;
     let language = LanguageInfo { version: rust_version()? };
-    let mut runner = Runner { prepared, options, interrupts, suites: Vec::new() };
+    let timing = if arguments.timing { Timing::Written } else { Timing::LeftOut };
+    let mut runner = Runner { prepared, options, timing, interrupts, suites: Vec::new() };
     let result = run_all(&mut runner, plan.tasks, &language);
     if let Some(junit) = &plan.junit {
         notebook::write_whole(&junit.absolute, &junit::xml(&runner.suites))?;

@@ -40,6 +40,8 @@ fn went_well(cells: usize) -> Summary {
     let ran = |index| CellRun {
         index,
         number: index as u64 + 1,
+        started: jiff::Timestamp::UNIX_EPOCH,
+        ended: jiff::Timestamp::UNIX_EPOCH,
         elapsed: Duration::ZERO,
         failure: None,
         allowed: false,
