@@ -4,6 +4,7 @@
 //! what needs an understanding of the code comes from `sconce-assist`, a process that starts with the first
 //! question and is asked when it is ready.
 
+mod closed;
 mod own;
 mod process;
 mod spot;
@@ -13,6 +14,7 @@ mod wire;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::engine::{CacheDir, Known};
+use closed::closed;
 use process::Process;
 use spot::{Rust, Spot, spot};
 
@@ -48,7 +50,7 @@ impl Assist {
     pub fn complete(&self, code: &str, cursor: usize) -> Completions {
         let known = self.known();
         let found = self.understanding(code, cursor).and_then(|(process, rust)| {
-            let mut found = process.complete(&known, rust.text, rust.cursor)?;
+            let mut found = process.complete(&known, closed(&rust.text, rust.cursor), rust.cursor)?;
             found.range = found.range.start + rust.removed..found.range.end + rust.removed;
             Some(found)
         });
@@ -61,7 +63,9 @@ impl Assist {
         let known = self.known();
         let own = own::inspect(&known, code, cursor);
         let understood = self.understanding(code, cursor);
-        let found = understood.and_then(|(process, rust)| process.inspect(&known, rust.text, rust.cursor));
+        let found = understood.and_then(|(process, rust)| {
+            process.inspect(&known, closed(&rust.text, rust.cursor), rust.cursor)
+        });
         match (own, found) {
             // A variable of an earlier cell is an argument there; here more is known of it.
             (Some(own), Some(found))
