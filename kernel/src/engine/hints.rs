@@ -37,11 +37,25 @@ impl Session {
     /// Adds to a message what only the session knows.
     pub(super) fn hint(&self, message: &mut Message) {
         let named = message.text.split('`').nth(1).map(str::to_owned);
+        if let (Some("E0412" | "E0425" | "E0433" | "E0405"), Some(name)) = (message.code.as_deref(), &named)
+            && !self.gone.contains_key(name)
+            && in_prelude(name)
+        {
+            let help = format!("`use sconce::prelude::*;` brings `{name}` in");
+            message.notes.insert(0, Note::new(NoteKind::Help, help));
+            return;
+        }
         match (message.code.as_deref(), named) {
             (Some("E0425"), Some(name)) => self.missing_value(message, &name),
             (Some("E0432" | "E0433"), Some(_)) => missing_crate(message),
             (Some("E0463"), Some(name)) => bring(message, &name),
             _ => {}
+        }
+        let waits =
+            |label: &Option<String>| label.as_deref().is_some_and(|text| text.contains("found future"));
+        if message.places.iter().any(|(_, _, label)| waits(label)) {
+            let text = "`.await` behind it gives what the future comes to; the top level of a cell may await";
+            message.notes.push(Note::new(NoteKind::Help, text));
         }
     }
 
@@ -78,6 +92,14 @@ impl Session {
         let (_, known, variable) = near.min_by_key(|(distance, _, _)| *distance)?;
         Some((known, variable.place.cell))
     }
+}
+
+/// Whether the library's prelude has a name. rustc looks only into crates that a cell names already.
+fn in_prelude(name: &str) -> bool {
+    const PRELUDE: &str = include_str!("../../../lib/src/prelude.rs");
+    let imports = PRELUDE.split(';').filter_map(|import| import.rsplit_once("::"));
+    let mut names = imports.flat_map(|(_, names)| names.split(['{', '}', ',']));
+    names.any(|known| known.trim() == name && !name.is_empty())
 }
 
 /// Says how a crate comes, where rustc says how it would be linked.
@@ -127,6 +149,16 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_preludes_names_are_known() {
+        for name in ["Tensor", "Learner", "widgets", "Seed", "datasets", "Var"] {
+            assert!(in_prelude(name), "{name}");
+        }
+        for name in ["", "data", "crate", "use", "Tens"] {
+            assert!(!in_prelude(name), "{name}");
+        }
+    }
 
     #[test]
     fn words_are_near_or_not() {

@@ -86,10 +86,25 @@ impl Session {
 
     /// What rustc says of a text that cannot be taken apart.
     pub(super) fn syntax_error(&mut self, number: u32, text: &str, error: &SyntaxError) -> Failure {
+        // As the inside of a function; brackets that are not closed take ours for theirs, and stand alone.
+        let mut messages = self.syntax_messages(number, text, ["fn cell() { ", "\n}"]);
+        if messages.is_empty() {
+            messages = self.syntax_messages(number, text, ["", ""]);
+        }
+        if messages.is_empty() {
+            let mut own = plain(&format!("syntax error: {}", error.message));
+            own.places.push((Place { cell: number, range: error.range.clone() }, true, None));
+            messages.push(own);
+        }
+        let text: Vec<String> = messages.iter().map(|message| render::render(message, &self.texts)).collect();
+        failure("SyntaxError", &messages[0].text, &text.join("\n\n"))
+    }
+
+    fn syntax_messages(&self, number: u32, text: &str, [before, behind]: [&str; 2]) -> Vec<Message> {
         let mut placed = Placed::default();
-        placed.glue("fn cell() { ");
+        placed.glue(before);
         placed.user(number, text, 0..text.len(), &[]);
-        placed.glue("\n}");
+        placed.glue(behind);
         let file = File { folder: "body", cell: number, placed };
         let generated = Generated {
             files: vec![file],
@@ -99,32 +114,28 @@ impl Session {
             steps: Vec::new(),
         };
         let said = self.rustc.compile(&generated, number, &[], Make::Diagnostics, &self.interrupter);
+        let Ok(Some(said)) = said else { return Vec::new() };
         let declared = self.declared();
-        let mut messages: Vec<Message> = match &said {
-            Ok(Some(said)) => said
-                .diagnostics
-                .iter()
-                .filter(|diagnostic| diagnostic.is_error() && !diagnostic.spans.is_empty())
-                .map(|diagnostic| message(diagnostic, &generated, &self.rustc, &declared))
-                .filter(|message| !message.places.is_empty())
-                .collect(),
-            _ => Vec::new(),
-        };
+        let mut messages: Vec<Message> = said
+            .diagnostics
+            .iter()
+            .filter(|diagnostic| diagnostic.is_error() && !diagnostic.spans.is_empty())
+            .map(|diagnostic| message(diagnostic, &generated, &self.rustc, &declared))
+            .filter(|message| !message.places.is_empty())
+            .collect();
         for message in &mut messages {
-            // Behind the text stands our own brace.
-            message.text = message.text.replace("found `}`", "found the end of the cell");
+            message.text = message
+                .text
+                .replace("found `}`", "found the end of the cell")
+                .replace("mismatched closing delimiter: `}`", "unclosed delimiter")
+                .replace("this file contains", "the cell contains");
             if !message.places.iter().any(|(_, primary, _)| *primary) {
                 let end = text.trim_end().len();
                 message.places.push((Place { cell: number, range: end..end }, true, None));
             }
+            message.notes.extend(foreign_habit(text));
         }
-        if messages.is_empty() {
-            let mut own = plain(&format!("syntax error: {}", error.message));
-            own.places.push((Place { cell: number, range: error.range.clone() }, true, None));
-            messages.push(own);
-        }
-        let text: Vec<String> = messages.iter().map(|message| render::render(message, &self.texts)).collect();
-        failure("SyntaxError", &messages[0].text, &text.join("\n\n"))
+        messages
     }
 }
 
@@ -141,6 +152,14 @@ fn our_types_in(message: &Message) -> Option<&'static str> {
         );
     }
     told.then_some("a cell is no function to return from: `Err(…)?` ends it with an error")
+}
+
+/// What brings names in here, where a text tries it in the way of Python.
+fn foreign_habit(text: &str) -> Option<Note> {
+    let imports =
+        |line: &str| line.starts_with("import ") || (line.starts_with("from ") && line.contains(" import "));
+    let help = "in Rust, `use std::fmt;` brings names in, and a line `:dep name = \"*\"` a crate";
+    text.lines().any(|line| imports(line.trim_start())).then(|| Note::new(NoteKind::Help, help))
 }
 
 /// An error that is only a sentence.

@@ -167,6 +167,14 @@ impl Placed {
         None
     }
 
+    /// The error of a `return Err(error)`, where the offset is that of the call that replaces this.
+    pub fn returned(&self, offset: usize) -> Option<Origin<'_>> {
+        const CALL: &str = "::sconce_cell::Failed::from(";
+        let start =
+            offset + self.text.get(offset..).filter(|text| text.starts_with(CALL)).map(|_| CALL.len())?;
+        Some(self.origin(start..start + 1))
+    }
+
     /// The offset of a line and column, both from 1; columns count bytes.
     pub fn offset_of_bytes(&self, line: u32, column: u32) -> Option<usize> {
         let line = (line as usize).checked_sub(1)?;

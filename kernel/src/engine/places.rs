@@ -38,7 +38,7 @@ impl Session {
         FOLDERS.iter().find_map(|folder| {
             let placed = self.files.get(&(*folder, cell))?;
             let offset = placed.offset(line, column)?;
-            match placed.origin(offset..offset) {
+            match placed.returned(offset).unwrap_or_else(|| placed.origin(offset..offset)) {
                 Origin::User { range, .. } => Some(range.start),
                 _ => None,
             }

@@ -137,13 +137,35 @@ pub fn message(
             }
         }
     }
-    Message {
+    let mut message = Message {
         severity: if diagnostic.is_error() { Severity::Error } else { Severity::Warning },
         code: diagnostic.code().map(str::to_owned),
         text: diagnostic.message.clone(),
         places,
         notes,
+    };
+    let texts = message.places.iter_mut().filter_map(|(_, _, label)| label.as_mut());
+    let texts = texts.chain(message.notes.iter_mut().map(|note| &mut note.text));
+    for text in texts.chain([&mut message.text]) {
+        *text = without_paths(text, generated, rustc);
     }
+    message
+}
+
+/// `{closure@/tmp/…/body/cell 7:2:72: 2:79}` as `{closure@cell 7:2}`: the file is ours, and so are its columns.
+fn without_paths(text: &str, generated: &Generated, rustc: &Rustc) -> String {
+    let mut text = text.to_owned();
+    for file in &generated.files {
+        let path = format!("@{}:", rustc.path(file.folder, file.cell).display());
+        while let Some(start) = text.find(&path) {
+            let rest = &text[start + path.len()..];
+            let line = rest.split(':').next().unwrap_or_default();
+            let end = rest.find(|c: char| !(c.is_ascii_digit() || c == ':' || c == ' '));
+            let with = format!("@cell {}:{line}", file.cell);
+            text.replace_range(start..text.len() - rest.len() + end.unwrap_or(rest.len()), &with);
+        }
+    }
+    text
 }
 
 /// The message as a person reads it, with ANSI colours, without a line break at the end.
