@@ -4,7 +4,11 @@ use candle_core::{CpuStorage, DType, Error, FloatDType, Layout, Result, Shape, S
 use super::math::Math;
 
 /// A floating point type the operators compute in: f32 or f64.
-pub(super) trait Real: FloatDType + Math {}
+pub(super) trait Real: FloatDType + Math {
+    fn neg_infinity() -> Self {
+        Self::from_f64(f64::NEG_INFINITY)
+    }
+}
 
 impl Real for f32 {}
 impl Real for f64 {}

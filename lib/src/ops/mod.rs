@@ -5,6 +5,7 @@
 //! differences. Images are (B, C, H, W).
 
 mod activation;
+mod attention;
 mod avg_pool2d;
 mod batch_norm;
 mod columns;
@@ -18,6 +19,7 @@ mod elementwise;
 mod gemm;
 mod global_avg_pool;
 mod host;
+mod interpolate;
 mod linear;
 mod math;
 mod max_pool2d;
@@ -32,6 +34,7 @@ mod tests;
 mod window;
 
 pub use activation::{Activation, activate, relu};
+pub use attention::attention;
 pub use avg_pool2d::{Divisor, adaptive_avg_pool2d, avg_pool2d};
 pub use batch_norm::{BatchNormConfig, batch_norm_eval, batch_norm_train};
 pub use conv_transpose2d::conv_transpose2d;
@@ -39,6 +42,7 @@ pub use conv2d::conv2d;
 pub use cross_entropy::softmax_cross_entropy;
 pub use dropout::dropout;
 pub use global_avg_pool::global_avg_pool;
+pub use interpolate::{Corners, Interpolation, interpolate};
 pub use linear::linear;
 pub use max_pool2d::max_pool2d;
 pub use parameter::Parameter;

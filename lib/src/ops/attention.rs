@@ -1,0 +1,211 @@
+use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
+use rayon::prelude::*;
+
+use super::gemm::{Matrix, Threads, Update, multiply};
+use super::host::{Real, dtype, output, read, values, with_real};
+use super::math::Math;
+use super::operands::{check, shape_error, shape_text};
+use super::simd::vectorized;
+use super::sums::{pair_sum, sum};
+use crate::Result;
+
+/// Scaled dot-product attention (Vaswani et al. 2017): `softmax(q · kᵀ / √D) · v` for each batch and head. `q`
+/// (…, N, D), `k` (…, M, D) and `v` (…, M, E) give (…, N, E); the dimensions before are those of all three, such as (B, H).
+///
+/// The weights (N, M) are never there as a whole: they are made, and in the gradient made again, for a block of
+/// queries at a time, so that memory grows with N and M and not with their product.
+///
+/// # Errors
+/// If the shapes do not fit each other, there is no key, or the tensors are not all f32 or all f64 on the CPU.
+pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+    let op = "attention";
+    check(op, &[("q", q), ("k", k), ("v", v)])?;
+    let (rank, [q_dims, k_dims, v_dims]) = (q.rank(), [q.dims(), k.dims(), v.dims()]);
+    if rank < 2 || k.rank() != rank || v.rank() != rank {
+        let expected = "q (…, N, D), k (…, M, D) and v (…, M, E) of one rank";
+        let got = [q_dims, k_dims, v_dims].map(shape_text).join(", ");
+        return Err(crate::Error::Shape {
+            op: op.into(),
+            expected: expected.into(),
+            got,
+            hint: String::new(),
+        });
+    }
+    let (leading, [queries, features]) = (&q_dims[..rank - 2], [q_dims[rank - 2], q_dims[rank - 1]]);
+    let [keys, out_features] = [k_dims[rank - 2], v_dims[rank - 1]];
+    let k_expected = [leading, &[keys, features]].concat();
+    if k_dims != k_expected || keys == 0 || features == 0 {
+        let expected = format!("k (…, M, D) for q {}, with M and D at least 1", shape_text(q_dims));
+        return Err(shape_error(op, expected, k_dims, ""));
+    }
+    let v_expected = [leading, &[keys, out_features]].concat();
+    if v_dims != v_expected {
+        let expected = format!("v (…, M, E) for k {}", shape_text(k_dims));
+        return Err(shape_error(op, expected, v_dims, ""));
+    }
+    let heads = leading.iter().product();
+    let op = Attention { heads, queries, keys, features, out_features };
+    Ok(q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, op)?)
+}
+
+struct Attention {
+    /// Batches times heads.
+    heads: usize,
+    queries: usize,
+    keys: usize,
+    features: usize,
+    out_features: usize,
+}
+
+/// Queries whose weights are there at a time.
+const QUERIES: usize = 64;
+
+/// The weights of a block of queries, and what else a gradient needs room for.
+struct Scratch<T> {
+    weights: Vec<T>,
+    slopes: Vec<T>,
+}
+
+impl<T> Scratch<T> {
+    fn new() -> Scratch<T> {
+        Scratch { weights: Vec::new(), slopes: Vec::new() }
+    }
+}
+
+impl Attention {
+    fn scale(&self) -> f64 {
+        1.0 / (self.features as f64).sqrt()
+    }
+
+    /// The threads one head's products may use.
+    fn threads(&self) -> Threads {
+        if self.heads < rayon::current_num_threads() { Threads::All } else { Threads::One }
+    }
+
+    /// The attention weights of some queries, (queries, M), into `weights`.
+    fn weights<T: Real>(&self, q: Matrix<T>, k: Matrix<T>, weights: &mut Vec<T>) {
+        let (len, scale) = (q.rows * self.keys, T::from_f64(self.scale()));
+        weights.resize(len, T::zero());
+        multiply(weights, self.keys, Update::Replace, q, k.transposed(), self.threads());
+        for row in weights.chunks_mut(self.keys) {
+            vectorized(|| {
+                let largest = row.iter().fold(T::neg_infinity(), |a, &b| if b > a { b } else { a });
+                // All -∞, or a NaN: what comes out is NaN, as it must.
+                let shift = if largest == T::neg_infinity() { T::zero() } else { largest };
+                row.iter_mut().for_each(|value| *value = Math::exp((*value - shift) * scale));
+                let inverse = T::from_f64(1.0 / sum(row, |value| value));
+                row.iter_mut().for_each(|value| *value *= inverse);
+            });
+        }
+    }
+
+    /// Blocks of queries: the first one and how many.
+    fn blocks(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let queries = self.queries;
+        (0..queries).step_by(QUERIES).map(move |first| (first, QUERIES.min(queries - first)))
+    }
+
+    fn forward<T: Real>(&self, q: &[T], k: &[T], v: &[T]) -> Vec<T> {
+        let (q_len, k_len) = (self.queries * self.features, self.keys * self.features);
+        let (v_len, y_len) = (self.keys * self.out_features, self.queries * self.out_features);
+        let mut y = vec![T::zero(); self.heads * y_len];
+        let heads = y.par_chunks_mut(y_len.max(1)).enumerate();
+        heads.for_each_init(Scratch::new, |scratch, (head, y)| {
+            let q = Matrix::packed(&q[head * q_len..][..q_len], self.queries, self.features);
+            let k = Matrix::packed(&k[head * k_len..][..k_len], self.keys, self.features);
+            let v = Matrix::packed(&v[head * v_len..][..v_len], self.keys, self.out_features);
+            for (first, count) in self.blocks() {
+                self.weights(q.rows(first..first + count), k, &mut scratch.weights);
+                let weights = Matrix::packed(&scratch.weights, count, self.keys);
+                let y = &mut y[first * self.out_features..];
+                multiply(y, self.out_features, Update::Replace, weights, v, self.threads());
+            }
+        });
+        y
+    }
+
+    /// With P the weights and dP = dy · vᵀ: `dS = P · (dP - Σ dP · P) / √D`, `dq = dS · k`, `dk = dSᵀ · q`,
+    /// `dv = Pᵀ · dy`.
+    fn backward<T: Real>(&self, q: &[T], k: &[T], v: &[T], dy: &[T]) -> [Vec<T>; 3] {
+        let (q_len, k_len) = (self.queries * self.features, self.keys * self.features);
+        let (v_len, y_len) = (self.keys * self.out_features, self.queries * self.out_features);
+        let mut gradients = [q_len, k_len, v_len].map(|len| vec![T::zero(); self.heads * len]);
+        let [dq, dk, dv] = &mut gradients;
+        let heads = dq.par_chunks_mut(q_len.max(1)).zip(dk.par_chunks_mut(k_len.max(1)));
+        let heads = heads.zip(dv.par_chunks_mut(v_len.max(1))).enumerate();
+        heads.for_each_init(Scratch::new, |scratch, (head, ((dq, dk), dv))| {
+            let q = Matrix::packed(&q[head * q_len..][..q_len], self.queries, self.features);
+            let k = Matrix::packed(&k[head * k_len..][..k_len], self.keys, self.features);
+            let v = Matrix::packed(&v[head * v_len..][..v_len], self.keys, self.out_features);
+            let dy = Matrix::packed(&dy[head * y_len..][..y_len], self.queries, self.out_features);
+            let (scale, threads) = (T::from_f64(self.scale()), self.threads());
+            for (first, count) in self.blocks() {
+                let (q, dy) = (q.rows(first..first + count), dy.rows(first..first + count));
+                self.weights(q, k, &mut scratch.weights);
+                let Scratch { weights, slopes } = scratch;
+                let p = Matrix::packed(weights, count, self.keys);
+                multiply(dv, self.out_features, Update::Add, p.transposed(), dy, threads);
+                slopes.resize(count * self.keys, T::zero());
+                multiply(slopes, self.keys, Update::Replace, dy, v.transposed(), threads);
+                for (slopes, weights) in slopes.chunks_mut(self.keys).zip(weights.chunks(self.keys)) {
+                    vectorized(|| {
+                        let mean = T::from_f64(pair_sum(slopes, weights, |slope, weight| slope * weight));
+                        for (slope, &weight) in slopes.iter_mut().zip(weights) {
+                            *slope = weight * (*slope - mean) * scale;
+                        }
+                    });
+                }
+                let slopes = Matrix::packed(slopes, count, self.keys);
+                let dq = &mut dq[first * self.features..];
+                multiply(dq, self.features, Update::Replace, slopes, k, threads);
+                multiply(dk, self.features, Update::Add, slopes.transposed(), q, threads);
+            }
+        });
+        gradients
+    }
+}
+
+impl CustomOp3 for Attention {
+    fn name(&self) -> &'static str {
+        "attention"
+    }
+
+    fn cpu_fwd(
+        &self,
+        q: &CpuStorage,
+        q_layout: &Layout,
+        k: &CpuStorage,
+        k_layout: &Layout,
+        v: &CpuStorage,
+        v_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let mut dims = q_layout.dims().to_vec();
+        if let Some(last) = dims.last_mut() {
+            *last = self.out_features; // (…, N, E)
+        }
+        with_real!(dtype(q), "attention", T => {
+            let (k, v) = (values(k, k_layout)?, values(v, v_layout)?);
+            output(self.forward::<T>(values(q, q_layout)?, k, v), dims)
+        })
+    }
+
+    fn bwd(
+        &self,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        _: &Tensor,
+        dy: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let dy = dy.contiguous()?;
+        with_real!(q.dtype(), "attention", T => {
+            let [dq, dk, dv] =
+                read([q, k, v, &dy], |[q, k, v, dy]: [&[T]; 4]| self.backward(q, k, v, dy))?;
+            Ok((
+                Some(Tensor::from_vec(dq, q.shape(), q.device())?),
+                Some(Tensor::from_vec(dk, k.shape(), k.device())?),
+                Some(Tensor::from_vec(dv, v.shape(), v.device())?),
+            ))
+        })
+    }
+}

@@ -1,0 +1,10 @@
+//! Gradients against finite differences, in f64, over random shapes. Every input is tried as it is, as
+//! a transposed view and as a broadcast of a smaller tensor.
+#![allow(clippy::unwrap_used)]
+
+mod attention;
+mod check;
+mod convolution;
+mod norms;
+mod pointwise;
+mod pooling;
