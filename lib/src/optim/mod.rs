@@ -1,6 +1,6 @@
 //! Optimizers: what turns gradients into better parameters.
 //!
-//! A configuration ([`sgd`], [`adam`], [`adamw`]) says how; `build` makes the [`Optimizer`] that holds the
+//! A configuration ([`sgd`], [`adam`], [`adamw`], [`rmsprop`], [`adagrad`]) says how; `build` makes the [`Optimizer`] that holds the
 //! state for given parameters:
 //!
 //! ```
@@ -20,12 +20,16 @@
 //! The arithmetic is that of PyTorch's optimizers of the same names (each in its file's head), in the
 //! parameter's own precision, F32 or F64.
 
+mod adagrad;
 mod adam;
 mod in_place;
 mod optimizer;
+mod rmsprop;
 mod rule;
 mod sgd;
 
+pub use adagrad::{Adagrad, adagrad};
 pub use adam::{Adam, adam, adamw};
 pub use optimizer::{Optimizer, OptimizerConfig};
+pub use rmsprop::{RmsProp, rmsprop};
 pub use sgd::{Sgd, sgd};

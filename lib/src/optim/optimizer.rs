@@ -5,8 +5,10 @@ use std::ops::Range;
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Tensor};
 
+use super::adagrad::Adagrad;
 use super::adam::Adam;
 use super::in_place::{State, Step};
+use super::rmsprop::RmsProp;
 use super::rule::{Moment, Rule};
 use super::sgd::Sgd;
 use crate::ops::Parameter;
@@ -22,6 +24,8 @@ pub struct OptimizerConfig {
 enum Kind {
     Sgd(Sgd),
     Adam(Adam),
+    RmsProp(RmsProp),
+    Adagrad(Adagrad),
 }
 
 impl From<Sgd> for OptimizerConfig {
@@ -36,6 +40,18 @@ impl From<Adam> for OptimizerConfig {
     }
 }
 
+impl From<RmsProp> for OptimizerConfig {
+    fn from(rmsprop: RmsProp) -> OptimizerConfig {
+        OptimizerConfig { kind: Kind::RmsProp(rmsprop) }
+    }
+}
+
+impl From<Adagrad> for OptimizerConfig {
+    fn from(adagrad: Adagrad) -> OptimizerConfig {
+        OptimizerConfig { kind: Kind::Adagrad(adagrad) }
+    }
+}
+
 impl OptimizerConfig {
     /// The optimizer of these parameters, its state empty. To freeze a parameter, leave it out.
     ///
@@ -47,6 +63,8 @@ impl OptimizerConfig {
         let kept = match &self.kind {
             Kind::Sgd(sgd) => sgd.check().map(|()| sgd.state_per_element())?,
             Kind::Adam(adam) => adam.check().map(|()| adam.state_per_element())?,
+            Kind::RmsProp(rmsprop) => rmsprop.check().map(|()| rmsprop.state_per_element())?,
+            Kind::Adagrad(adagrad) => adagrad.check().map(|()| adagrad.state_per_element())?,
         };
         let mut slots = Vec::with_capacity(parameters.len());
         for (at, parameter) in parameters.iter().enumerate() {
@@ -69,15 +87,19 @@ impl OptimizerConfig {
         match self.kind {
             Kind::Sgd(sgd) => sgd.lr,
             Kind::Adam(adam) => adam.lr,
+            Kind::RmsProp(rmsprop) => rmsprop.lr,
+            Kind::Adagrad(adagrad) => adagrad.lr,
         }
     }
 
-    /// `sgd`, `adam` or `adamw`.
+    /// `sgd`, `adam`, `adamw`, `rmsprop` or `adagrad`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self.kind {
             Kind::Sgd(_) => "sgd",
             Kind::Adam(adam) => adam.name(),
+            Kind::RmsProp(_) => "rmsprop",
+            Kind::Adagrad(_) => "adagrad",
         }
     }
 }
@@ -174,6 +196,8 @@ impl Optimizer {
             match &self.config.kind {
                 Kind::Sgd(sgd) => slot.step(sgd, self.lr, gradient)?,
                 Kind::Adam(adam) => slot.step(adam, self.lr, gradient)?,
+                Kind::RmsProp(rmsprop) => slot.step(rmsprop, self.lr, gradient)?,
+                Kind::Adagrad(adagrad) => slot.step(adagrad, self.lr, gradient)?,
             }
         }
         Ok(())

@@ -11,6 +11,7 @@ pub(super) trait Float:
     + std::ops::Mul<Output = Self>
     + std::ops::Div<Output = Self>
     + std::ops::SubAssign
+    + std::ops::AddAssign
 {
     fn sqrt(self) -> Self;
     fn larger(self, other: Self) -> Self;

@@ -1,0 +1,74 @@
+//! Adagrad (Duchi et al. 2011), after `torch.optim.Adagrad`.
+
+use super::optimizer::{Optimizer, OptimizerConfig, in_range};
+use super::rule::{Float, Moment, Rule};
+use crate::Result;
+use crate::ops::Parameter;
+
+/// Adagrad with learning rate `lr`, eps 1e-10, no decay of the rate and no weight decay: steps are divided by the
+/// root of the sum of all squared gradients so far.
+pub fn adagrad(lr: f64) -> Adagrad {
+    Adagrad { lr, lr_decay: 0.0, eps: 1e-10, weight_decay: 0.0 }
+}
+
+/// How [`adagrad`] is set up.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[must_use]
+pub struct Adagrad {
+    pub(super) lr: f64,
+    lr_decay: f64,
+    eps: f64,
+    weight_decay: f64,
+}
+
+impl Adagrad {
+    /// The rate of step `n` is `lr / (1 + (n - 1) · lr_decay)`; default 0.
+    pub fn lr_decay(mut self, lr_decay: f64) -> Adagrad {
+        self.lr_decay = lr_decay;
+        self
+    }
+
+    /// What is added to the root so that nothing is divided by zero; above 0.
+    pub fn eps(mut self, eps: f64) -> Adagrad {
+        self.eps = eps;
+        self
+    }
+
+    /// The pull to zero, added to the gradient as `weight_decay * weight`; default 0.
+    pub fn weight_decay(mut self, weight_decay: f64) -> Adagrad {
+        self.weight_decay = weight_decay;
+        self
+    }
+
+    /// The optimizer of these parameters, its state empty.
+    ///
+    /// # Errors
+    /// A setting out of its range; a parameter that is not F32 or F64, not contiguous, or given twice.
+    pub fn build(self, parameters: &[Parameter]) -> Result<Optimizer> {
+        OptimizerConfig::from(self).build(parameters)
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        let op = "adagrad";
+        in_range(op, "lr_decay", self.lr_decay, 0.0..f64::INFINITY)?;
+        in_range(op, "eps", self.eps, f64::MIN_POSITIVE..f64::INFINITY)?;
+        in_range(op, "weight_decay", self.weight_decay, 0.0..f64::INFINITY)
+    }
+}
+
+impl Rule for Adagrad {
+    fn state_per_element(&self) -> usize {
+        1
+    }
+
+    fn update<T: Float>(&self, moment: Moment, weight: &mut [T], gradient: &[T], state: &mut [&mut [T]]) {
+        let [sum] = state else { return };
+        let lr = T::from_f64(moment.lr / (1.0 + (moment.step - 1) as f64 * self.lr_decay));
+        let (decay, eps) = (T::from_f64(self.weight_decay), T::from_f64(self.eps));
+        for ((w, &g), sum) in weight.iter_mut().zip(gradient).zip(sum.iter_mut()) {
+            let g = g + decay * *w;
+            *sum += g * g;
+            *w -= lr * g / (sum.sqrt() + eps);
+        }
+    }
+}
