@@ -5,12 +5,31 @@ use super::math::Math;
 
 /// A floating point type the operators compute in: f32 or f64.
 pub(super) trait Real: FloatDType + Math {
+    /// The values, if they are f32: what has kernels of its own.
+    fn single(_: &[Self]) -> Option<&[f32]> {
+        None
+    }
+
+    /// f32 values as this type, which they are.
+    fn from_single(_: Vec<f32>) -> Option<Vec<Self>> {
+        None
+    }
+
     fn neg_infinity() -> Self {
         Self::from_f64(f64::NEG_INFINITY)
     }
 }
 
-impl Real for f32 {}
+impl Real for f32 {
+    fn single(values: &[f32]) -> Option<&[f32]> {
+        Some(values)
+    }
+
+    fn from_single(values: Vec<f32>) -> Option<Vec<f32>> {
+        Some(values)
+    }
+}
+
 impl Real for f64 {}
 
 /// Runs `$body` with `$real` standing for the type that `$dtype` names.

@@ -23,6 +23,7 @@ mod interpolate;
 mod linear;
 mod math;
 mod max_pool2d;
+mod micro;
 mod operands;
 mod parameter;
 mod row_norm;
@@ -32,6 +33,7 @@ mod sums;
 #[cfg(test)]
 mod tests;
 mod window;
+mod winograd;
 
 pub use activation::{Activation, activate, relu};
 pub use attention::attention;

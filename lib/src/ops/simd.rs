@@ -1,6 +1,6 @@
 use std::sync::LazyLock;
 
-use pulp::Arch;
+use pulp::{Arch, WithSimd};
 
 /// The widest vectors that the CPU has, found once. `SCONCE_SIMD=none` computes without them, `avx2` without
 /// those of AVX-512: for tests and for comparing machines.
@@ -17,7 +17,7 @@ static ARCH: LazyLock<Arch> = LazyLock::new(|| match std::env::var("SCONCE_SIMD"
 pub(super) fn vectorized<R>(loops: impl FnOnce() -> R) -> R {
     struct Loops<F>(F);
 
-    impl<R, F: FnOnce() -> R> pulp::WithSimd for Loops<F> {
+    impl<R, F: FnOnce() -> R> WithSimd for Loops<F> {
         type Output = R;
 
         #[inline(always)]
@@ -26,5 +26,11 @@ pub(super) fn vectorized<R>(loops: impl FnOnce() -> R) -> R {
         }
     }
 
-    ARCH.dispatch(Loops(loops))
+    dispatch(Loops(loops))
+}
+
+/// Runs an operation that is written for vectors of any width.
+#[inline(always)]
+pub(super) fn dispatch<O: WithSimd>(operation: O) -> O::Output {
+    ARCH.dispatch(operation)
 }

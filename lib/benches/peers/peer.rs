@@ -1,0 +1,50 @@
+//! PyTorch's times.
+
+use std::collections::HashMap;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use super::Failed;
+
+/// Milliseconds by the name of the row.
+pub struct Peer(HashMap<String, f64>);
+
+impl Peer {
+    /// Runs the peer's script for the groups that rows of the filter may be in.
+    pub fn measure(python: &str, filter: &str) -> Result<Peer, Failed> {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/peer_torch.py");
+        let groups = match filter.split('/').next() {
+            Some("train") => vec!["train"],
+            Some("infer") => vec!["infer"],
+            Some("") => vec!["ops", "train", "infer"],
+            _ => vec!["ops"],
+        };
+        let output = Command::new(python)
+            .arg(script)
+            .args(groups)
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|error| format!("--python {python}: {error}"))?;
+        if !output.status.success() {
+            return Err(format!(
+                "{python} {script}: {}; it needs torch, torchvision and timm",
+                output.status
+            )
+            .into());
+        }
+        let mut times = HashMap::new();
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            let row: Value = serde_json::from_str(line)?;
+            if let (Some(name), Some(ms)) = (row["name"].as_str(), row["ms"].as_f64()) {
+                times.insert(name.to_owned(), ms);
+            }
+        }
+        Ok(Peer(times))
+    }
+
+    /// The time of a row, if the script has it.
+    pub fn ms(&self, name: &str) -> Option<f64> {
+        self.0.get(name).copied()
+    }
+}
