@@ -132,6 +132,10 @@ impl Block {
     /// # Safety
     /// `ROWS` rows of `a`, one panel of `b`, both `depth` deep, and `ROWS` rows of one panel of `c` must lie in their
     /// allocations, `c` overlapping nothing else.
+    #[allow(
+        clippy::needless_range_loop,
+        reason = "an iterator is not made of the vector instructions of its caller"
+    )]
     #[inline(always)]
     unsafe fn run<S: Simd, const ROWS: usize>(self, simd: S, update: Update) {
         let zero = simd.splat_f32s(0.0);
@@ -141,20 +145,21 @@ impl Block {
         unsafe {
             for k in 0..self.depth {
                 let b = self.b.add(k * self.b_stride);
-                let b = [b, b.add(S::F32_LANES)].map(|b| b.cast::<S::f32s>().read_unaligned());
+                let left = b.cast::<S::f32s>().read_unaligned();
+                let right = b.add(S::F32_LANES).cast::<S::f32s>().read_unaligned();
                 let a = self.a.add(k * self.a_strides[1]);
-                for (row, sums) in sums.iter_mut().enumerate() {
+                for row in 0..ROWS {
                     let a = simd.splat_f32s(*a.add(row * self.a_strides[0]));
-                    sums[0] = simd.mul_add_f32s(a, b[0], sums[0]);
-                    sums[1] = simd.mul_add_f32s(a, b[1], sums[1]);
+                    sums[row][0] = simd.mul_add_f32s(a, left, sums[row][0]);
+                    sums[row][1] = simd.mul_add_f32s(a, right, sums[row][1]);
                 }
             }
-            for (row, sums) in sums.into_iter().enumerate() {
-                for (half, sum) in sums.into_iter().enumerate() {
+            for row in 0..ROWS {
+                for half in 0..2 {
                     let c = self.c.add(row * self.c_stride + half * S::F32_LANES).cast::<S::f32s>();
                     let sum = match update {
-                        Update::Replace => sum,
-                        Update::Add => simd.add_f32s(c.read_unaligned(), sum),
+                        Update::Replace => sums[row][half],
+                        Update::Add => simd.add_f32s(c.read_unaligned(), sums[row][half]),
                     };
                     c.write_unaligned(sum);
                 }

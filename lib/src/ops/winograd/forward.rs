@@ -2,7 +2,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::layout::Placed;
-use super::transform::{both, input, output, weight};
+use super::transform::{both, input, load_tile, output, store_tile, weight};
 use super::{OUTPUTS, PIXELS, PLACES, Scratch, UNIT_TILES, Winograd, padded};
 use crate::ops::gemm::Update;
 use crate::ops::micro::{Left, Out, Right, Sizes, block_rows, panel, product};
@@ -57,7 +57,7 @@ impl<W: Fn(usize, usize, usize) -> f32 + Sync> Run<'_, W> {
                         let taps: [[f32; 3]; 3] = std::array::from_fn(|row| {
                             std::array::from_fn(|column| (self.weight)(out, channel, row * 3 + column))
                         });
-                        let values = both::<f32, 3, PIXELS>(taps, weight);
+                        let values = both!(taps, 3 to 6, 0.0_f32, |line| weight(line));
                         for (place, value) in values.as_flattened().iter().enumerate() {
                             part[(place * depth + channel) * width + lane] = *value;
                         }
@@ -165,18 +165,11 @@ pub(super) fn spread_pixels<S: Simd>(
     place: usize,
     channels: usize,
 ) {
+    let zero = simd.splat_f32s(0.0);
     for channel in (0..channels).step_by(S::F32_LANES) {
-        let tile: [[S::f32s; PIXELS]; PIXELS] = std::array::from_fn(|row| {
-            std::array::from_fn(|column| {
-                simd.partial_load_f32s(
-                    &pixels[row * strides[0] + column * strides[1] + channel..][..S::F32_LANES],
-                )
-            })
-        });
-        let values = both(tile, |line| input(simd, line));
-        for (index, value) in values.as_flattened().iter().enumerate() {
-            simd.partial_store_f32s(&mut out[index * place + channel..][..S::F32_LANES], *value);
-        }
+        let tile = load_tile::<S, PIXELS>(simd, pixels, channel, strides);
+        let values = both!(tile, 6 to 6, zero, |line| input(simd, line));
+        store_tile::<S, PIXELS>(out, channel, [PIXELS * place, place], values);
     }
 }
 
@@ -190,19 +183,10 @@ fn gather_outputs<S: Simd>(
     strides: [usize; 2],
     channels: usize,
 ) {
+    let zero = simd.splat_f32s(0.0);
     for channel in (0..channels).step_by(S::F32_LANES) {
-        let tile: [[S::f32s; PIXELS]; PIXELS] = std::array::from_fn(|row| {
-            std::array::from_fn(|column| {
-                let start = (row * PIXELS + column) * place + channel;
-                simd.partial_load_f32s(&products[start..][..S::F32_LANES])
-            })
-        });
-        let values = both(tile, |line| output(simd, line));
-        for (row, values) in values.into_iter().enumerate() {
-            for (column, value) in values.into_iter().enumerate() {
-                let start = row * strides[0] + column * strides[1] + channel;
-                simd.partial_store_f32s(&mut out[start..][..S::F32_LANES], value);
-            }
-        }
+        let tile = load_tile::<S, PIXELS>(simd, products, channel, [PIXELS * place, place]);
+        let values = both!(tile, 6 to 4, zero, |line| output(simd, line));
+        store_tile::<S, OUTPUTS>(out, channel, strides, values);
     }
 }

@@ -3,7 +3,7 @@ use rayon::prelude::*;
 
 use super::forward::spread_pixels;
 use super::layout::Placed;
-use super::transform::{both, output_gradient, weight_gradient};
+use super::transform::{both, load_tile, output_gradient, store_tile, weight_gradient};
 use super::{GRADIENT_TILES, OUTPUTS, PIXELS, PLACES, Scratch, Winograd, padded};
 use crate::ops::gemm::Update;
 use crate::ops::micro::{Left, Out, Right, Sizes, panel, product};
@@ -62,7 +62,8 @@ impl WithSimd for RunGradient<'_> {
                         sums[((row * PIXELS + column) * depth + channel) * width + out]
                     })
                 });
-                dw.copy_from_slice(both::<f32, PIXELS, 3>(tile, weight_gradient).as_flattened());
+                let taps = both!(tile, 6 to 3, 0.0_f32, |line| weight_gradient(line));
+                dw.copy_from_slice(taps.as_flattened());
             }
         });
         dw
@@ -155,17 +156,10 @@ fn spread_gradients<S: Simd>(
     place: usize,
     channels: usize,
 ) {
+    let zero = simd.splat_f32s(0.0);
     for channel in (0..channels).step_by(S::F32_LANES) {
-        let tile: [[S::f32s; OUTPUTS]; OUTPUTS] = std::array::from_fn(|row| {
-            std::array::from_fn(|column| {
-                simd.partial_load_f32s(
-                    &gradients[row * strides[0] + column * strides[1] + channel..][..S::F32_LANES],
-                )
-            })
-        });
-        let values = both(tile, |line| output_gradient(simd, line));
-        for (index, value) in values.as_flattened().iter().enumerate() {
-            simd.partial_store_f32s(&mut out[index * place + channel..][..S::F32_LANES], *value);
-        }
+        let tile = load_tile::<S, OUTPUTS>(simd, gradients, channel, strides);
+        let values = both!(tile, 4 to 6, zero, |line| output_gradient(simd, line));
+        store_tile::<S, PIXELS>(out, channel, [PIXELS * place, place], values);
     }
 }

@@ -1,30 +1,34 @@
 //! The linear maps of F(4 × 4, 3 × 3) in one direction, at the points 0, 1, -1, 2, -2 and ∞ (Lavin and Gray 2016).
 //! A map of a tile is one of its rows and then one of its columns. Each value is a vector over channels.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "an iterator is not made of the vector instructions of its caller"
+)]
+
 use pulp::Simd;
 
 /// What six pixels become before the product.
 #[inline(always)]
 pub(super) fn input<S: Simd>(s: S, d: [S::f32s; 6]) -> [S::f32s; 6] {
-    let [two, four, five] = [2.0, 4.0, 5.0].map(|value| s.splat_f32s(value));
-    let minus = |a, b, c| s.negate_mul_add_f32s(a, b, c); // c - a·b
-    let even = minus(four, d[2], d[4]);
-    let odd = minus(four, d[1], d[3]);
+    let (two, four, five) = (s.splat_f32s(2.0), s.splat_f32s(4.0), s.splat_f32s(5.0));
+    let even = s.negate_mul_add_f32s(four, d[2], d[4]);
+    let odd = s.negate_mul_add_f32s(four, d[1], d[3]);
     let (wide, step) = (s.sub_f32s(d[4], d[2]), s.sub_f32s(d[3], d[1]));
     [
-        s.mul_add_f32s(four, d[0], minus(five, d[2], d[4])),
+        s.mul_add_f32s(four, d[0], s.negate_mul_add_f32s(five, d[2], d[4])),
         s.add_f32s(even, odd),
         s.sub_f32s(even, odd),
         s.mul_add_f32s(two, step, wide),
-        minus(two, step, wide),
-        s.mul_add_f32s(four, d[1], minus(five, d[3], d[5])),
+        s.negate_mul_add_f32s(two, step, wide),
+        s.mul_add_f32s(four, d[1], s.negate_mul_add_f32s(five, d[3], d[5])),
     ]
 }
 
 /// What six products become: four outputs.
 #[inline(always)]
 pub(super) fn output<S: Simd>(s: S, m: [S::f32s; 6]) -> [S::f32s; 4] {
-    let [two, four, eight] = [2.0, 4.0, 8.0].map(|value| s.splat_f32s(value));
+    let (two, four, eight) = (s.splat_f32s(2.0), s.splat_f32s(4.0), s.splat_f32s(8.0));
     let (sum1, difference1) = (s.add_f32s(m[1], m[2]), s.sub_f32s(m[1], m[2]));
     let (sum2, difference2) = (s.add_f32s(m[3], m[4]), s.sub_f32s(m[3], m[4]));
     [
@@ -38,7 +42,7 @@ pub(super) fn output<S: Simd>(s: S, m: [S::f32s; 6]) -> [S::f32s; 4] {
 /// The transposed of [`output`]: what the gradients of four outputs become before the product.
 #[inline(always)]
 pub(super) fn output_gradient<S: Simd>(s: S, y: [S::f32s; 4]) -> [S::f32s; 6] {
-    let [two, four] = [2.0, 4.0].map(|value| s.splat_f32s(value));
+    let (two, four) = (s.splat_f32s(2.0), s.splat_f32s(4.0));
     let (even, odd) = (s.add_f32s(y[0], y[2]), s.add_f32s(y[1], y[3]));
     let wide_even = s.mul_add_f32s(four, y[2], y[0]);
     let wide_odd = s.mul_f32s(two, s.mul_add_f32s(four, y[3], y[1]));
@@ -73,13 +77,72 @@ pub(super) fn weight_gradient(u: [f32; 6]) -> [f32; 3] {
     ]
 }
 
-/// `map` of every row of a tile, then of every column.
+/// A map of every row of a tile, then of every column. A macro, because what is called through a closure or an
+/// iterator is not made of the vector instructions of its caller.
+macro_rules! both {
+    ($tile:expr, $from:literal to $to:literal, $zero:expr, |$line:ident| $map:expr) => {{
+        let tile = $tile;
+        let mut rows = [[$zero; $to]; $from];
+        for row in 0..$from {
+            let $line = tile[row];
+            rows[row] = $map;
+        }
+        let mut result = [[$zero; $to]; $to];
+        for column in 0..$to {
+            let mut $line = [$zero; $from];
+            for row in 0..$from {
+                $line[row] = rows[row][column];
+            }
+            let mapped = $map;
+            for row in 0..$to {
+                result[row][column] = mapped[row];
+            }
+        }
+        result
+    }};
+}
+pub(super) use both;
+
+/// The vector of values from `at` on.
 #[inline(always)]
-pub(super) fn both<V: Copy, const FROM: usize, const TO: usize>(
-    tile: [[V; FROM]; FROM],
-    map: impl Fn([V; FROM]) -> [V; TO],
-) -> [[V; TO]; TO] {
-    let rows = tile.map(&map);
-    let columns: [[V; TO]; TO] = std::array::from_fn(|column| map(rows.map(|row| row[column])));
-    std::array::from_fn(|row| columns.map(|column| column[row]))
+pub(super) fn load<S: Simd>(values: &[f32], at: usize) -> S::f32s {
+    S::as_simd_f32s(&values[at..at + S::F32_LANES]).0[0]
+}
+
+/// Puts a vector in the place of the values from `at` on.
+#[inline(always)]
+pub(super) fn store<S: Simd>(values: &mut [f32], at: usize, vector: S::f32s) {
+    S::as_mut_simd_f32s(&mut values[at..at + S::F32_LANES]).0[0] = vector;
+}
+
+/// The vectors of a square of pixels, `strides` values from a row to the next and from a column to the next.
+#[inline(always)]
+pub(super) fn load_tile<S: Simd, const SIDE: usize>(
+    simd: S,
+    values: &[f32],
+    at: usize,
+    strides: [usize; 2],
+) -> [[S::f32s; SIDE]; SIDE] {
+    let mut tile = [[simd.splat_f32s(0.0); SIDE]; SIDE];
+    for row in 0..SIDE {
+        for column in 0..SIDE {
+            tile[row][column] = load::<S>(values, at + row * strides[0] + column * strides[1]);
+        }
+    }
+    tile
+}
+
+/// Puts a square of vectors in its place.
+#[inline(always)]
+pub(super) fn store_tile<S: Simd, const SIDE: usize>(
+    values: &mut [f32],
+    at: usize,
+    strides: [usize; 2],
+    tile: [[S::f32s; SIDE]; SIDE],
+) {
+    for row in 0..SIDE {
+        for column in 0..SIDE {
+            store::<S>(values, at + row * strides[0] + column * strides[1], tile[row][column]);
+        }
+    }
 }
