@@ -26,7 +26,7 @@ enum Doing {
     Between,
     Compiling(u32),
     Running(u32),
-    /// A program of the user's, or cargo: the process, with all of its group.
+    /// A program of the user's: the process, with all of its group.
     Outside(u32),
     Attending(u32),
 }
@@ -78,7 +78,7 @@ impl Interrupter {
         self.lock().doing = Doing::Nothing;
     }
 
-    /// rustc runs as this process.
+    /// rustc or cargo runs as this process, which leads its group.
     pub(super) fn compiling(&self, process: u32) {
         let mut state = self.lock();
         state.doing = Doing::Compiling(process);

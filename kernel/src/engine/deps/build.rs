@@ -213,10 +213,11 @@ pub(super) fn run(
     interrupter: &Interrupter,
     take: &mut dyn FnMut(Line),
 ) -> Result<(), Failure> {
-    // A group of its own, so that an interrupt ends the compilers with cargo.
+    // A group of its own, so that an interrupt ends the compilers with cargo: at once, since cargo may have been
+    // started where interrupts are ignored, and is whole again the next time.
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn().map_err(|error| failed::lost(&error.to_string()))?;
-    interrupter.outside(child.id());
+    interrupter.compiling(child.id());
     let mut log = Vec::new();
     for line in read_lines(&mut child) {
         if let Line::Log(text) = &line

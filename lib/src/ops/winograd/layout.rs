@@ -47,52 +47,58 @@ impl Placed {
         self.channels[1] * self.space.sides[0] * self.space.sides[1]
     }
 
-    /// Calls `copy` with the place of each pixel and channel: in the space, and in the images.
-    #[inline(always)]
-    fn for_each(&self, images: usize, mut copy: impl FnMut(usize, usize)) {
-        let [height, width] = self.image;
-        let [channels, filled] = self.channels;
+    /// The blocks of some images: of each where it begins in the space and in the images, and how many columns and
+    /// channels it has.
+    fn blocks(&self, images: usize) -> impl Iterator<Item = [usize; 4]> {
+        let ([height, width], [channels, filled]) = (self.image, self.channels);
         // What the space has no room for is under no tile.
         let rows = height.min(self.space.sides[0] - self.space.offset[0]);
         let columns = width.min(self.space.sides[1] - self.space.offset[1]);
-        for image in 0..images {
-            for row in 0..rows {
-                let inside = ((image * self.space.sides[0] + row + self.space.offset[0])
-                    * self.space.sides[1]
-                    + self.space.offset[1])
-                    * filled;
-                let outside = image * self.image_len() + row * width;
-                for first in (0..channels).step_by(BLOCK) {
-                    for start in (0..columns).step_by(BLOCK) {
-                        for column in start..(start + BLOCK).min(columns) {
-                            for channel in first..(first + BLOCK).min(channels) {
-                                copy(
-                                    inside + column * filled + channel,
-                                    outside + channel * height * width + column,
-                                );
-                            }
-                        }
-                    }
-                }
-            }
-        }
+        let lines = (0..images).flat_map(move |image| (0..rows).map(move |row| (image, row)));
+        lines.flat_map(move |(image, row)| {
+            let row_inside = image * self.space.sides[0] + row + self.space.offset[0];
+            let inside = (row_inside * self.space.sides[1] + self.space.offset[1]) * filled;
+            let outside = image * self.image_len() + row * width;
+            let firsts = (0..channels).step_by(BLOCK);
+            firsts.flat_map(move |channel| {
+                (0..columns).step_by(BLOCK).map(move |column| {
+                    [
+                        inside + column * filled + channel,
+                        outside + channel * height * width + column,
+                        BLOCK.min(columns - column),
+                        BLOCK.min(channels - channel),
+                    ]
+                })
+            })
+        })
     }
 
     /// Brings images (C, H, W) into the space, zeros around them.
     #[inline(always)]
     pub(super) fn gather(&self, images: &[f32], into: &mut Vec<f32>) {
-        let count = images.len() / self.image_len();
+        let (count, plane) = (images.len() / self.image_len(), self.image[0] * self.image[1]);
         into.clear();
         into.resize(count * self.len(), 0.0);
-        self.for_each(count, |inside, outside| into[inside] = images[outside]);
+        for [inside, outside, columns, channels] in self.blocks(count) {
+            for column in 0..columns {
+                let pixel = &mut into[inside + column * self.channels[1]..][..channels];
+                let values = images[outside + column..].iter().step_by(plane);
+                pixel.iter_mut().zip(values).for_each(|(to, from)| *to = *from);
+            }
+        }
     }
 
     /// Brings them back, with a bias for each channel.
     #[inline(always)]
     pub(super) fn scatter(&self, from: &[f32], bias: Option<&[f32]>, images: &mut [f32]) {
-        let plane = self.image[0] * self.image[1];
-        let count = images.len() / self.image_len();
-        self.for_each(count, |inside, outside| images[outside] = from[inside]);
+        let (count, plane) = (images.len() / self.image_len(), self.image[0] * self.image[1]);
+        for [inside, outside, columns, channels] in self.blocks(count) {
+            for channel in 0..channels {
+                let line = &mut images[outside + channel * plane..][..columns];
+                let values = from[inside + channel..].iter().step_by(self.channels[1]);
+                line.iter_mut().zip(values).for_each(|(to, from)| *to = *from);
+            }
+        }
         if let Some(bias) = bias {
             for (plane, &bias) in images.chunks_mut(plane).zip(bias.iter().cycle()) {
                 plane.iter_mut().for_each(|value| *value += bias);
