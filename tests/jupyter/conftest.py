@@ -82,9 +82,10 @@ class Kernel:
         return psutil.Process(self.manager.provisioner.process.pid)
 
     def workers(self):
-        """The processes that the kernel started and that are alive."""
+        """The processes that the kernel has started to run cells and that are alive; the compilers come and go."""
         alive = (psutil.STATUS_RUNNING, psutil.STATUS_SLEEPING, psutil.STATUS_DISK_SLEEP)
-        return [child for child in self.process.children() if child.status() in alive]
+        workers = (child for child in self.process.children() if child.name() == "sconce-worker")
+        return [worker for worker in workers if worker.status() in alive]
 
     def send(self, code, **options):
         return self.client.execute(code, **options)
