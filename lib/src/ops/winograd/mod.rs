@@ -1,7 +1,7 @@
 //! Convolutions with 3 × 3 windows in a quarter of the multiplications (Winograd 1980; Lavin and Gray 2016): tiles of
 //! 4 × 4 outputs are computed in a space where the convolution is a product for each of 36 places.
 //!
-//! In f32, for images of several tiles and at least [`CHANNELS`] channels. The results differ from the sums of the
+//! In f32, for images of at least [`TILES`] tiles and [`CHANNELS`] channels. The results differ from the sums of the
 //! definition by rounding: by less than 1e-5 of the largest value, and 2e-5 in the gradient of the weight, which sums over
 //! many tiles.
 
@@ -26,6 +26,8 @@ const PIXELS: usize = 6;
 const PLACES: usize = PIXELS * PIXELS;
 /// Fewer channels, in or out, do not pay for the transforms.
 const CHANNELS: usize = 16;
+/// Images of fewer tiles do not pay for the transform of the weights.
+const TILES: usize = 16;
 /// Tiles that a thread should have for a product worth its while.
 const UNIT_TILES: usize = 32;
 /// The same for the gradient of the weight, whose sums run over tiles.
@@ -45,23 +47,31 @@ pub(super) struct Winograd {
 impl Winograd {
     /// The same convolution by tiles, where that is faster.
     pub(super) fn of(convolution: &Convolution) -> Option<Winograd> {
+        let winograd = Winograd::can(convolution)?;
+        // Otherwise too much of a tile is thrown away.
+        let filled = winograd.output.iter().all(|&side| side % OUTPUTS == 0 || side >= 3 * OUTPUTS);
+        // Each thread takes whole images, so there must be some.
+        let units = winograd.batch / winograd.unit_images(UNIT_TILES);
+        let pays = winograd.channels.iter().all(|&channels| channels >= CHANNELS)
+            && winograd.tiles() >= TILES
+            && filled
+            && units >= 4;
+        pays.then_some(winograd)
+    }
+
+    /// The same convolution by tiles, where that can be.
+    fn can(convolution: &Convolution) -> Option<Winograd> {
         let Convolution { batch, in_channels, out_channels, groups, input, output, window } = *convolution;
         let sliding = window.sliding;
+        let [[top, bottom], [left, right]] = sliding.padding.sides();
         let fits = groups == 1
             && window.kernel == [3, 3]
             && sliding.stride == [1, 1]
             && sliding.dilation == [1, 1]
-            && in_channels.min(out_channels) >= CHANNELS
-            // Otherwise too much of a tile is thrown away.
-            && output.iter().all(|&side| side % OUTPUTS == 0 || side >= 3 * OUTPUTS)
-            && input.iter().all(|&side| side >= OUTPUTS);
-        let [[top, bottom], [left, right]] = sliding.padding.sides();
-        let gradient_fits = top.max(bottom).max(left).max(right) <= 2;
-        let winograd =
-            Winograd { batch, channels: [in_channels, out_channels], input, output, padding: [top, left] };
-        // Each thread takes whole images, so there must be some.
-        let units = batch / winograd.unit_images(UNIT_TILES).max(1);
-        (fits && gradient_fits && winograd.tiles() > 1 && units >= 4).then_some(winograd)
+            // Of its gradient the padding is the rest to 2.
+            && top.max(bottom).max(left).max(right) <= 2;
+        let channels = [in_channels, out_channels];
+        fits.then_some(Winograd { batch, channels, input, output, padding: [top, left] })
     }
 
     fn tiles(&self) -> usize {
