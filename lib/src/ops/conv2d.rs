@@ -1,9 +1,10 @@
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Shape, Tensor};
+use candle_core::Tensor;
 
 use super::columns::Convolution;
-use super::host::{dtype, output, read, values, with_real};
+use super::host::Real;
 use super::operands::{batch_hint, check, check_shape, shape_error, shape_text};
 use super::sums::Channels;
+use super::weighted::{Weighted, apply};
 use super::window::{Rounding, Sliding, Window};
 use crate::{Error, Result};
 
@@ -48,11 +49,7 @@ pub fn conv2d(
     let input = [height, width];
     let output = window.output_size("conv2d", input)?;
     let op = Conv2d(Convolution { batch, in_channels, out_channels, groups, input, output, window });
-    let (x, weight) = (x.contiguous()?, weight.contiguous()?);
-    Ok(match bias {
-        Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, op)?,
-        None => x.apply_op2(&weight, op)?,
-    })
+    apply(op, x, weight, bias)
 }
 
 /// Refuses channels that cannot be cut into `groups`.
@@ -76,95 +73,26 @@ fn groups_hint(groups: usize) -> String {
 
 struct Conv2d(Convolution);
 
-impl CustomOp2 for Conv2d {
-    fn name(&self) -> &'static str {
-        "conv2d"
+impl Weighted for Conv2d {
+    const NAME: &'static str = "conv2d";
+
+    fn output_dims(&self) -> Vec<usize> {
+        self.0.output_dims().to_vec()
     }
 
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        with_real!(dtype(x), "conv2d", T => {
-            let y = self.0.forward::<T>(values(x, x_layout)?, values(weight, weight_layout)?, None);
-            output(y, self.0.output_dims())
-        })
+    fn output_channels(&self) -> Channels {
+        Channels { count: self.0.out_channels, plane: self.0.positions() }
     }
 
-    fn bwd(
-        &self,
-        x: &Tensor,
-        weight: &Tensor,
-        _: &Tensor,
-        dy: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        self.gradients(x, weight, &dy.contiguous()?)
-    }
-}
-
-impl CustomOp3 for Conv2d {
-    fn name(&self) -> &'static str {
-        "conv2d"
+    fn forward<T: Real>(&self, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
+        self.0.forward(x, weight, bias)
     }
 
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-        bias: &CpuStorage,
-        bias_layout: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        with_real!(dtype(x), "conv2d", T => {
-            let bias = values(bias, bias_layout)?;
-            let y = self.0.forward::<T>(values(x, x_layout)?, values(weight, weight_layout)?, Some(bias));
-            output(y, self.0.output_dims())
-        })
+    fn input_gradient<T: Real>(&self, weight: &[T], dy: &[T]) -> Vec<T> {
+        self.0.input_gradient(weight, dy)
     }
 
-    fn bwd(
-        &self,
-        x: &Tensor,
-        weight: &Tensor,
-        bias: &Tensor,
-        _: &Tensor,
-        dy: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let dy = dy.contiguous()?;
-        let (dx, dw) = self.gradients(x, weight, &dy)?;
-        let db = with_real!(dy.dtype(), "conv2d", T => {
-            let channels = Channels { count: self.0.out_channels, plane: self.0.positions() };
-            let db = read([&dy], |[dy]: [&[T]; 1]| channels.sums(dy, |_, dy| dy))?;
-            let db: Vec<T> = db.into_iter().map(candle_core::WithDType::from_f64).collect();
-            Tensor::from_vec(db, bias.shape(), bias.device())
-        })?;
-        Ok((dx, dw, Some(db)))
-    }
-}
-
-impl Conv2d {
-    /// The gradients of `x` and `weight`, each only if something asks for it.
-    fn gradients(
-        &self,
-        x: &Tensor,
-        weight: &Tensor,
-        dy: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        with_real!(dy.dtype(), "conv2d", T => {
-            let mut gradients = (None, None);
-            if x.track_op() {
-                let dx = read([weight, dy], |[weight, dy]: [&[T]; 2]| self.0.input_gradient(weight, dy))?;
-                gradients.0 = Some(Tensor::from_vec(dx, x.shape(), x.device())?);
-            }
-            if weight.track_op() {
-                let dw = read([x, dy], |[x, dy]: [&[T]; 2]| self.0.weight_gradient(x, dy))?;
-                gradients.1 = Some(Tensor::from_vec(dw, weight.shape(), weight.device())?);
-            }
-            Ok(gradients)
-        })
+    fn weight_gradient<T: Real>(&self, x: &[T], dy: &[T]) -> Vec<T> {
+        self.0.weight_gradient(x, dy)
     }
 }

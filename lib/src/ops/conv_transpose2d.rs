@@ -1,11 +1,12 @@
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Shape, Tensor, WithDType};
+use candle_core::Tensor;
 use rayon::prelude::*;
 
 use super::columns::Convolution;
 use super::conv2d::check_groups;
-use super::host::{Real, dtype, output, read, values, with_real};
+use super::host::Real;
 use super::operands::{batch_hint, check, check_shape, shape_error, shape_text};
 use super::sums::Channels;
+use super::weighted::{Weighted, apply};
 use super::window::{Rounding, Sliding, Window};
 use crate::{Error, Result};
 
@@ -61,12 +62,7 @@ pub fn conv_transpose2d(
         output: small,
         window,
     };
-    let op = ConvTranspose2d(convolution);
-    let (x, weight) = (x.contiguous()?, weight.contiguous()?);
-    Ok(match bias {
-        Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, op)?,
-        None => x.apply_op2(&weight, op)?,
-    })
+    apply(ConvTranspose2d(convolution), x, weight, bias)
 }
 
 impl Window {
@@ -106,7 +102,17 @@ impl Window {
 
 struct ConvTranspose2d(Convolution);
 
-impl ConvTranspose2d {
+impl Weighted for ConvTranspose2d {
+    const NAME: &'static str = "conv_transpose2d";
+
+    fn output_dims(&self) -> Vec<usize> {
+        self.0.input_dims().to_vec()
+    }
+
+    fn output_channels(&self) -> Channels {
+        Channels { count: self.0.in_channels, plane: self.0.input[0] * self.0.input[1] }
+    }
+
     fn forward<T: Real>(&self, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
         let mut y = self.0.input_gradient(weight, x);
         if let Some(bias) = bias {
@@ -120,95 +126,11 @@ impl ConvTranspose2d {
         y
     }
 
-    /// The gradients of `x` and `weight`, each only if something asks for it.
-    fn gradients(
-        &self,
-        x: &Tensor,
-        weight: &Tensor,
-        dy: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        with_real!(dy.dtype(), "conv_transpose2d", T => {
-            let mut gradients = (None, None);
-            if x.track_op() {
-                let dx = read([weight, dy], |[weight, dy]: [&[T]; 2]| self.0.forward(dy, weight, None))?;
-                gradients.0 = Some(Tensor::from_vec(dx, x.shape(), x.device())?);
-            }
-            if weight.track_op() {
-                let dw = read([x, dy], |[x, dy]: [&[T]; 2]| self.0.weight_gradient(dy, x))?;
-                gradients.1 = Some(Tensor::from_vec(dw, weight.shape(), weight.device())?);
-            }
-            Ok(gradients)
-        })
-    }
-}
-
-impl CustomOp2 for ConvTranspose2d {
-    fn name(&self) -> &'static str {
-        "conv_transpose2d"
+    fn input_gradient<T: Real>(&self, weight: &[T], dy: &[T]) -> Vec<T> {
+        self.0.forward(dy, weight, None)
     }
 
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        with_real!(dtype(x), "conv_transpose2d", T => {
-            let y = self.forward::<T>(values(x, x_layout)?, values(weight, weight_layout)?, None);
-            output(y, self.0.input_dims())
-        })
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        weight: &Tensor,
-        _: &Tensor,
-        dy: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        self.gradients(x, weight, &dy.contiguous()?)
-    }
-}
-
-impl CustomOp3 for ConvTranspose2d {
-    fn name(&self) -> &'static str {
-        "conv_transpose2d"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-        bias: &CpuStorage,
-        bias_layout: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        with_real!(dtype(x), "conv_transpose2d", T => {
-            let bias = values(bias, bias_layout)?;
-            let y = self.forward::<T>(values(x, x_layout)?, values(weight, weight_layout)?, Some(bias));
-            output(y, self.0.input_dims())
-        })
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        weight: &Tensor,
-        bias: &Tensor,
-        _: &Tensor,
-        dy: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let dy = dy.contiguous()?;
-        let (dx, dw) = self.gradients(x, weight, &dy)?;
-        let db = with_real!(dy.dtype(), "conv_transpose2d", T => {
-            let channels =
-                Channels { count: self.0.in_channels, plane: self.0.input[0] * self.0.input[1] };
-            let db = read([&dy], |[dy]: [&[T]; 1]| channels.sums(dy, |_, dy| dy))?;
-            let db: Vec<T> = db.into_iter().map(WithDType::from_f64).collect();
-            Tensor::from_vec(db, bias.shape(), bias.device())
-        })?;
-        Ok((dx, dw, Some(db)))
+    fn weight_gradient<T: Real>(&self, x: &[T], dy: &[T]) -> Vec<T> {
+        self.0.weight_gradient(dy, x)
     }
 }

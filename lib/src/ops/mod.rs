@@ -32,6 +32,7 @@ mod softmax;
 mod sums;
 #[cfg(test)]
 mod tests;
+mod weighted;
 mod window;
 mod winograd;
 
