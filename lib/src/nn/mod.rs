@@ -7,6 +7,7 @@
 
 mod architecture;
 mod checkpoint;
+mod compute;
 mod cost;
 mod draft;
 mod feature_maps;
