@@ -28,7 +28,7 @@ impl Model {
                 }
                 Mode::Eval => ops::batch_norm_eval(x, weight, bias, (mean, var), *config)?,
             },
-            (Operator::Relu, [x], []) => ops::relu(x)?,
+            (Operator::Activation(activation), [x], []) => ops::activate(x, *activation)?,
             (Operator::MaxPool2d(config), [x], []) => {
                 ops::max_pool2d(x, config.kernel, config.sliding(), config.rounding)?
             }

@@ -28,7 +28,7 @@ impl Node {
             Operator::Linear { in_features, .. } => values * *in_features as u64,
             Operator::Input
             | Operator::BatchNorm { .. }
-            | Operator::Relu
+            | Operator::Activation(_)
             | Operator::MaxPool2d(_)
             | Operator::GlobalAvgPool
             | Operator::Flatten

@@ -16,7 +16,7 @@ impl Operator {
         let op = self.name();
         let one = inputs.first().copied().unwrap_or_default();
         let shape = match self {
-            Operator::Input | Operator::Relu => one.to_vec(),
+            Operator::Input | Operator::Activation(_) => one.to_vec(),
             Operator::Conv2d { in_channels, out_channels, config } => {
                 at_least_one(op, "output channels", *out_channels)?;
                 let [channels, height, width] = image(op, one)?;

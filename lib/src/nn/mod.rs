@@ -20,7 +20,7 @@ mod summary;
 mod value;
 mod weights;
 
-pub use crate::ops::{BatchNormConfig, Padding, Parameter, Rounding};
+pub use crate::ops::{Activation, BatchNormConfig, Padding, Parameter, Rounding};
 pub use architecture::Architecture;
 pub use feature_maps::FeatureMaps;
 pub use graph::{Graph, Node, TensorSpec};

@@ -1,4 +1,4 @@
-use crate::ops::{BatchNormConfig, Padding, Rounding, Sliding};
+use crate::ops::{Activation, BatchNormConfig, Padding, Rounding, Sliding};
 
 /// What a node of the graph computes, with everything that decides the result but the weights.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,8 +23,8 @@ pub enum Operator {
         /// Epsilon and momentum.
         config: BatchNormConfig,
     },
-    /// [`crate::ops::relu`].
-    Relu,
+    /// [`crate::ops::activate`]: a function of each value by itself.
+    Activation(Activation),
     /// [`crate::ops::max_pool2d`].
     MaxPool2d(Pool2dConfig),
     /// [`crate::ops::global_avg_pool`]: (C, H, W) to (C).
@@ -55,7 +55,7 @@ impl Operator {
             Operator::Input => "input",
             Operator::Conv2d { .. } => "conv2d",
             Operator::BatchNorm { .. } => "batch_norm",
-            Operator::Relu => "relu",
+            Operator::Activation(activation) => activation.name(),
             Operator::MaxPool2d(_) => "max_pool2d",
             Operator::GlobalAvgPool => "global_avg_pool",
             Operator::Flatten => "flatten",

@@ -2,7 +2,7 @@ use sconce_display::Bundle;
 
 use super::graph::{Graph, Node};
 use super::operator::Operator;
-use crate::ops::{Padding, Sliding, shape_text};
+use crate::ops::{Activation, Padding, Sliding, shape_text};
 use crate::plot::{Table, count};
 use crate::rich::Rich;
 
@@ -116,9 +116,10 @@ fn describe(graph: &Graph, index: usize, node: &Node) -> String {
         }
         Operator::Linear { in_features, out_features } => format!("{name} {in_features} -> {out_features}"),
         Operator::Dropout { p } => format!("{name} {p}"),
+        Operator::Activation(Activation::LeakyRelu { slope }) => format!("{name} {slope}"),
         Operator::Input
         | Operator::BatchNorm { .. }
-        | Operator::Relu
+        | Operator::Activation(_)
         | Operator::GlobalAvgPool
         | Operator::Flatten
         | Operator::Add => name.to_owned(),

@@ -90,7 +90,7 @@ impl Operator {
                 ]
             }
             Operator::Input
-            | Operator::Relu
+            | Operator::Activation(_)
             | Operator::MaxPool2d(_)
             | Operator::GlobalAvgPool
             | Operator::Flatten

@@ -1,8 +1,10 @@
+mod pointwise;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::draft::Draft;
-use super::operator::{Conv2dConfig, Operator, Pool2dConfig};
+use crate::nn::draft::Draft;
+use crate::nn::operator::{Conv2dConfig, Operator, Pool2dConfig};
 use crate::ops::BatchNormConfig;
 
 /// A value that does not exist yet: what goes into a model or comes out of one of its layers. Methods
@@ -17,12 +19,12 @@ pub struct Value {
 }
 
 impl Value {
-    pub(super) fn input(draft: &Rc<RefCell<Draft>>) -> Value {
+    pub(in crate::nn) fn input(draft: &Rc<RefCell<Draft>>) -> Value {
         Value { draft: Rc::clone(draft), node: 0 }
     }
 
     /// The value's node, if it belongs to `draft`.
-    pub(super) fn node_in(&self, draft: &Rc<RefCell<Draft>>) -> Option<usize> {
+    pub(in crate::nn) fn node_in(&self, draft: &Rc<RefCell<Draft>>) -> Option<usize> {
         Rc::ptr_eq(&self.draft, draft).then_some(self.node)
     }
 
@@ -72,12 +74,6 @@ impl Value {
             channels: shape.first().copied().unwrap_or_default(),
             config,
         })
-    }
-
-    /// Negative values become 0. Keeps the shape.
-    #[must_use]
-    pub fn relu(&self) -> Value {
-        self.then(|_| Operator::Relu)
     }
 
     /// The largest value of every `kernel` × `kernel` square, without overlap. (C, H, W) to
