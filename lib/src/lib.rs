@@ -6,6 +6,7 @@
 mod error;
 mod input;
 mod seed;
+mod tensor_file;
 
 pub mod data;
 pub mod losses;

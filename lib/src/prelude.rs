@@ -7,7 +7,7 @@ pub use crate::nn::{
     Architecture, Conv2dConfig, FeatureMaps, Mode, Model, Padding, Parameter, Pool2dConfig, Rounding,
     Summary, Value,
 };
-pub use crate::optim::{Optimizer, adagrad, adam, adamw, rmsprop, sgd};
+pub use crate::optim::{Optimizer, adagrad, adam, adamw, param_group, rmsprop, sgd, vectors};
 pub use crate::plot::{
     ConfusionMatrix, Curves, HeatMap, ImageGrid, Panels, Picture, Table, ValueRange, sparkline,
 };

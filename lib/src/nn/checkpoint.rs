@@ -1,17 +1,14 @@
 //! Saving and loading weights.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
 
 use candle_core::{DType, Tensor};
+use safetensors::Dtype;
 use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
 
 use super::model::Model;
-use crate::ops::shape_text;
+use crate::tensor_file::{self, Entry, kind};
 use crate::{Error, Result};
 
 impl Model {
@@ -21,29 +18,14 @@ impl Model {
     /// # Errors
     /// If the file cannot be written. A file that was there before is then still there.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let mut bytes = Vec::new();
+        let mut entries = Vec::new();
         for (spec, var) in self.tensors() {
             let values = var.as_tensor().flatten_all()?.to_vec1::<f32>()?;
-            let values: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
-            bytes.push((spec.name.as_str(), &spec.shape, values));
+            let bytes = values.into_iter().flat_map(f32::to_le_bytes).collect();
+            entries.push(Entry { name: spec.name.clone(), dtype: Dtype::F32, shape: &spec.shape, bytes });
         }
-        let views = bytes.iter().map(|(name, shape, values)| {
-            let view = TensorView::new(Dtype::F32, (*shape).clone(), values)?;
-            Ok((*name, view))
-        });
-        let written = views.collect::<std::result::Result<Vec<_>, _>>().and_then(|views| {
-            // Readers of other libraries look for this.
-            let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-            safetensors::serialize(views, Some(metadata))
-        });
-        let file = written.map_err(|error| Error::Format {
-            path: path.to_owned(),
-            expected: "weights that safetensors can hold".into(),
-            got: error.to_string(),
-            hint: String::new(),
-        })?;
-        write_whole(path, &file).map_err(|source| Error::Io { op: "write", path: path.to_owned(), source })
+        // Readers of other libraries look for this.
+        tensor_file::write(path.as_ref(), &entries, ("format", "pt".into()))
     }
 
     /// Reads what [`Model::save`] wrote for a model of the same layers. Names and shapes must be
@@ -54,28 +36,18 @@ impl Model {
     /// lists them. The model is then as it was.
     pub fn load(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        let bytes =
-            fs::read(path).map_err(|source| Error::Io { op: "read", path: path.to_owned(), source })?;
-        let format = |expected: String, got: String, hint: &str| Error::Format {
-            path: path.to_owned(),
-            expected,
-            got,
-            hint: hint.into(),
-        };
-        let file = SafeTensors::deserialize(&bytes).map_err(|error| {
-            let hint = "The file is damaged, was cut off, or is of another format; save it again.";
-            format("a safetensors file".into(), error.to_string(), hint)
-        })?;
+        let bytes = tensor_file::read(path)?;
+        let file = tensor_file::parse(path, &bytes)?;
         let found: BTreeMap<String, TensorView> = file.tensors().into_iter().collect();
         let kinds =
             found.iter().map(|(name, view)| (name.as_str(), kind(view.shape(), &view.dtype().to_string())));
         if let Some(problems) = self.problems(&kinds.collect()) {
-            let hint = "It must come from a model of the same layers, names and sizes.";
-            return Err(format(
-                format!("the {} tensors of this model", self.graph().tensors.len()),
-                problems,
-                hint,
-            ));
+            return Err(Error::Format {
+                path: path.to_owned(),
+                expected: format!("the {} tensors of this model", self.graph().tensors.len()),
+                got: problems,
+                hint: "It must come from a model of the same layers, names and sizes.".into(),
+            });
         }
         let mut tensors = Vec::with_capacity(found.len());
         for (spec, _) in self.tensors() {
@@ -136,53 +108,6 @@ impl Model {
         }
         let known = |name: &str| self.graph().tensors.iter().any(|spec| spec.name == name);
         let unexpected = found.keys().filter(|name| !known(name)).map(|name| (*name).to_owned()).collect();
-        let lists = [("missing", missing), ("unexpected", unexpected), ("different", different)];
-        let problems: Vec<String> = lists
-            .into_iter()
-            .filter(|(_, names)| !names.is_empty())
-            .map(|(what, names)| list(what, &names))
-            .collect();
-        (!problems.is_empty()).then(|| problems.join("; "))
+        tensor_file::problems([("missing", missing), ("unexpected", unexpected), ("different", different)])
     }
-}
-
-/// Shape and type of a tensor, as the errors write them.
-fn kind(shape: &[usize], dtype: &str) -> String {
-    format!("{dtype} {}", shape_text(shape))
-}
-
-/// Names in an error: the first of them, and how many more there are.
-fn list(what: &str, names: &[String]) -> String {
-    const SHOWN: usize = 12;
-    let shown = names[..names.len().min(SHOWN)].join(", ");
-    let more = names.len().saturating_sub(SHOWN);
-    if more == 0 { format!("{what} {shown}") } else { format!("{what} {shown} and {more} more") }
-}
-
-/// Writes a file beside its place, brings it to the disk and moves it there, so that nobody ever sees
-/// half of it.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no file name"))?;
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    let mut temporary = std::ffi::OsString::from(".");
-    temporary.push(name);
-    temporary.push(format!(".{}-{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
-    let temporary = folder.join(temporary);
-    let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
-    let moved =
-        file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&temporary, path));
-    if let Err(error) = moved {
-        // What counts is the first error; a leftover temporary file does no harm.
-        let _ = fs::remove_file(&temporary);
-        return Err(error);
-    }
-    // The move itself is only certain once the folder is on the disk. Not every system can open one.
-    if let Ok(folder) = File::open(&folder) {
-        let _ = folder.sync_all();
-    }
-    Ok(())
 }

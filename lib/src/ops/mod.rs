@@ -57,4 +57,5 @@ pub(crate) use conv2d::check_groups;
 pub(crate) use dropout::check_probability;
 pub(crate) use max_pool2d::MaxPool2d;
 pub(crate) use operands::{require_cpu, shape_text};
+pub(crate) use simd::vectorized;
 pub(crate) use window::Window;

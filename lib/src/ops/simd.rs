@@ -14,7 +14,7 @@ static ARCH: LazyLock<Arch> = LazyLock::new(|| match std::env::var("SCONCE_SIMD"
 /// Runs plain loops with the vector instructions that the CPU has: the compiler makes `loops` once for each
 /// kind of CPU, if all that it calls is inlined.
 #[inline(always)]
-pub(super) fn vectorized<R>(loops: impl FnOnce() -> R) -> R {
+pub(crate) fn vectorized<R>(loops: impl FnOnce() -> R) -> R {
     struct Loops<F>(F);
 
     impl<R, F: FnOnce() -> R> WithSimd for Loops<F> {

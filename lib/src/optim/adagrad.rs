@@ -1,6 +1,8 @@
 //! Adagrad (Duchi et al. 2011), after `torch.optim.Adagrad`.
 
-use super::optimizer::{Optimizer, OptimizerConfig, in_range};
+use super::config::OptimizerConfig;
+use super::group::ParamGroup;
+use super::optimizer::{Optimizer, in_range};
 use super::rule::{Float, Moment, Rule};
 use crate::Result;
 use crate::ops::Parameter;
@@ -18,7 +20,7 @@ pub struct Adagrad {
     pub(super) lr: f64,
     lr_decay: f64,
     eps: f64,
-    weight_decay: f64,
+    pub(super) weight_decay: f64,
 }
 
 impl Adagrad {
@@ -40,6 +42,12 @@ impl Adagrad {
         self
     }
 
+    /// A group of parameters with a learning rate or weight decay of their own; see
+    /// [`param_group`](super::param_group). Comes after the settings that are for all.
+    pub fn group(self, group: ParamGroup) -> OptimizerConfig {
+        OptimizerConfig::from(self).group(group)
+    }
+
     /// The optimizer of these parameters, its state empty.
     ///
     /// # Errors
@@ -57,14 +65,15 @@ impl Adagrad {
 }
 
 impl Rule for Adagrad {
-    fn state_per_element(&self) -> usize {
-        1
+    fn kept(&self) -> &'static [&'static str] {
+        &["sum"]
     }
 
+    #[inline(always)]
     fn update<T: Float>(&self, moment: Moment, weight: &mut [T], gradient: &[T], state: &mut [&mut [T]]) {
         let [sum] = state else { return };
         let lr = T::from_f64(moment.lr / (1.0 + (moment.step - 1) as f64 * self.lr_decay));
-        let (decay, eps) = (T::from_f64(self.weight_decay), T::from_f64(self.eps));
+        let (decay, eps) = (T::from_f64(moment.weight_decay), T::from_f64(self.eps));
         for ((w, &g), sum) in weight.iter_mut().zip(gradient).zip(sum.iter_mut()) {
             let g = g + decay * *w;
             *sum += g * g;

@@ -1,7 +1,9 @@
 //! Adam (Kingma and Ba 2015), AMSGrad (Reddi et al. 2018) and AdamW (Loshchilov and Hutter 2019), after
 //! `torch.optim.Adam` and `torch.optim.AdamW`.
 
-use super::optimizer::{Optimizer, OptimizerConfig, in_range};
+use super::config::OptimizerConfig;
+use super::group::ParamGroup;
+use super::optimizer::{Optimizer, in_range};
 use super::rule::{Float, Moment, Rule};
 use crate::Result;
 use crate::ops::Parameter;
@@ -32,7 +34,7 @@ pub struct Adam {
     pub(super) lr: f64,
     betas: (f64, f64),
     eps: f64,
-    weight_decay: f64,
+    pub(super) weight_decay: f64,
     pub(super) decay: Decay,
     amsgrad: bool,
 }
@@ -62,6 +64,12 @@ impl Adam {
         self
     }
 
+    /// A group of parameters with a learning rate or weight decay of their own; see
+    /// [`param_group`](super::param_group). Comes after the settings that are for all.
+    pub fn group(self, group: ParamGroup) -> OptimizerConfig {
+        OptimizerConfig::from(self).group(group)
+    }
+
     /// The optimizer of these parameters, its state empty.
     ///
     /// # Errors
@@ -86,10 +94,11 @@ impl Adam {
 }
 
 impl Rule for Adam {
-    fn state_per_element(&self) -> usize {
-        2 + usize::from(self.amsgrad)
+    fn kept(&self) -> &'static [&'static str] {
+        if self.amsgrad { &["exp_avg", "exp_avg_sq", "max_exp_avg_sq"] } else { &["exp_avg", "exp_avg_sq"] }
     }
 
+    #[inline(always)]
     fn update<T: Float>(&self, moment: Moment, weight: &mut [T], gradient: &[T], state: &mut [&mut [T]]) {
         let [mean, square, largest @ ..] = state else { return };
         let (beta1, beta2) = self.betas;
@@ -98,8 +107,8 @@ impl Rule for Adam {
         let correction1 = 1.0 - beta1.powf(step);
         let correction2 = (1.0 - beta2.powf(step)).sqrt();
         let (shrink, in_gradient) = match self.decay {
-            Decay::InGradient => (1.0, self.weight_decay),
-            Decay::BesideStep => (1.0 - moment.lr * self.weight_decay, 0.0),
+            Decay::InGradient => (1.0, moment.weight_decay),
+            Decay::BesideStep => (1.0 - moment.lr * moment.weight_decay, 0.0),
         };
         let new1 = T::from_f64(1.0 - beta1);
         let (beta2, new2) = (T::from_f64(beta2), T::from_f64(1.0 - beta2));

@@ -4,10 +4,11 @@ use candle_core::{CpuStorage, InplaceOp2, Layout, bail};
 use rayon::prelude::*;
 
 use super::rule::{Float, Moment, Rule};
+use crate::ops::vectorized;
 
 /// What is kept for one parameter from step to step, in its own precision: one vector for each number that
-/// the rule keeps per element. Empty until the first step.
-#[derive(Debug, Clone)]
+/// the rule keeps per element. Zero until the first step.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum State {
     F32(Vec<Vec<f32>>),
     F64(Vec<Vec<f64>>),
@@ -45,38 +46,55 @@ impl<R: Rule> InplaceOp2 for Step<'_, R> {
         let (at, from) = (at.0..at.1, from.0..from.1);
         match (weight, gradient, &mut **self.state.borrow_mut()) {
             (CpuStorage::F32(weight), CpuStorage::F32(gradient), State::F32(state)) => {
-                update(self.rule, self.moment, &mut weight[at], &gradient[from], state);
+                update(self.rule, self.moment, &mut weight[at], &gradient[from], state)
             }
             (CpuStorage::F64(weight), CpuStorage::F64(gradient), State::F64(state)) => {
-                update(self.rule, self.moment, &mut weight[at], &gradient[from], state);
+                update(self.rule, self.moment, &mut weight[at], &gradient[from], state)
             }
             _ => bail!("optimizer-step: weight, gradient and state must have one dtype, F32 or F64"),
         }
-        Ok(())
     }
 }
 
-/// Moves all elements, chunk by chunk in parallel where there are many.
+/// Moves all elements, chunk by chunk in parallel where there are many. Nothing is put on the heap: the
+/// chunks of weight, gradient and state are walked side by side.
 fn update<T: Float>(
     rule: &impl Rule,
     moment: Moment,
     weight: &mut [T],
     gradient: &[T],
     state: &mut [Vec<T>],
+) -> candle_core::Result<()> {
+    let few = weight.len() <= CHUNK;
+    let chunks = weight.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK));
+    match state {
+        [] if few => moved(rule, moment, weight, gradient, []),
+        [a] if few => moved(rule, moment, weight, gradient, [a]),
+        [a, b] if few => moved(rule, moment, weight, gradient, [a, b]),
+        [a, b, c] if few => moved(rule, moment, weight, gradient, [a, b, c]),
+        [] => chunks.for_each(|(w, g)| moved(rule, moment, w, g, [])),
+        [a] => chunks.zip(a.par_chunks_mut(CHUNK)).for_each(|((w, g), a)| moved(rule, moment, w, g, [a])),
+        [a, b] => chunks
+            .zip(a.par_chunks_mut(CHUNK))
+            .zip(b.par_chunks_mut(CHUNK))
+            .for_each(|(((w, g), a), b)| moved(rule, moment, w, g, [a, b])),
+        [a, b, c] => chunks
+            .zip(a.par_chunks_mut(CHUNK))
+            .zip(b.par_chunks_mut(CHUNK))
+            .zip(c.par_chunks_mut(CHUNK))
+            .for_each(|((((w, g), a), b), c)| moved(rule, moment, w, g, [a, b, c])),
+        more => bail!("optimizer-step: {} numbers kept for each element, not at most 3", more.len()),
+    }
+    Ok(())
+}
+
+/// Moves one chunk, with the vector instructions that the CPU has.
+fn moved<T: Float, const N: usize>(
+    rule: &impl Rule,
+    moment: Moment,
+    weight: &mut [T],
+    gradient: &[T],
+    mut state: [&mut [T]; N],
 ) {
-    if weight.len() <= CHUNK {
-        let mut state: Vec<&mut [T]> = state.iter_mut().map(Vec::as_mut_slice).collect();
-        return rule.update(moment, weight, gradient, &mut state);
-    }
-    let mut chunks: Vec<Vec<&mut [T]>> = weight.chunks(CHUNK).map(|_| Vec::new()).collect();
-    for kept in state {
-        for (chunk, part) in chunks.iter_mut().zip(kept.chunks_mut(CHUNK)) {
-            chunk.push(part);
-        }
-    }
-    weight
-        .par_chunks_mut(CHUNK)
-        .zip(gradient.par_chunks(CHUNK))
-        .zip(chunks)
-        .for_each(|((weight, gradient), mut state)| rule.update(moment, weight, gradient, &mut state));
+    vectorized(|| rule.update(moment, weight, gradient, &mut state));
 }

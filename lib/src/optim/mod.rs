@@ -17,19 +17,28 @@
 //! # Ok(()) }
 //! ```
 //!
+//! Parameters may have settings of their own ([`param_group`], [`vectors`]), and [`Optimizer::save`] keeps
+//! the state for a run that goes on later.
+//!
 //! The arithmetic is that of PyTorch's optimizers of the same names (each in its file's head), in the
 //! parameter's own precision, F32 or F64.
 
 mod adagrad;
 mod adam;
+mod config;
+mod group;
 mod in_place;
 mod optimizer;
 mod rmsprop;
 mod rule;
 mod sgd;
+mod slot;
+mod state_file;
 
 pub use adagrad::{Adagrad, adagrad};
 pub use adam::{Adam, adam, adamw};
-pub use optimizer::{Optimizer, OptimizerConfig};
+pub use config::OptimizerConfig;
+pub use group::{ParamGroup, ParamNames, param_group, vectors};
+pub use optimizer::{Optimizer, ParamSettings};
 pub use rmsprop::{RmsProp, rmsprop};
 pub use sgd::{Sgd, sgd};

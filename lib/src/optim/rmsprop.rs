@@ -1,6 +1,8 @@
 //! RMSprop (Tieleman and Hinton 2012), after `torch.optim.RMSprop`.
 
-use super::optimizer::{Optimizer, OptimizerConfig, in_range};
+use super::config::OptimizerConfig;
+use super::group::ParamGroup;
+use super::optimizer::{Optimizer, in_range};
 use super::rule::{Float, Moment, Rule};
 use crate::Result;
 use crate::ops::Parameter;
@@ -20,7 +22,7 @@ pub struct RmsProp {
     eps: f64,
     momentum: f64,
     centered: bool,
-    weight_decay: f64,
+    pub(super) weight_decay: f64,
 }
 
 impl RmsProp {
@@ -54,6 +56,12 @@ impl RmsProp {
         self
     }
 
+    /// A group of parameters with a learning rate or weight decay of their own; see
+    /// [`param_group`](super::param_group). Comes after the settings that are for all.
+    pub fn group(self, group: ParamGroup) -> OptimizerConfig {
+        OptimizerConfig::from(self).group(group)
+    }
+
     /// The optimizer of these parameters, its state empty.
     ///
     /// # Errors
@@ -72,10 +80,16 @@ impl RmsProp {
 }
 
 impl Rule for RmsProp {
-    fn state_per_element(&self) -> usize {
-        1 + usize::from(self.centered) + usize::from(self.momentum != 0.0)
+    fn kept(&self) -> &'static [&'static str] {
+        match (self.centered, self.momentum != 0.0) {
+            (true, true) => &["square_avg", "grad_avg", "momentum_buffer"],
+            (true, false) => &["square_avg", "grad_avg"],
+            (false, true) => &["square_avg", "momentum_buffer"],
+            (false, false) => &["square_avg"],
+        }
     }
 
+    #[inline(always)]
     fn update<T: Float>(&self, moment: Moment, weight: &mut [T], gradient: &[T], state: &mut [&mut [T]]) {
         let [square, others @ ..] = state else { return };
         let (mean, velocity) = match (self.centered, others) {
@@ -85,7 +99,7 @@ impl Rule for RmsProp {
             _ => (None, None),
         };
         let (alpha, new) = (T::from_f64(self.alpha), T::from_f64(1.0 - self.alpha));
-        let (decay, eps) = (T::from_f64(self.weight_decay), T::from_f64(self.eps));
+        let (decay, eps) = (T::from_f64(moment.weight_decay), T::from_f64(self.eps));
         let (lr, momentum) = (T::from_f64(moment.lr), T::from_f64(self.momentum));
         let mut mean = mean.map(|mean| mean.iter_mut());
         let mut velocity = velocity.map(|velocity| velocity.iter_mut());

@@ -42,14 +42,17 @@ pub(super) struct Moment {
     pub(super) step: u64,
     /// The learning rate of this step.
     pub(super) lr: f64,
+    /// The parameter's pull to zero.
+    pub(super) weight_decay: f64,
 }
 
 /// How one optimizer moves the elements of a parameter. Elements do not know of each other, so any cut of
 /// a parameter into chunks gives the same bits.
 pub(super) trait Rule: Sync {
-    /// How many numbers are kept for each element from step to step: a momentum, a second moment.
-    fn state_per_element(&self) -> usize;
+    /// What is kept for each element from step to step, at most three numbers, by PyTorch's names.
+    fn kept(&self) -> &'static [&'static str];
 
-    /// Moves `weight` along `gradient`. Each slice of `state` is as long as `weight`.
+    /// Moves `weight` along `gradient`. `state` holds a slice as long as `weight` for each number that is
+    /// kept. To be inlined, so that it is compiled for the vectors of each kind of CPU.
     fn update<T: Float>(&self, moment: Moment, weight: &mut [T], gradient: &[T], state: &mut [&mut [T]]);
 }

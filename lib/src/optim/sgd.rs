@@ -2,7 +2,9 @@
 //! first gradient, undampened (Sutskever et al. 2013, in the form where the learning rate multiplies the
 //! whole step).
 
-use super::optimizer::{Optimizer, OptimizerConfig};
+use super::config::OptimizerConfig;
+use super::group::ParamGroup;
+use super::optimizer::{Optimizer, in_range};
 use super::rule::{Float, Moment, Rule};
 use crate::ops::Parameter;
 use crate::{Error, Result};
@@ -20,7 +22,7 @@ pub struct Sgd {
     momentum: f64,
     dampening: f64,
     nesterov: bool,
-    weight_decay: f64,
+    pub(super) weight_decay: f64,
 }
 
 impl Sgd {
@@ -48,6 +50,12 @@ impl Sgd {
         self
     }
 
+    /// A group of parameters with a learning rate or weight decay of their own; see
+    /// [`param_group`](super::param_group). Comes after the settings that are for all.
+    pub fn group(self, group: ParamGroup) -> OptimizerConfig {
+        OptimizerConfig::from(self).group(group)
+    }
+
     /// The optimizer of these parameters, its state empty.
     ///
     /// # Errors
@@ -58,9 +66,9 @@ impl Sgd {
 
     pub(super) fn check(&self) -> Result<()> {
         let op = "sgd";
-        super::optimizer::in_range(op, "momentum", self.momentum, 0.0..1.0)?;
-        super::optimizer::in_range(op, "dampening", self.dampening, 0.0..f64::INFINITY)?;
-        super::optimizer::in_range(op, "weight_decay", self.weight_decay, 0.0..f64::INFINITY)?;
+        in_range(op, "momentum", self.momentum, 0.0..1.0)?;
+        in_range(op, "dampening", self.dampening, 0.0..f64::INFINITY)?;
+        in_range(op, "weight_decay", self.weight_decay, 0.0..f64::INFINITY)?;
         if self.nesterov && (self.momentum == 0.0 || self.dampening != 0.0) {
             return Err(Error::Argument {
                 op: op.into(),
@@ -74,12 +82,13 @@ impl Sgd {
 }
 
 impl Rule for Sgd {
-    fn state_per_element(&self) -> usize {
-        usize::from(self.momentum != 0.0)
+    fn kept(&self) -> &'static [&'static str] {
+        if self.momentum == 0.0 { &[] } else { &["momentum_buffer"] }
     }
 
+    #[inline(always)]
     fn update<T: Float>(&self, moment: Moment, weight: &mut [T], gradient: &[T], state: &mut [&mut [T]]) {
-        let (lr, decay) = (T::from_f64(moment.lr), T::from_f64(self.weight_decay));
+        let (lr, decay) = (T::from_f64(moment.lr), T::from_f64(moment.weight_decay));
         let Some(velocity) = state.first_mut() else {
             for (w, &g) in weight.iter_mut().zip(gradient) {
                 *w -= lr * (g + decay * *w);

@@ -1,4 +1,4 @@
-//! Optimizers against PyTorch's trajectories, and what they refuse.
+//! Optimizers against PyTorch's trajectories, what they refuse, their groups and their saved state.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,14 @@ use sconce::nn::Parameter;
 use sconce::optim::{OptimizerConfig, adagrad, adam, adamw, rmsprop, sgd};
 use serde_json::Value;
 
+mod groups;
+mod state;
+
 type Any = Result<(), Box<dyn std::error::Error>>;
 
 fn fixture() -> Value {
-    serde_json::from_str(include_str!("../../tests/fixtures/optim/optim.json")).expect("optim.json is JSON")
+    serde_json::from_str(include_str!("../../../tests/fixtures/optim/optim.json"))
+        .expect("optim.json is JSON")
 }
 
 fn numbers(value: &Value) -> Vec<f64> {

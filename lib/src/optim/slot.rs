@@ -1,0 +1,90 @@
+use std::cell::RefCell;
+
+use candle_core::backprop::GradStore;
+use candle_core::{DType, Tensor};
+
+use super::group::Settings;
+use super::in_place::{State, Step};
+use super::rule::{Moment, Rule};
+use crate::ops::Parameter;
+use crate::{Error, Result};
+
+/// A parameter with what the optimizer keeps for it.
+#[derive(Clone)]
+pub(super) struct Slot {
+    pub(super) parameter: Parameter,
+    pub(super) settings: Settings,
+    pub(super) state: State,
+    /// Steps taken so far.
+    pub(super) steps: u64,
+}
+
+impl Slot {
+    pub(super) fn new(op: &str, parameter: &Parameter, settings: Settings, kept: usize) -> Result<Slot> {
+        let elements = parameter.var.elem_count();
+        let state = match parameter.var.dtype() {
+            DType::F32 => State::F32(vec![vec![0.0; elements]; kept]),
+            DType::F64 => State::F64(vec![vec![0.0; elements]; kept]),
+            other => {
+                return Err(Error::Argument {
+                    op: op.into(),
+                    expected: format!("parameter {:?} to be F32 or F64", parameter.name),
+                    got: format!("{other:?}"),
+                    hint: "Keep the weights that are trained in F32.".into(),
+                });
+            }
+        };
+        if !parameter.var.is_contiguous() {
+            return Err(Error::Argument {
+                op: op.into(),
+                expected: format!("parameter {:?} to be contiguous", parameter.name),
+                got: format!("strides {:?} for shape {:?}", parameter.var.stride(), parameter.var.dims()),
+                hint: "Make it with Var::from_tensor(&tensor.contiguous()?).".into(),
+            });
+        }
+        Ok(Slot { parameter: parameter.clone(), settings, state, steps: 0 })
+    }
+
+    /// This parameter's gradient, if it can be used.
+    pub(super) fn gradient<'a>(&self, op: &str, gradients: &'a GradStore) -> Result<&'a Tensor> {
+        let Parameter { name, var } = &self.parameter;
+        let Some(gradient) = gradients.get(var) else {
+            return Err(Error::Argument {
+                op: format!("{op} step"),
+                expected: format!("a gradient for every parameter, {name:?} too"),
+                got: format!("none for {name:?}"),
+                hint: "The loss does not depend on it: check that the forward pass uses it in Mode::Train, \
+                       or build the optimizer without it."
+                    .into(),
+            });
+        };
+        if gradient.dims() != var.dims() || gradient.dtype() != var.dtype() {
+            return Err(Error::Shape {
+                op: format!("{op} step, parameter {name:?}"),
+                expected: format!("a gradient {:?} {:?}", var.dtype(), var.dims()),
+                got: format!("{:?} {:?}", gradient.dtype(), gradient.dims()),
+                hint: "An operator of your own gives back a gradient of another shape.".into(),
+            });
+        }
+        Ok(gradient)
+    }
+
+    /// The learning rate of this parameter when the optimizer's, which began as `initial`, is `lr`.
+    pub(super) fn rate(&self, lr: f64, initial: f64) -> f64 {
+        match self.settings.own_rate {
+            // The ratio of the two is exactly 1 until the rate is changed.
+            Some(own) => own * (lr / initial),
+            None => lr,
+        }
+    }
+
+    pub(super) fn step<R: Rule>(&mut self, rule: &R, lr: f64, gradient: &Tensor) -> Result<()> {
+        // The count moves with the weights, never alone.
+        let moment = Moment { step: self.steps + 1, lr, weight_decay: self.settings.weight_decay };
+        let step = Step { rule, moment, state: RefCell::new(&mut self.state) };
+        // Only a gradient that is a view, e.g. a transposed one, is copied here.
+        self.parameter.var.inplace_op2(&gradient.contiguous()?, &step)?;
+        self.steps += 1;
+        Ok(())
+    }
+}
