@@ -17,6 +17,7 @@ pub mod optim;
 pub mod plot;
 pub mod prelude;
 pub mod rich;
+pub mod threads;
 pub mod train;
 pub mod widgets;
 

@@ -26,6 +26,8 @@ static FLUSHER: OnceLock<Thread> = OnceLock::new();
 /// The worker process: runs cells until the kernel is gone. Its arguments are the paths of two sockets that
 /// the kernel listens on, for control and for display.
 pub fn worker_main() -> ExitCode {
+    // Before there is a second thread. What is wrong with the variables is said by the first operator.
+    let _ = sconce::threads::init();
     let mut paths = std::env::args_os().skip(1);
     let (Some(control), Some(display), None) = (paths.next(), paths.next(), paths.next()) else {
         return refuse("usage: sconce-worker CONTROL_SOCKET DISPLAY_SOCKET (the kernel starts it)");

@@ -10,7 +10,7 @@ use super::graph::Graph;
 use super::model::Model;
 use super::summary::Summary;
 use super::value::Value;
-use crate::ops::require_cpu;
+use crate::ops::{check_environment, require_cpu};
 use crate::rich::Rich;
 use crate::{Error, Result, Seed};
 
@@ -62,6 +62,7 @@ impl Architecture {
     /// # Errors
     /// If `device` is not the CPU, or there is not enough memory.
     pub fn init(&self, seed: Seed, device: &Device) -> Result<Model> {
+        check_environment()?;
         require_cpu("Architecture::init", device)?;
         let mut vars = Vec::with_capacity(self.graph.tensors.len());
         for spec in &self.graph.tensors {

@@ -56,6 +56,6 @@ pub use window::{Padding, Rounding, Sliding};
 pub(crate) use conv2d::check_groups;
 pub(crate) use dropout::check_probability;
 pub(crate) use max_pool2d::MaxPool2d;
-pub(crate) use operands::{require_cpu, shape_text};
+pub(crate) use operands::{check_environment, require_cpu, shape_text};
 pub(crate) use simd::vectorized;
 pub(crate) use window::Window;

@@ -1,6 +1,7 @@
 use candle_core::{DType, Device, Tensor};
 
-use crate::{Error, Result};
+use super::simd;
+use crate::{Error, Result, threads};
 
 /// An input of an operator and what to call it in an error.
 pub(super) type Operand<'a> = (&'static str, &'a Tensor);
@@ -8,6 +9,7 @@ pub(super) type Operand<'a> = (&'static str, &'a Tensor);
 /// Refuses what the operators cannot compute on: another device than the CPU, another type than f32
 /// and f64, or types that differ between the operands.
 pub(super) fn check(op: &'static str, operands: &[Operand]) -> Result<()> {
+    check_environment()?;
     let mut first: Option<&Operand> = None;
     for operand in operands {
         let (name, tensor) = operand;
@@ -35,6 +37,13 @@ pub(super) fn check(op: &'static str, operands: &[Operand]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Sets up what the environment says about threads and vectors, and refuses what it cannot say. Everything
+/// that computes does this first; it costs no more than a look after the first time.
+pub(crate) fn check_environment() -> Result<()> {
+    simd::check_choice()?;
+    threads::init()
 }
 
 /// Refuses a device that the operators have no code for.

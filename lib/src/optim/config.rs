@@ -6,7 +6,7 @@ use super::rmsprop::RmsProp;
 use super::rule::Rule;
 use super::sgd::Sgd;
 use crate::Result;
-use crate::ops::Parameter;
+use crate::ops::{Parameter, check_environment};
 
 /// Any optimizer's configuration with its parameter groups, for whoever builds it later.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,6 +68,7 @@ impl OptimizerConfig {
     /// A setting out of its range; a parameter that is not F32 or F64, not contiguous, or given twice; a group
     /// none of whose names is a parameter's (the error lists the parameters).
     pub fn build(&self, parameters: &[Parameter]) -> Result<Optimizer> {
+        check_environment()?;
         let lr = self.learning_rate();
         in_range(self.name(), "learning rate", lr, 0.0..f64::INFINITY)?;
         let weight_decay = match &self.kind {

@@ -4,8 +4,8 @@ use candle_core::{Layout, Tensor, WithDType};
 use rayon::prelude::*;
 
 use super::values::{Question, ask};
-use crate::Result;
 use crate::plot::number;
+use crate::{Result, threads};
 
 /// Values that are looked at together. Fixed, so that the sums do not depend on the number of threads.
 const CHUNK: usize = 1 << 16;
@@ -35,6 +35,7 @@ impl Statistics {
     /// # Errors
     /// When the values cannot be copied from their device, or the dtype is one of candle's opaque ones.
     pub fn of(tensor: &Tensor) -> Result<Statistics> {
+        threads::init()?;
         // The order of the values does not matter: repetitions are counted instead of visited, and a
         // transposed tensor is read as it lies in memory.
         let mut plain = tensor.detach();
