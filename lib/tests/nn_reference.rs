@@ -2,6 +2,8 @@
 //! training step. Weights and inputs follow from their names, as the fixtures' README says.
 #![allow(clippy::unwrap_used)]
 
+mod rerun;
+
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
@@ -185,4 +187,10 @@ fn seed_net_trains_as_pytorch_trains_it() -> Result<()> {
 #[test]
 fn resnet18_trains_as_pytorch_trains_it() -> Result<()> {
     train_step([3, 64, 64], resnet18, "train/resnet18.json")
+}
+
+#[test]
+fn narrower_vectors_give_what_pytorch_gives() {
+    // ResNet-18 would take long without vectors, and has no operator that the small one has not.
+    rerun::with_narrower_vectors(&["seed_net"]);
 }

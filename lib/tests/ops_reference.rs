@@ -1,6 +1,8 @@
 //! Operators against PyTorch: output and every gradient, at 1e-5 of the largest value.
 #![allow(clippy::unwrap_used)]
 
+mod rerun;
+
 use std::collections::HashMap;
 
 use candle_core::{D, DType, Device, Tensor, Var};
@@ -156,4 +158,9 @@ fn operators_compute_what_pytorch_computes() -> Result<()> {
     }
     assert!(failures.is_empty(), "deviations above 1e-5: {failures:?}");
     Ok(())
+}
+
+#[test]
+fn so_do_narrower_vectors() {
+    rerun::with_narrower_vectors(&[]);
 }

@@ -213,3 +213,12 @@ fn dropout_follows_its_seed_only() {
     assert_ne!(y[..10_000], y[elementwise::BLOCK..elementwise::BLOCK + 10_000]);
     assert!(refusal(dropout(&x, -0.1, Seed(0))).contains("a probability p in [0, 1), got -0.1"));
 }
+
+#[path = "../../tests/rerun/mod.rs"]
+mod rerun;
+
+/// What has paths of its own for vectors of different widths: functions of one number and tiles.
+#[test]
+fn narrower_vectors() {
+    rerun::with_narrower_vectors(&["ops::math", "ops::winograd"]);
+}

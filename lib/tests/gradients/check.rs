@@ -4,7 +4,8 @@ use candle_core::{D, Device, Tensor, Var};
 use sconce::ops::{Padding, Sliding};
 use sconce::{Result, Rng, Seed};
 
-pub const CASES: u64 = 60;
+/// Random shapes for each operator, if `SCONCE_TEST_CASES` does not say another number.
+const CASES: u64 = 60;
 pub const STEP: f64 = 1e-5;
 
 /// How an operator sees a variable.
@@ -120,7 +121,8 @@ pub fn check(rng: &mut Rng, inputs: &[Input], f: impl Fn(&[Tensor]) -> Result<Te
 
 /// Runs `case` with a generator of its own for every case.
 pub fn for_each_case(name: &str, case: impl Fn(&mut Rng) -> Result<()>) -> Result<()> {
-    for index in 0..CASES {
+    let cases = std::env::var("SCONCE_TEST_CASES").map_or(CASES, |cases| cases.parse().unwrap());
+    for index in 0..cases {
         case(&mut Seed(index).derive(name).rng())?;
     }
     Ok(())

@@ -8,3 +8,10 @@ mod convolution;
 mod norms;
 mod pointwise;
 mod pooling;
+#[path = "../rerun/mod.rs"]
+mod rerun;
+
+#[test]
+fn narrower_vectors() {
+    rerun::with_narrower_vectors(&[]);
+}
