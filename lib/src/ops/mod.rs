@@ -3,12 +3,18 @@
 //! Every operator works on f32 and f64 tensors on the CPU, takes inputs of any strides, and checks
 //! its inputs before it computes. Its gradient is held against PyTorch's and against finite
 //! differences. Images are (B, C, H, W).
+//!
+//! candle's own `reshape`, `transpose`, `permute`, `narrow`, additions and multiplications, broadcast or not, have right
+//! gradients too and are used as they are; the same tests hold them to it.
 
 mod activation;
 mod attention;
 mod avg_pool2d;
 mod batch_norm;
+mod box_format;
+mod box_iou;
 mod columns;
+mod concat;
 mod conv2d;
 mod conv_transpose2d;
 mod convolution;
@@ -23,12 +29,19 @@ mod interpolate;
 mod linear;
 mod math;
 mod max_pool2d;
+mod mean;
 mod micro;
+mod nms;
 mod operands;
+mod pad;
 mod parameter;
+mod position;
+mod roi_align;
 mod row_norm;
 mod simd;
+mod slice;
 mod softmax;
+mod stochastic_depth;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -40,6 +53,9 @@ pub use activation::{Activation, activate, relu};
 pub use attention::attention;
 pub use avg_pool2d::{Divisor, adaptive_avg_pool2d, avg_pool2d};
 pub use batch_norm::{BatchNormConfig, batch_norm_eval, batch_norm_train};
+pub use box_format::{BoxFormat, convert_boxes};
+pub use box_iou::{box_iou, elementwise_generalized_box_iou, generalized_box_iou};
+pub use concat::concat;
 pub use conv_transpose2d::conv_transpose2d;
 pub use conv2d::conv2d;
 pub use cross_entropy::softmax_cross_entropy;
@@ -48,9 +64,16 @@ pub use global_avg_pool::global_avg_pool;
 pub use interpolate::{Corners, Interpolation, interpolate};
 pub use linear::linear;
 pub use max_pool2d::max_pool2d;
+pub use mean::mean;
+pub use nms::{batched_nms, nms};
+pub use pad::{PadMode, pad};
 pub use parameter::Parameter;
+pub use position::{SinePositionConfig, position_embedding, sine_position_embedding};
+pub use roi_align::{RoiAlignConfig, RoiAlignment, roi_align};
 pub use row_norm::{group_norm, layer_norm};
+pub use slice::slice;
 pub use softmax::{log_softmax, softmax};
+pub use stochastic_depth::stochastic_depth;
 pub use window::{Padding, Rounding, Sliding};
 
 pub(crate) use conv2d::check_groups;

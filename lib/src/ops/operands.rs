@@ -67,6 +67,19 @@ pub(super) fn check_shape(op: &'static str, (name, tensor): Operand, expected: &
     Err(shape_error(op, format!("{name} {}", shape_text(expected)), tensor.dims(), ""))
 }
 
+/// Refuses a dimension that a tensor does not have.
+pub(super) fn check_dim(op: &str, x: &Tensor, dim: usize) -> Result<()> {
+    if dim < x.rank() {
+        return Ok(());
+    }
+    Err(Error::Argument {
+        op: op.into(),
+        expected: format!("a dimension of {}, counted from 0", shape_text(x.dims())),
+        got: dim.to_string(),
+        hint: String::new(),
+    })
+}
+
 /// The four sizes of a batch of images.
 pub(super) fn image_dims(op: &'static str, x: &Tensor) -> Result<[usize; 4]> {
     match *x.dims() {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod attention;
+mod boxes;
 mod check;
 mod convolution;
 mod norms;
@@ -10,6 +11,7 @@ mod pointwise;
 mod pooling;
 #[path = "../rerun/mod.rs"]
 mod rerun;
+mod shapes;
 
 #[test]
 fn narrower_vectors() {
