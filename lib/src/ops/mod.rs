@@ -13,6 +13,8 @@ mod avg_pool2d;
 mod batch_norm;
 mod box_format;
 mod box_iou;
+mod buffer;
+mod channels_last;
 mod columns;
 mod concat;
 mod conv2d;
