@@ -10,6 +10,7 @@ mod checkpoint;
 mod compute;
 mod cost;
 mod draft;
+mod engine;
 mod feature_maps;
 mod graph;
 mod infer;

@@ -3,29 +3,34 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor, Var};
 use sconce_display::Bundle;
 
+use super::engine;
 use super::feature_maps::FeatureMaps;
 use super::graph::{Graph, of_layer};
 use super::mode::Mode;
 use super::operator::Operator;
 use super::summary::Summary;
 use super::weights::Role;
-use crate::ops::{Parameter, shape_text};
+use crate::ops::{Parameter, Pool, shape_text};
 use crate::rich::Rich;
 use crate::{Error, Result};
 
 /// A graph of layers with its weights. Made by [`Model::build`] and
 /// [`init`](crate::nn::Architecture::init).
-#[derive(Debug)]
+///
+/// Clones are handles to the same weights.
+#[derive(Debug, Clone)]
 pub struct Model {
-    graph: Arc<Graph>,
+    pub(super) graph: Arc<Graph>,
     /// The values of the graph's tensors, in their order.
     pub(super) vars: Vec<Var>,
     device: Device,
+    /// Memory that the runs on the CPU use again.
+    pub(super) pool: Pool,
 }
 
 impl Model {
     pub(super) fn new(graph: Arc<Graph>, vars: Vec<Var>, device: Device) -> Model {
-        Model { graph, vars, device }
+        Model { graph, vars, device, pool: Pool::default() }
     }
 
     /// The output for a batch `x` (B, C, H, W), f32. The image size may differ from the one the model
@@ -38,9 +43,17 @@ impl Model {
         self.run(x, mode, self.graph.outputs[0])
     }
 
-    /// Computes node `wanted` and what it needs.
-    pub(super) fn run(&self, x: &Tensor, mode: Mode, wanted: usize) -> Result<Tensor> {
+    /// The output of node `wanted`.
+    fn run(&self, x: &Tensor, mode: Mode, wanted: usize) -> Result<Tensor> {
         self.check_input(x)?;
+        match self.device.is_cpu() {
+            true => engine::forward(self, x, mode, wanted),
+            false => self.run_nodes(x, mode, wanted),
+        }
+    }
+
+    /// Computes node `wanted` and what it needs, each by the operator that candle sees.
+    pub(super) fn run_nodes(&self, x: &Tensor, mode: Mode, wanted: usize) -> Result<Tensor> {
         let nodes = &self.graph.nodes[..=wanted];
         // How many times each value is still needed; it is freed after the last.
         let mut uses = vec![0_usize; nodes.len()];

@@ -2,9 +2,9 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor, Var};
 use rayon::prelude::*;
 
 use super::host::{Real, dtype, output, read, values, with_real};
-use super::operands::{check, check_shape, shape_error};
+use super::operands::{check, check_shape, shape_error, shape_text};
 use super::sums::Channels;
-use crate::Result;
+use crate::{Error, Result};
 
 /// How batch norm behaves; the defaults are the usual ones.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,26 +38,12 @@ pub fn batch_norm_train(
 ) -> Result<Tensor> {
     let channels = checked(x, weight, bias, (running_mean, running_var))?;
     let count = x.elem_count() / channels.count.max(1);
-    if count < 2 {
-        return Err(shape_error(
-            "batch_norm",
-            "more than one value per channel in training",
-            x.dims(),
-            "Its variance would be 0: take a larger batch or larger images, or `Mode::Eval`.",
-        ));
-    }
+    check_count(count, x.dims())?;
     let x = x.contiguous()?;
     let (mean, var) = with_real!(x.dtype(), "batch_norm", T => {
         read([&x], |[x]: [&[T]; 1]| statistics(x, channels, count))
     })?;
-    let move_towards = |running: &Var, batch: &[f64], scale: f64| -> Result<()> {
-        let batch = Tensor::new(batch, x.device())?.to_dtype(running.dtype())?;
-        let kept = (running.as_detached_tensor() * (1.0 - config.momentum))?;
-        running.set(&(kept + (batch * (config.momentum * scale))?)?)?;
-        Ok(())
-    };
-    move_towards(running_mean, &mean, 1.0)?;
-    move_towards(running_var, &var, count as f64 / (count - 1) as f64)?;
+    move_running((running_mean, running_var), &mean, &var, count, config.momentum)?;
     let inverse_std = inverse_std(&var, config.eps);
     let op = BatchNorm { channels, mean, inverse_std, statistics: Statistics::OfBatch { count } };
     Ok(x.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op)?)
@@ -81,6 +67,37 @@ pub fn batch_norm_eval(
     let inverse_std = inverse_std(&var, config.eps);
     let op = BatchNorm { channels, mean, inverse_std, statistics: Statistics::Constant };
     Ok(x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op)?)
+}
+
+/// Moves the running mean and (unbiased) variance towards those of a batch with `count` values per channel.
+pub(crate) fn move_running(
+    (running_mean, running_var): (&Var, &Var),
+    mean: &[f64],
+    var: &[f64],
+    count: usize,
+    momentum: f64,
+) -> Result<()> {
+    let move_towards = |running: &Var, batch: &[f64], scale: f64| -> Result<()> {
+        let batch = Tensor::new(batch, running.device())?.to_dtype(running.dtype())?;
+        let kept = (running.as_detached_tensor() * (1.0 - momentum))?;
+        running.set(&(kept + (batch * (momentum * scale))?)?)?;
+        Ok(())
+    };
+    move_towards(running_mean, mean, 1.0)?;
+    move_towards(running_var, var, count as f64 / (count - 1) as f64)
+}
+
+/// Refuses channels of a single value, which have no variance.
+pub(crate) fn check_count(count: usize, dims: &[usize]) -> Result<()> {
+    if count >= 2 {
+        return Ok(());
+    }
+    Err(Error::Shape {
+        op: "batch_norm".into(),
+        expected: "more than one value per channel in training".into(),
+        got: shape_text(dims),
+        hint: "Its variance would be 0: take a larger batch or larger images, or `Mode::Eval`.".into(),
+    })
 }
 
 fn checked(

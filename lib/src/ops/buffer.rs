@@ -41,18 +41,6 @@ impl Pool {
         Buffer { values, len, pool: self.clone() }
     }
 
-    /// A buffer of `len` zeros.
-    pub(crate) fn zeros(&self, len: usize) -> Buffer {
-        let mut buffer = self.take(len);
-        buffer.fill(0.0);
-        buffer
-    }
-
-    /// Gives all that is free back to the system.
-    pub(crate) fn clear(&self) {
-        self.with(|free| free.buffers.clear());
-    }
-
     fn with<R>(&self, work: impl FnOnce(&mut Free) -> R) -> R {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -104,7 +92,6 @@ mod tests {
         assert_eq!(again.len(), 990);
         drop(again);
         assert_ne!(pool.take(500).as_ptr(), place, "half of a buffer is not worth keeping the rest for");
-        assert!(pool.zeros(1000).iter().all(|&value| value == 0.0));
         for _ in 0..=PATIENCE {
             pool.begin();
         }

@@ -11,15 +11,15 @@ use super::window::{Padding, Window};
 /// et al. 2006). The columns are built for one [`Tile`] of positions at a time, so that they stay in
 /// the cache and never take memory in proportion to the image.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Convolution {
-    pub(super) batch: usize,
-    pub(super) in_channels: usize,
-    pub(super) out_channels: usize,
+pub(crate) struct Convolution {
+    pub(crate) batch: usize,
+    pub(crate) in_channels: usize,
+    pub(crate) out_channels: usize,
     /// The channels are cut into so many groups, in and out, that do not see each other.
-    pub(super) groups: usize,
-    pub(super) input: [usize; 2],
-    pub(super) output: [usize; 2],
-    pub(super) window: Window,
+    pub(crate) groups: usize,
+    pub(crate) input: [usize; 2],
+    pub(crate) output: [usize; 2],
+    pub(crate) window: Window,
 }
 
 /// Some output positions: whole images, or a few rows of a single one.
@@ -48,6 +48,11 @@ impl Convolution {
     /// The rows of the columns that belong to a group.
     pub(super) fn group_depths(&self, group: usize) -> Range<usize> {
         group * self.depth()..(group + 1) * self.depth()
+    }
+
+    /// Output positions of all images.
+    pub(crate) fn all_positions(&self) -> usize {
+        self.batch * self.positions()
     }
 
     /// Output positions of an image.

@@ -13,11 +13,11 @@ const GRADIENT_ROWS: usize = 128;
 const GRADIENT_PARTS: usize = 8;
 
 impl Convolution {
-    pub(super) fn output_dims(&self) -> [usize; 4] {
+    pub(crate) fn output_dims(&self) -> [usize; 4] {
         [self.batch, self.out_channels, self.output[0], self.output[1]]
     }
 
-    pub(super) fn input_dims(&self) -> [usize; 4] {
+    pub(crate) fn input_dims(&self) -> [usize; 4] {
         [self.batch, self.in_channels, self.input[0], self.input[1]]
     }
 

@@ -32,7 +32,7 @@ impl<'a, T> Matrix<'a, T> {
 
 /// Whether a product replaces what is in its place or is added to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Update {
+pub(crate) enum Update {
     Replace,
     Add,
 }

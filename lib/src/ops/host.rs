@@ -4,7 +4,7 @@ use candle_core::{CpuStorage, DType, Error, FloatDType, Layout, Result, Shape, S
 use super::math::Math;
 
 /// A floating point type the operators compute in: f32 or f64.
-pub(super) trait Real: FloatDType + Math {
+pub(crate) trait Real: FloatDType + Math {
     /// The values, if they are f32: what has kernels of its own.
     fn single(_: &[Self]) -> Option<&[f32]> {
         None
@@ -66,6 +66,20 @@ pub(super) fn dtype(storage: &CpuStorage) -> DType {
 /// What a forward pass gives back.
 pub(super) fn output<T: Real>(values: Vec<T>, shape: impl AsRef<[usize]>) -> Result<(CpuStorage, Shape)> {
     Ok((T::to_cpu_storage_owned(values), Shape::from(shape.as_ref())))
+}
+
+/// Hands the f32 values of contiguous CPU tensors to `compute`.
+pub(crate) fn with_values<R>(
+    tensors: &[impl std::borrow::Borrow<Tensor>],
+    compute: impl FnOnce(&[&[f32]]) -> R,
+) -> Result<R> {
+    let held: Vec<_> = tensors.iter().map(|tensor| tensor.borrow().storage_and_layout()).collect();
+    let slices = held.iter().map(|(storage, layout)| match &**storage {
+        Storage::Cpu(storage) => values(storage, layout),
+        _ => Err(Error::Msg("the tensor is not on the CPU".into()).bt()),
+    });
+    let slices = slices.collect::<Result<Vec<&[f32]>>>()?;
+    Ok(compute(&slices))
 }
 
 /// Hands the values of contiguous CPU tensors to `compute`.

@@ -30,13 +30,47 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
     output.pop();
     let rows = output.iter().product();
     output.push(out_features); // (…, O)
-    apply(Linear { rows, in_features, out_features, output }, x, weight, bias)
+    let sizes = LinearSizes { rows, in_features, out_features };
+    apply(Linear { sizes, output }, x, weight, bias)
+}
+
+/// The sizes of the products.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LinearSizes {
+    pub(crate) rows: usize,
+    pub(crate) in_features: usize,
+    pub(crate) out_features: usize,
+}
+
+impl LinearSizes {
+    pub(crate) fn forward_into<T: Real>(&self, x: &[T], weight: &[T], bias: Option<&[T]>, y: &mut [T]) {
+        let update = match bias {
+            Some(bias) => {
+                y.chunks_exact_mut(self.out_features.max(1)).for_each(|row| row.copy_from_slice(bias));
+                Update::Add
+            }
+            None => Update::Replace,
+        };
+        let x = Matrix::packed(x, self.rows, self.in_features);
+        let weight = Matrix::packed(weight, self.out_features, self.in_features).transposed();
+        multiply(y, self.out_features, update, x, weight, Threads::All);
+    }
+
+    pub(crate) fn input_gradient_into<T: Real>(&self, weight: &[T], dy: &[T], dx: &mut [T], update: Update) {
+        let dy = Matrix::packed(dy, self.rows, self.out_features);
+        let weight = Matrix::packed(weight, self.out_features, self.in_features);
+        multiply(dx, self.in_features, update, dy, weight, Threads::All);
+    }
+
+    pub(crate) fn weight_gradient_into<T: Real>(&self, x: &[T], dy: &[T], dw: &mut [T]) {
+        let dy = Matrix::packed(dy, self.rows, self.out_features);
+        let x = Matrix::packed(x, self.rows, self.in_features);
+        multiply(dw, self.in_features, Update::Replace, dy.transposed(), x, Threads::All);
+    }
 }
 
 struct Linear {
-    rows: usize,
-    in_features: usize,
-    out_features: usize,
+    sizes: LinearSizes,
     output: Vec<usize>,
 }
 
@@ -48,33 +82,24 @@ impl Weighted for Linear {
     }
 
     fn output_channels(&self) -> Channels {
-        Channels { count: self.out_features, plane: 1 }
+        Channels { count: self.sizes.out_features, plane: 1 }
     }
 
     fn forward<T: Real>(&self, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
-        let mut y = match bias {
-            Some(bias) => bias.repeat(self.rows),
-            None => vec![T::zero(); self.rows * self.out_features],
-        };
-        let x = Matrix::packed(x, self.rows, self.in_features);
-        let weight = Matrix::packed(weight, self.out_features, self.in_features).transposed();
-        multiply(&mut y, self.out_features, Update::Add, x, weight, Threads::All);
+        let mut y = vec![T::zero(); self.sizes.rows * self.sizes.out_features];
+        self.sizes.forward_into(x, weight, bias, &mut y);
         y
     }
 
     fn input_gradient<T: Real>(&self, weight: &[T], dy: &[T]) -> Vec<T> {
-        let mut dx = vec![T::zero(); self.rows * self.in_features];
-        let dy = Matrix::packed(dy, self.rows, self.out_features);
-        let weight = Matrix::packed(weight, self.out_features, self.in_features);
-        multiply(&mut dx, self.in_features, Update::Replace, dy, weight, Threads::All);
+        let mut dx = vec![T::zero(); self.sizes.rows * self.sizes.in_features];
+        self.sizes.input_gradient_into(weight, dy, &mut dx, Update::Replace);
         dx
     }
 
     fn weight_gradient<T: Real>(&self, x: &[T], dy: &[T]) -> Vec<T> {
-        let mut dw = vec![T::zero(); self.out_features * self.in_features];
-        let dy = Matrix::packed(dy, self.rows, self.out_features);
-        let x = Matrix::packed(x, self.rows, self.in_features);
-        multiply(&mut dw, self.in_features, Update::Replace, dy.transposed(), x, Threads::All);
+        let mut dw = vec![T::zero(); self.sizes.out_features * self.sizes.in_features];
+        self.sizes.weight_gradient_into(x, dy, &mut dw);
         dw
     }
 }

@@ -2,7 +2,7 @@
 //! errors are a few units in the last place of f32. Those of f64 are the usual ones.
 
 /// What activations are made of.
-pub(super) trait Math {
+pub(crate) trait Math {
     /// `eˣ`; 0 and infinity where that is out of range.
     fn exp(self) -> Self;
     /// The error function.

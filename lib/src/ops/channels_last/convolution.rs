@@ -5,12 +5,13 @@ use rayon::prelude::*;
 
 use super::depths::{Block, blocks};
 use super::gather::{Pixel, Place, Places, add, copy, gather};
+use super::norm::at_least;
 use super::panels::Panels;
 use super::scratch;
 use crate::ops::buffer::Pool;
 use crate::ops::columns::Convolution;
 use crate::ops::gemm::Update;
-use crate::ops::micro::{Left, Out, Right, Sizes, block_rows, panel, product};
+use crate::ops::micro::{Left, Out, Right, Sizes, panel, product};
 use crate::ops::simd::dispatch;
 
 /// Depths that are gathered at a time: for 200 pixels half a MiB.
@@ -20,13 +21,49 @@ const PIXELS: std::ops::RangeInclusive<usize> = 42..=210;
 
 /// What is done to some output pixels while they are still in the cache.
 pub(crate) trait Finish: Sync {
-    /// To `pixels` (…, O), the block with number `block`, the first of whose pixels is `first`.
+    /// To `pixels` (…, O), the block with number `block`, the first of whose values has number `first`.
     fn finish<S: Simd>(&self, simd: S, pixels: &mut [f32], block: usize, first: usize);
 }
 
 impl Finish for () {
     #[inline(always)]
     fn finish<S: Simd>(&self, _: S, _: &mut [f32], _: usize, _: usize) {}
+}
+
+/// Adds a bias and another value, then negative values become 0 with `relu`.
+pub(crate) struct Epilogue<'a> {
+    pub(crate) bias: Option<&'a [f32]>,
+    /// All pixels of the output's shape.
+    pub(crate) residual: Option<&'a [f32]>,
+    pub(crate) relu: bool,
+}
+
+impl Finish for Epilogue<'_> {
+    #[inline(always)]
+    fn finish<S: Simd>(&self, simd: S, pixels: &mut [f32], _: usize, first: usize) {
+        if let Some(bias) = self.bias {
+            for pixel in pixels.chunks_exact_mut(bias.len()) {
+                add(simd, pixel, bias);
+            }
+        }
+        if let Some(residual) = self.residual {
+            let len = pixels.len();
+            add(simd, pixels, &residual[first..first + len]);
+        }
+        if self.relu {
+            for value in pixels {
+                *value = at_least(*value, 0.0);
+            }
+        }
+    }
+}
+
+impl<A: Finish, B: Finish> Finish for (A, B) {
+    #[inline(always)]
+    fn finish<S: Simd>(&self, simd: S, pixels: &mut [f32], block: usize, first: usize) {
+        self.0.finish(simd, pixels, block, first);
+        self.1.finish(simd, pixels, block, first);
+    }
 }
 
 /// Output pixels that are finished together. It depends on sizes only, never on the threads there are.
@@ -122,7 +159,7 @@ impl<F: Finish> WithSimd for Part<'_, F> {
                 }
             }
         }
-        finish.finish(simd, y, index, first);
+        finish.finish(simd, y, index, first * outputs);
     }
 }
 

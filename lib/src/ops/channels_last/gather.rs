@@ -76,7 +76,8 @@ impl Places {
         let first = left.saturating_sub(column).min(run.taps);
         let last = (self.input[1] + left).saturating_sub(column).min(run.taps).max(first);
         let line = (pixel.image * self.input[0] + row - top) * self.input[1];
-        let start = if first == last { 0 } else { (line + column + first - left) * self.channels + run.channel };
+        let start =
+            if first == last { 0 } else { (line + column + first - left) * self.channels + run.channel };
         Place { start, taps: first..last }
     }
 }
@@ -103,14 +104,15 @@ pub(super) fn gather<S: Simd>(
             let (before, to) = to.split_at_mut(taps.start * run.channels);
             let (inside, after) = to.split_at_mut(len);
             copy::<S>(inside, &x[start..start + len]);
-            fill_zero::<S>(before);
-            fill_zero::<S>(after);
+            fill_zero(before);
+            fill_zero(after);
         }
         pixel.step(output);
     }
 }
 
 /// A copy without a call: most are a few vectors long.
+#[allow(clippy::manual_memcpy, reason = "it would be a call")]
 #[inline(always)]
 pub(super) fn copy<S: Simd>(to: &mut [f32], from: &[f32]) {
     let (to, to_rest) = S::as_mut_simd_f32s(to);
@@ -124,7 +126,7 @@ pub(super) fn copy<S: Simd>(to: &mut [f32], from: &[f32]) {
 }
 
 #[inline(always)]
-fn fill_zero<S: Simd>(to: &mut [f32]) {
+fn fill_zero(to: &mut [f32]) {
     for value in to {
         *value = 0.0;
     }

@@ -26,7 +26,8 @@ impl Pool2d {
         let [kernel_height, kernel_width] = self.window.kernel;
         (0..kernel_height * kernel_width).filter_map(move |tap| {
             let y = (row * sliding.stride[0] + tap / kernel_width * sliding.dilation[0]).checked_sub(top)?;
-            let x = (column * sliding.stride[1] + tap % kernel_width * sliding.dilation[1]).checked_sub(left)?;
+            let x =
+                (column * sliding.stride[1] + tap % kernel_width * sliding.dilation[1]).checked_sub(left)?;
             (y < self.input[0] && x < self.input[1]).then_some((tap as Tap, y * self.input[1] + x))
         })
     }
@@ -42,6 +43,9 @@ impl Pool2d {
             let (x, row) = (&x[index / self.output[0] * image..][..image], index % self.output[0]);
             let pixels = y.chunks_exact_mut(channels).zip(largest.chunks_exact_mut(channels));
             for (column, (y, largest)) in pixels.enumerate() {
+                // A window with gaps can lie on padding alone.
+                y.fill(0.0);
+                largest.fill(Tap::MAX);
                 let mut first = true;
                 for (tap, pixel) in self.taps(row, column) {
                     let x = &x[pixel * channels..][..channels];
@@ -52,8 +56,7 @@ impl Pool2d {
                             return;
                         }
                         for ((y, largest), &x) in y.iter_mut().zip(&mut *largest).zip(x) {
-                            // Not (x <= y) is also true of a NaN x; one that is there already stays.
-                            let larger = !(x <= *y) & (*y == *y);
+                            let larger = (x > *y) | (x.is_nan() & !y.is_nan());
                             *y = if larger { x } else { *y };
                             *largest = if larger { tap } else { *largest };
                         }

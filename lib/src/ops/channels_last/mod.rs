@@ -5,14 +5,16 @@ mod convolution;
 mod depths;
 mod gather;
 mod max_pool;
+mod mean;
 mod norm;
 mod order;
 mod panels;
 mod rows;
 mod weight_gradient;
 
-pub(crate) use convolution::{Finish, forward, input_gradient};
+pub(crate) use convolution::{Epilogue, forward, input_gradient};
 pub(crate) use max_pool::{Pool2d, Tap};
+pub(crate) use mean::{add_mean_gradient, means};
 pub(crate) use norm::{Affine, BlockMoments, Moments, NormGradient, relu_gradient};
 pub(crate) use order::{to_channels_first, to_channels_last};
 pub(crate) use panels::Panels;

@@ -134,8 +134,17 @@ fn speed_of_convolutions() {
         let gflop = 2e-9 * (batch * positions * outputs * inputs * taps) as f64;
         println!(
             "{batch}x{inputs}x{}x{} -> {outputs} k{} s{}: pack {:.2} forward {:.2} ({:.0} GFLOP/s) dx {:.2} ({:.0}) dw {:.2} ({:.0})",
-            input[0], input[1], kernel[0], stride[0],
-            least[0], least[1], gflop / least[1] * 1e3, least[2], gflop / least[2] * 1e3, least[3], gflop / least[3] * 1e3,
+            input[0],
+            input[1],
+            kernel[0],
+            stride[0],
+            least[0],
+            least[1],
+            gflop / least[1] * 1e3,
+            least[2],
+            gflop / least[2] * 1e3,
+            least[3],
+            gflop / least[3] * 1e3,
         );
     }
 }

@@ -1,0 +1,69 @@
+use candle_core::Tensor;
+
+use super::activation::Activation;
+use super::reverse::Reverse;
+use crate::nn::graph::{Node, of_layer};
+use crate::nn::{Mode, Model};
+use crate::ops::Buffer;
+use crate::{Error, Result, ops};
+
+/// What the steps of one run share.
+#[derive(Debug, Clone)]
+pub(super) struct Context {
+    pub(super) model: Model,
+    pub(super) mode: Mode,
+    /// Whether there may be a reverse pass.
+    pub(super) records: bool,
+}
+
+/// Some nodes that are computed together.
+pub(super) trait Layer: Send + Sync {
+    /// The output for the inputs of the step, and what takes its gradient back, if [`Context::records`]. An input that
+    /// nothing else needs comes without another handle, so that its memory can be used again.
+    fn forward(
+        &self,
+        context: &Context,
+        inputs: Vec<Activation>,
+    ) -> Result<(Activation, Option<Box<dyn Reverse>>)>;
+}
+
+impl Context {
+    pub(super) fn node(&self, index: usize) -> &Node {
+        &self.model.graph.nodes[index]
+    }
+
+    /// What is wrong with a node, under its name.
+    pub(super) fn of_layer(&self, node: usize) -> impl Fn(Error) -> Error + '_ {
+        move |error| of_layer(error, self.node(node).label())
+    }
+
+    /// Whether the parameters are trained, and the moments of batch norms those of the batch.
+    pub(super) fn trains(&self) -> bool {
+        matches!(self.mode, Mode::Train(_))
+    }
+
+    pub(super) fn buffer(&self, len: usize) -> Buffer {
+        self.model.pool.take(len)
+    }
+
+    /// Hands the values of a node's parameters and buffers to `work`, in the operator's order.
+    pub(super) fn weights<R>(&self, node: usize, work: impl FnOnce(&[&[f32]]) -> R) -> Result<R> {
+        let tensors: Vec<Tensor> = self
+            .node(node)
+            .tensors
+            .iter()
+            .map(|&index| self.model.vars[index].as_detached_tensor())
+            .collect();
+        Ok(ops::with_values(&tensors, work)?)
+    }
+}
+
+/// What the engine's own faults look like.
+pub(super) fn broken(got: &str) -> Error {
+    Error::Argument {
+        op: "Model::forward".into(),
+        expected: "a graph in the order of its computation".into(),
+        got: got.into(),
+        hint: "Please report this.".into(),
+    }
+}

@@ -1,0 +1,194 @@
+use std::sync::Arc;
+
+use super::activation::Activation;
+use super::context::{Context, Layer, broken};
+use super::norm::{Normalized, normalize};
+use super::reverse::{Gradients, Reverse};
+use crate::Result;
+use crate::nn::operator::Operator;
+use crate::ops::channels_last::{self, Affine, BlockMoments, Epilogue, Panels, relu_gradient};
+use crate::ops::{self, Buffer, ConvolutionSizes, Update, Window};
+use crate::ops::{Rounding, sums_of_channels};
+
+/// A convolution, and what comes after it: a batch norm, the sum with another value, a rectified linear unit.
+pub(super) struct Convolution {
+    pub(super) node: usize,
+    pub(super) norm: Option<usize>,
+    /// Whether the step's second input is added.
+    pub(super) residual: bool,
+    pub(super) relu: bool,
+}
+
+impl Convolution {
+    fn sizes(&self, context: &Context, x: &Activation) -> Result<ConvolutionSizes> {
+        let (Operator::Conv2d { in_channels, out_channels, config }, &[_, height, width]) =
+            (&context.node(self.node).operator, x.shape.as_slice())
+        else {
+            return Err(broken("a convolution of something else than images"));
+        };
+        let window = Window { kernel: config.kernel, sliding: config.sliding(), rounding: Rounding::Floor };
+        let input = [height, width];
+        Ok(ConvolutionSizes {
+            batch: x.batch,
+            in_channels: *in_channels,
+            out_channels: *out_channels,
+            groups: 1,
+            input,
+            output: window.output_size("conv2d", input).map_err(context.of_layer(self.node))?,
+            window,
+        })
+    }
+}
+
+impl Layer for Convolution {
+    fn forward(
+        &self,
+        context: &Context,
+        inputs: Vec<Activation>,
+    ) -> Result<(Activation, Option<Box<dyn Reverse>>)> {
+        let mut inputs = inputs.into_iter();
+        let (Some(x), residual) = (inputs.next(), inputs.next()) else {
+            return Err(broken("a convolution without input"));
+        };
+        let sizes = self.sizes(context, &x)?;
+        if let Some(norm) = self.norm.filter(|_| context.trains()) {
+            let count = sizes.all_positions();
+            ops::check_count(count, &sizes.output_dims()).map_err(context.of_layer(norm))?;
+        }
+        let mut output = context.buffer(sizes.output_dims().iter().product());
+        let shape = vec![sizes.out_channels, sizes.output[0], sizes.output[1]];
+        let values = residual.as_ref().map(|residual| &**residual.values);
+        // In training the moments of the output are needed before it can be normalized.
+        let batch_norm = self.norm.filter(|_| context.trains());
+        let folded = match self.norm.filter(|_| !context.trains()) {
+            Some(norm) => Some(fold(context, self.node, norm)?),
+            None => None,
+        };
+        let moments = context.weights(self.node, |weights| {
+            let (weight, bias) = match (&folded, weights) {
+                (Some((weight, bias)), _) => (weight.as_slice(), Some(bias.as_slice())),
+                (None, [weight, bias @ ..]) => (*weight, bias.first().copied()),
+                (None, []) => return None,
+            };
+            let panels = Panels::forward(&context.model.pool, weight, weight_sizes(&sizes));
+            let update = Update::Replace;
+            if batch_norm.is_some() {
+                let moments = BlockMoments::of_convolution(sizes.all_positions(), sizes.out_channels);
+                let finish = (Epilogue { bias, residual: None, relu: false }, moments);
+                channels_last::forward(&sizes, &x.values, &panels, &mut output, update, &finish);
+                return Some(finish.1.finish());
+            }
+            let finish = Epilogue { bias, residual: values, relu: self.relu };
+            channels_last::forward(&sizes, &x.values, &panels, &mut output, update, &finish);
+            None
+        })?;
+        let mut normalized = None;
+        if let (Some(node), Some(moments)) = (batch_norm, moments) {
+            let (y, norm) = normalize(context, node, output, moments, values, self.relu)?;
+            (output, normalized) = (y, Some(norm));
+        }
+        let output = Activation::new(output, sizes.batch, shape);
+        let reverse = context.records.then(|| -> Box<dyn Reverse> {
+            Box::new(ConvolutionReverse {
+                node: self.node,
+                sizes,
+                x: context.trains().then_some(x.values),
+                folded: folded.map(|(weight, _)| weight),
+                normalized,
+                output: self.relu.then(|| Arc::clone(&output.values)),
+                residual: self.residual,
+            })
+        });
+        Ok((output, reverse))
+    }
+}
+
+fn weight_sizes(sizes: &ConvolutionSizes) -> [usize; 3] {
+    let [height, width] = sizes.window.kernel;
+    [sizes.out_channels, sizes.in_channels, height * width]
+}
+
+/// Weight and bias of a convolution with the batch norm behind it, whose moments are constants.
+fn fold(context: &Context, node: usize, norm: usize) -> Result<(Vec<f32>, Vec<f32>)> {
+    let affine = Affine::constant(context, norm)?;
+    context.weights(node, |weights| {
+        let weight = weights.first().copied().unwrap_or_default();
+        let outputs = affine.scale.len();
+        let len = (weight.len() / outputs.max(1)).max(1);
+        let scaled =
+            weight.chunks(len).zip(&affine.scale).flat_map(|(row, scale)| row.iter().map(move |w| w * scale));
+        let bias = (0..outputs).map(|out| {
+            let bias = weights.get(1).map_or(0.0, |bias| bias[out]);
+            (bias - affine.mean[out]) * affine.scale[out] + affine.shift[out]
+        });
+        (scaled.collect(), bias.collect())
+    })
+}
+
+impl Affine {
+    /// Of a batch norm in use.
+    pub(super) fn constant(context: &Context, norm: usize) -> Result<Affine> {
+        let eps = super::norm::config(context, norm)?.eps;
+        context.weights(norm, |weights| match *weights {
+            [weight, bias, mean, var] => {
+                let double = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect();
+                let moments = channels_last::Moments { mean: double(mean), var: double(var) };
+                Ok(Affine::new(&moments, eps, weight, bias))
+            }
+            _ => Err(broken("a batch norm without its four tensors")),
+        })?
+    }
+}
+
+struct ConvolutionReverse {
+    node: usize,
+    sizes: ConvolutionSizes,
+    /// The input, where the weight is trained.
+    x: Option<Arc<Buffer>>,
+    /// The weight with a batch norm in it.
+    folded: Option<Vec<f32>>,
+    normalized: Option<Normalized>,
+    /// The output, if a rectified linear unit gave it.
+    output: Option<Arc<Buffer>>,
+    residual: bool,
+}
+
+impl Reverse for ConvolutionReverse {
+    fn reverse(self: Box<Self>, gradients: &mut Gradients, inputs: &[usize], mut dy: Buffer) -> Result<()> {
+        let ConvolutionReverse { node, sizes, x, folded, normalized, output, residual } = *self;
+        if let Some(output) = output {
+            relu_gradient(&output, &mut dy);
+        }
+        let residual = inputs.get(1).copied().filter(|&other| residual && gradients.wants(other));
+        match normalized {
+            Some(normalized) => dy = normalized.reverse(gradients, residual, dy)?,
+            None => {
+                if let Some(other) = residual {
+                    gradients.add_copy(other, &dy);
+                }
+            }
+        }
+        let tensors = gradients.context.node(node).tensors.clone();
+        if let Some(x) = x {
+            if let Some(&bias) = tensors.get(1) {
+                gradients.parameter(bias, sums_of_channels(&dy, sizes.out_channels));
+            }
+            let [outputs, channels, taps] = weight_sizes(&sizes);
+            let mut dw = vec![0.0; outputs * channels * taps];
+            channels_last::weight_gradient(&sizes, &gradients.context.model.pool, &x, &dy, &mut dw);
+            gradients.parameter(tensors[0], dw);
+        }
+        if gradients.wants(inputs[0]) {
+            let context = gradients.context.clone();
+            let len = sizes.input_dims().iter().product();
+            let pool = &context.model.pool;
+            context.weights(node, |weights| {
+                let weight = folded.as_deref().or(weights.first().copied()).unwrap_or_default();
+                gradients.add(inputs[0], len, |dx, update| {
+                    channels_last::input_gradient(&sizes, pool, weight, &dy, dx, update);
+                });
+            })?;
+        }
+        Ok(())
+    }
+}
