@@ -8,6 +8,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use sconce_display::Bundle;
 
+use super::axis::Axis;
 use super::color::SERIES;
 use super::number::number;
 use super::panels::Panels;
@@ -102,24 +103,25 @@ impl Curves {
         all.filter(|(x, y)| x.is_finite() && y.is_finite())
     }
 
-    fn spans(&self) -> (Range<f64>, Range<f64>) {
+    /// The x axis and the y axis.
+    fn axes(&self) -> [Axis; 2] {
         let span = |values: &dyn Fn((f64, f64)) -> f64| {
             let ends = (f64::INFINITY, f64::NEG_INFINITY);
             self.points().map(values).fold(ends, |(low, high), value| (low.min(value), high.max(value)))
         };
         let (left, right) = span(&|(x, _)| x);
         let (low, high) = span(&|(_, y)| y);
+        let over = |(low, high)| Axis::over(low, high);
         if left > right {
-            return (0.0..1.0, self.y_range.map_or(0.0..1.0, |(low, high)| low..high));
+            return [(0.0, 1.0), self.y_range.unwrap_or((0.0, 1.0))].map(over);
         }
-        let x = if left < right { left..right } else { left - 0.5..left + 0.5_f64.max(left.abs() * 1e-9) };
-        if let Some((low, high)) = self.y_range {
-            return (x, low..high);
-        }
+        let x =
+            if left < right { (left, right) } else { (left - 0.5, left + 0.5_f64.max(left.abs() * 1e-9)) };
         let room = if high > low { (high / 2.0 - low / 2.0) * 0.1 } else { (high.abs() * 0.1).max(1e-9) };
         // Nothing below zero where no value is: a loss or an accuracy has none.
-        let bottom = if low >= 0.0 { (low - room).max(0.0) } else { low - room };
-        (x, bottom.max(f64::MIN / 4.0)..(high + room).min(f64::MAX / 4.0))
+        let bottom = if low >= 0.0 { (low - room).max(0.0) } else { (low - room).max(f64::MIN) };
+        let y = self.y_range.unwrap_or((bottom, (high + room).min(f64::MAX)));
+        [x, y].map(over)
     }
 
     /// The plot as an SVG.
@@ -172,26 +174,25 @@ impl Curves {
     }
 
     fn draw_chart(&self, area: &DrawingArea<SVGBackend<'_>, Shift>) -> Result<()> {
-        let (x_span, y_span) = self.spans();
+        let [x_axis, y_axis] = self.axes();
         let whole = self.points().all(|(x, _)| x.fract() == 0.0);
-        let tick = |value: &f64| number(if value.abs() < 1e-12 { 0.0 } else { *value });
-        let x_tick = |value: &f64| {
+        let y_tick = |place: &f64| number(y_axis.value(*place));
+        let x_tick = |place: &f64| {
+            let value = x_axis.value(*place);
             let near = value.round();
             // Between epoch 1 and 2 there is nothing to name.
             if whole && (near - value).abs() > 1e-9 {
                 String::new()
             } else {
-                tick(if whole { &near } else { value })
+                number(if whole { near } else { value })
             }
         };
         // No grid line where nothing is named.
-        let x_ticks =
-            if whole { ((x_span.end - x_span.start) as usize).saturating_add(1).min(10) } else { 10 };
+        let x_ticks = if whole { x_axis.whole_numbers().min(10) } else { 10 };
         let (_, height) = area.dim_in_pixel();
         let ticks = (height as usize / (40 * FINER as usize)).clamp(2, 8);
-        let labels =
-            [y_span.start, y_span.end, (y_span.start + y_span.end) / 2.0].map(|value| number(value).len());
-        let widest = labels.into_iter().max().unwrap_or(4).clamp(4, 9);
+        let widest = y_axis.samples().map(|value| number(value).len());
+        let widest = widest.into_iter().max().unwrap_or(4).clamp(4, 9);
         let y_room = widest as f64 * 6.5 + 12.0 + if self.y_label.is_empty() { 0.0 } else { LABEL + 6.0 };
         let x_room = LABEL + 12.0 + if self.x_label.is_empty() { 0.0 } else { LABEL + 6.0 };
         let mut chart = ChartBuilder::on(area)
@@ -201,7 +202,7 @@ impl Curves {
             .margin_bottom(fine(6.0))
             .x_label_area_size(fine(x_room))
             .y_label_area_size(fine(y_room))
-            .build_cartesian_2d(x_span, y_span)
+            .build_cartesian_2d(x_axis.drawn(), y_axis.drawn())
             .map_err(refused)?;
         chart
             .configure_mesh()
@@ -216,15 +217,16 @@ impl Curves {
             .x_labels(x_ticks)
             .y_labels(ticks)
             .x_label_formatter(&x_tick)
-            .y_label_formatter(&tick)
+            .y_label_formatter(&y_tick)
             .draw()
             .map_err(refused)?;
         for (at, (_, points)) in self.series.iter().enumerate() {
             let stroke = color(at).stroke_width(2 * FINER as u32);
+            let place = |(x, y): (f64, f64)| (x_axis.place(x), y_axis.place(y));
             for run in runs(points) {
                 let mark = points.len() <= MARKED || run.len() == 1;
                 if run.len() > 1 {
-                    let line = thinned(&run);
+                    let line = thinned(&run).into_iter().map(place);
                     if at < SERIES.len() {
                         chart.draw_series(LineSeries::new(line, stroke)).map_err(refused)?;
                     } else {
@@ -233,7 +235,8 @@ impl Curves {
                     }
                 }
                 if mark {
-                    let marks = run.iter().map(|&point| Circle::new(point, fine(2.5), color(at).filled()));
+                    let inside = run.iter().filter(|(_, y)| y_axis.holds(*y));
+                    let marks = inside.map(|&point| Circle::new(place(point), fine(2.5), color(at).filled()));
                     chart.draw_series(marks).map_err(refused)?;
                 }
             }

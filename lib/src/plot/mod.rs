@@ -3,6 +3,7 @@
 //! Every picture is a value: it shows itself in a notebook ([`crate::rich::Rich`]), gives its SVG and
 //! text, and saves itself to a file. The same data give the same bytes.
 
+mod axis;
 mod color;
 mod confusion;
 mod curves;
