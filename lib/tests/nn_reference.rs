@@ -6,10 +6,12 @@ mod rerun;
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use sconce::nn::{Conv2dConfig, Mode, Model, Pool2dConfig, Value};
 use sconce::{Result, Seed, ops};
 use serde_json::Value as Json;
+
+use device::device;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures");
 
@@ -43,7 +45,7 @@ fn weight(name: &str, dims: &[usize]) -> Result<Tensor> {
     };
     let values: Vec<f32> =
         uniform(name, dims.iter().product()).into_iter().map(|u| value(u) as f32).collect();
-    Ok(Tensor::from_vec(values, dims, &Device::Cpu)?)
+    Ok(Tensor::from_vec(values, dims, &device())?)
 }
 
 /// The case's images.
@@ -51,12 +53,12 @@ fn images(case: &Json) -> Result<Tensor> {
     let dims: Vec<usize> =
         case["input"]["shape"].as_array().unwrap().iter().map(|dim| dim.as_u64().unwrap() as usize).collect();
     let values = uniform("input", dims.iter().product()).into_iter().map(|u| (2.0 * u - 1.0) as f32);
-    Ok(Tensor::from_vec(values.collect::<Vec<_>>(), dims, &Device::Cpu)?)
+    Ok(Tensor::from_vec(values.collect::<Vec<_>>(), dims, &device())?)
 }
 
 /// The model with the case's weights. Its names and shapes must be exactly those of the state dict.
 fn with_weights(input: [usize; 3], layers: impl FnOnce(Value) -> Value, case: &Json) -> Result<Model> {
-    let net = Model::build(input, layers)?.init(Seed(0), &Device::Cpu)?;
+    let net = Model::build(input, layers)?.init(Seed(0), &device())?;
     let names = case["state_dict"].as_array().unwrap().iter().map(|entry| entry[0].as_str().unwrap());
     // How many batches were seen changes nothing at a fixed momentum, and is not kept.
     let state: Vec<(String, Tensor)> = names
@@ -121,7 +123,7 @@ fn train_step(input: [usize; 3], layers: impl FnOnce(Value) -> Value, path: &str
     let labels: Vec<u32> =
         case["labels"].as_array().unwrap().iter().map(|label| label.as_u64().unwrap() as u32).collect();
     let logits = net.forward(&images(&case)?, Mode::Train(Seed(0)))?;
-    let loss = ops::softmax_cross_entropy(&logits, &Tensor::new(labels, &Device::Cpu)?, 0.0)?;
+    let loss = ops::softmax_cross_entropy(&logits, &Tensor::new(labels, &device())?, 0.0)?;
     let wanted = case["loss"].as_f64().unwrap();
     let got = f64::from(loss.to_scalar::<f32>()?);
     assert!((got - wanted).abs() < 1e-4 * wanted, "loss {got}, not {wanted}");
@@ -168,7 +170,7 @@ fn seed_net_gives_what_pytorch_gives() -> Result<()> {
     let case = json("models/seed_net.json");
     let net = with_weights([3, 32, 32], seed_net, &case)?;
     let wanted =
-        candle_core::safetensors::load(format!("{FIXTURES}/models/seed_net.safetensors"), &Device::Cpu)?;
+        candle_core::safetensors::load(format!("{FIXTURES}/models/seed_net.safetensors"), &device())?;
     let wanted = wanted["output"].flatten_all()?.to_vec1::<f32>()?;
     let got = net.forward(&images(&case)?, Mode::Eval)?.flatten_all()?.to_vec1::<f32>()?;
     let largest = wanted.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));

@@ -5,10 +5,12 @@ mod rerun;
 
 use std::collections::HashMap;
 
-use candle_core::{D, DType, Device, Tensor, Var};
+use candle_core::{D, DType, Tensor, Var};
 use sconce::Result;
 use sconce::ops::{self, Activation, BatchNormConfig, Corners, Divisor, Interpolation, Rounding, Sliding};
 use serde_json::Value as Json;
+
+use device::device;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures");
 
@@ -81,14 +83,14 @@ fn run(op: &str, params: &Json, inputs: &HashMap<String, Var>) -> Result<Tensor>
                 BatchNormConfig { eps: params["eps"].as_f64().unwrap(), ..BatchNormConfig::default() };
             if params["training"].as_bool() == Some(true) {
                 let running = [
-                    Var::zeros(channels, DType::F32, &Device::Cpu)?,
-                    Var::ones(channels, DType::F32, &Device::Cpu)?,
+                    Var::zeros(channels, DType::F32, &device())?,
+                    Var::ones(channels, DType::F32, &device())?,
                 ];
                 ops::batch_norm_train(input("x"), input("w"), input("b"), (&running[0], &running[1]), config)
             } else {
                 let values = |name: &str, f: fn(f64) -> f64| -> Result<Tensor> {
                     let values: Vec<f32> = uniform(name, channels).into_iter().map(|u| f(u) as f32).collect();
-                    Ok(Tensor::new(values, &Device::Cpu)?)
+                    Ok(Tensor::new(values, &device())?)
                 };
                 let mean = values("bn.running_mean", |u| 0.1 * (2.0 * u - 1.0))?;
                 let var = values("bn.running_var", |u| 0.5 + u)?;
@@ -130,7 +132,7 @@ fn deviation(got: &Tensor, wanted: &Tensor) -> Result<f64> {
 fn operators_compute_what_pytorch_computes() -> Result<()> {
     let cases: Vec<Json> =
         serde_json::from_str(&std::fs::read_to_string(format!("{FIXTURES}/ops/ops.json")).unwrap()).unwrap();
-    let tensors = candle_core::safetensors::load(format!("{FIXTURES}/ops/ops.safetensors"), &Device::Cpu)?;
+    let tensors = candle_core::safetensors::load(format!("{FIXTURES}/ops/ops.safetensors"), &device())?;
     let mut failures = Vec::new();
     assert_eq!(cases.len(), 45);
     for case in &cases {

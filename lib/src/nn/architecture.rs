@@ -10,7 +10,7 @@ use super::graph::Graph;
 use super::model::Model;
 use super::summary::Summary;
 use super::value::Value;
-use crate::ops::{check_environment, require_cpu};
+use crate::ops::check_environment;
 use crate::rich::Rich;
 use crate::{Error, Result, Seed};
 
@@ -60,10 +60,9 @@ impl Architecture {
     /// uniform within `1 / sqrt(fan_in)`, batch norms 1 and 0. The same seed gives the same weights.
     ///
     /// # Errors
-    /// If `device` is not the CPU, or there is not enough memory.
+    /// If there is not enough memory on `device`.
     pub fn init(&self, seed: Seed, device: &Device) -> Result<Model> {
         check_environment()?;
-        require_cpu("Architecture::init", device)?;
         let mut vars = Vec::with_capacity(self.graph.tensors.len());
         for spec in &self.graph.tensors {
             let tensor = spec.initial.tensor(&spec.shape, seed.derive(&spec.name), device)?;

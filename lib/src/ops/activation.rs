@@ -1,5 +1,6 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 
+use super::composed;
 use super::elementwise::{map, zip_map};
 use super::host::{Real, dtype, output, read, values, with_real};
 use super::math::{Math, sigmoid};
@@ -32,9 +33,12 @@ pub enum Activation {
 /// Applies `activation` to every value; NaN stays NaN. Keeps the shape.
 ///
 /// # Errors
-/// If `x` is not f32 or f64 on the CPU.
+/// If `x` is not f32 or f64.
 pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
     check(activation.name(), &[("x", x)])?;
+    if composed::computes(x) {
+        return Ok(composed::activate(x, activation)?);
+    }
     Ok(x.contiguous()?.apply_op1(activation)?)
 }
 
@@ -47,8 +51,8 @@ pub fn relu(x: &Tensor) -> Result<Tensor> {
 }
 
 /// √(2/π) and the factor of x³ in the approximation of Φ.
-const TANH_SCALE: f64 = 0.797_884_560_802_865_4;
-const TANH_CUBIC: f64 = 0.044_715;
+pub(super) const TANH_SCALE: f64 = 0.797_884_560_802_865_4;
+pub(super) const TANH_CUBIC: f64 = 0.044_715;
 
 impl Activation {
     /// Its name, as layers and errors carry it: `relu`.

@@ -1,6 +1,7 @@
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
+use super::composed;
 use super::gemm::{Matrix, Threads, Update, multiply};
 use super::host::{Real, dtype, output, read, values, with_real};
 use super::math::Math;
@@ -16,7 +17,7 @@ use crate::Result;
 /// queries at a time, so that memory grows with N and M and not with their product.
 ///
 /// # Errors
-/// If the shapes do not fit each other, there is no key, or the tensors are not all f32 or all f64 on the CPU.
+/// If the shapes do not fit each other, there is no key, or the tensors are not all f32 or all f64 on one device.
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
     let op = "attention";
     check(op, &[("q", q), ("k", k), ("v", v)])?;
@@ -42,6 +43,9 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
     if v_dims != v_expected {
         let expected = format!("v (…, M, E) for k {}", shape_text(k_dims));
         return Err(shape_error(op, expected, v_dims, ""));
+    }
+    if composed::computes(q) {
+        return Ok(composed::attention(q, k, v)?);
     }
     let heads = leading.iter().product();
     let op = Attention { heads, queries, keys, features, out_features };

@@ -3,6 +3,7 @@ use std::ops::Range;
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
+use super::composed;
 use super::host::{Real, dtype, output, read, values, with_real};
 use super::operands::{check, image_dims, shape_error};
 use super::window::{Rounding, Sliding, Window};
@@ -22,7 +23,7 @@ pub enum Divisor {
 /// `OH = (H + padding - KH) / stride + 1`, rounded as `rounding` says, and OW likewise.
 ///
 /// # Errors
-/// If `x` is not a batch of images, not f32 or f64 on the CPU, the window is larger than the padded image or has
+/// If `x` is not a batch of images, not f32 or f64, the window is larger than the padded image or has
 /// gaps (a dilation), or the padding is more than half the kernel (a window could lie on padding alone).
 pub fn avg_pool2d(
     x: &Tensor,
@@ -35,35 +36,41 @@ pub fn avg_pool2d(
     let [_, _, height, width] = image_dims("avg_pool2d", x)?;
     let window = Window { kernel, sliding, rounding };
     let op = AvgPool2d::sliding(window, divisor, [height, width])?;
-    Ok(x.contiguous()?.apply_op1(op)?)
+    apply(op, x)
 }
 
 /// The mean of each of `output` equal parts of the image, whatever its size: `x` (B, C, H, W) gives (B, C, OH, OW).
 /// Part `i` of OH goes from row `⌊i·H/OH⌋` to row `⌈(i+1)·H/OH⌉`; parts may overlap.
 ///
 /// # Errors
-/// If `x` is not a batch of images with at least one pixel, `output` has a side of 0, or `x` is not f32 or f64 on the
-/// CPU.
+/// If `x` is not a batch of images with at least one pixel, `output` has a side of 0, or `x` is not f32 or f64.
 pub fn adaptive_avg_pool2d(x: &Tensor, output: [usize; 2]) -> Result<Tensor> {
     check("adaptive_avg_pool2d", &[("x", x)])?;
     let [_, _, height, width] = image_dims("adaptive_avg_pool2d", x)?;
     let op = AvgPool2d::adaptive(output, [height, width])?;
+    apply(op, x)
+}
+
+fn apply(op: AvgPool2d, x: &Tensor) -> Result<Tensor> {
+    if composed::computes(x) {
+        return Ok(composed::avg_pool2d(&op, x)?);
+    }
     Ok(x.contiguous()?.apply_op1(op)?)
 }
 
 /// A stretch of rows or columns that go into one output, and what its side of the window counts.
 #[derive(Debug, Clone)]
-struct Side {
-    pixels: Range<usize>,
-    counted: usize,
+pub(super) struct Side {
+    pub(super) pixels: Range<usize>,
+    pub(super) counted: usize,
 }
 
 /// Means over rectangles, whose sides are the same for all planes.
 pub(crate) struct AvgPool2d {
-    name: &'static str,
-    rows: Vec<Side>,
-    columns: Vec<Side>,
-    input: [usize; 2],
+    pub(super) name: &'static str,
+    pub(super) rows: Vec<Side>,
+    pub(super) columns: Vec<Side>,
+    pub(super) input: [usize; 2],
 }
 
 impl AvgPool2d {

@@ -1,6 +1,7 @@
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor, Var};
 use rayon::prelude::*;
 
+use super::composed;
 use super::host::{Real, dtype, output, read, values, with_real};
 use super::operands::{check, check_shape, shape_error, shape_text};
 use super::sums::Channels;
@@ -28,7 +29,7 @@ impl Default for BatchNormConfig {
 ///
 /// # Errors
 /// If a channel has a single value, which has no variance; if the shapes do not fit each other; if
-/// the tensors are not all f32 or all f64 on the CPU.
+/// the tensors are not all f32 or all f64 on one device.
 pub fn batch_norm_train(
     x: &Tensor,
     weight: &Tensor,
@@ -39,6 +40,10 @@ pub fn batch_norm_train(
     let channels = checked(x, weight, bias, (running_mean, running_var))?;
     let count = x.elem_count() / channels.count.max(1);
     check_count(count, x.dims())?;
+    if composed::computes(x) {
+        let running = (running_mean, running_var);
+        return Ok(composed::batch_norm_train([x, weight, bias], running, config, count)?);
+    }
     let x = x.contiguous()?;
     let (mean, var) = with_real!(x.dtype(), "batch_norm", T => {
         read([&x], |[x]: [&[T]; 1]| statistics(x, channels, count))
@@ -53,7 +58,7 @@ pub fn batch_norm_train(
 /// statistics, which are constants: no gradient reaches them. `x` is (B, C, …), the others (C).
 ///
 /// # Errors
-/// If the shapes do not fit each other or the tensors are not all f32 or all f64 on the CPU.
+/// If the shapes do not fit each other or the tensors are not all f32 or all f64 on one device.
 pub fn batch_norm_eval(
     x: &Tensor,
     weight: &Tensor,
@@ -62,6 +67,9 @@ pub fn batch_norm_eval(
     config: BatchNormConfig,
 ) -> Result<Tensor> {
     let channels = checked(x, weight, bias, (running_mean, running_var))?;
+    if composed::computes(x) {
+        return Ok(composed::batch_norm_eval([x, weight, bias], (running_mean, running_var), config)?);
+    }
     let constants = |t: &Tensor| t.to_dtype(candle_core::DType::F64)?.to_vec1::<f64>();
     let (mean, var) = (constants(running_mean)?, constants(running_var)?);
     let inverse_std = inverse_std(&var, config.eps);

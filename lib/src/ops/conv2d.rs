@@ -1,6 +1,7 @@
 use candle_core::Tensor;
 
 use super::columns::Convolution;
+use super::composed;
 use super::host::Real;
 use super::operands::{batch_hint, check, check_shape, shape_error, shape_text};
 use super::sums::Channels;
@@ -17,7 +18,7 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// If the shapes do not fit each other, C or O is not a multiple of `groups`, the window is larger than the padded
-/// image, or the tensors are not all f32 or all f64 on the CPU.
+/// image, or the tensors are not all f32 or all f64 on one device.
 pub fn conv2d(
     x: &Tensor,
     weight: &Tensor,
@@ -48,8 +49,11 @@ pub fn conv2d(
     let window = Window { kernel: [kernel_height, kernel_width], sliding, rounding: Rounding::Floor };
     let input = [height, width];
     let output = window.output_size("conv2d", input)?;
-    let op = Conv2d(Convolution { batch, in_channels, out_channels, groups, input, output, window });
-    apply(op, x, weight, bias)
+    let sizes = Convolution { batch, in_channels, out_channels, groups, input, output, window };
+    if composed::computes(x) {
+        return Ok(composed::conv2d(sizes, x, weight, bias)?);
+    }
+    apply(Conv2d(sizes), x, weight, bias)
 }
 
 /// Refuses channels that cannot be cut into `groups`.

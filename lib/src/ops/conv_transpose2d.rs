@@ -2,6 +2,7 @@ use candle_core::Tensor;
 use rayon::prelude::*;
 
 use super::columns::Convolution;
+use super::composed;
 use super::conv2d::check_groups;
 use super::host::Real;
 use super::operands::{batch_hint, check, check_shape, shape_error, shape_text};
@@ -19,7 +20,7 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// If the shapes do not fit each other, C or O is not a multiple of `groups`, the padding leaves no output,
-/// `output_padding` is not smaller than stride or dilation, or the tensors are not all f32 or all f64 on the CPU.
+/// `output_padding` is not smaller than stride or dilation, or the tensors are not all f32 or all f64 on one device.
 pub fn conv_transpose2d(
     x: &Tensor,
     weight: &Tensor,
@@ -62,6 +63,9 @@ pub fn conv_transpose2d(
         output: small,
         window,
     };
+    if composed::computes(x) {
+        return Ok(composed::conv_transpose2d(convolution, x, weight, bias)?);
+    }
     apply(ConvTranspose2d(convolution), x, weight, bias)
 }
 

@@ -1,21 +1,22 @@
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor};
 
+use super::composed;
 use super::host::{Real, dtype, output, read, values, with_real};
-use super::operands::{check, check_shape, require_cpu, shape_error};
+use super::operands::{check, check_shape, shape_error};
 use super::softmax::log_sum_exp;
 use crate::{Error, Result};
 
 /// The cross-entropy between `targets` (B), u32 class numbers, and the softmax of raw `logits` (B, C),
 /// averaged over the batch: a scalar. `label_smoothing`, in `[0, 1]`, is the share of each target that
 /// is spread evenly over all classes (Szegedy et al. 2016); 0 leaves the targets as they are.
+/// The targets are checked, and so read, by the CPU; kept there, they cost a GPU no wait.
 ///
 /// # Errors
 /// If a target is not a class, the shapes do not fit or are empty, `targets` is not u32, or `logits`
-/// is not f32 or f64 on the CPU.
+/// is not f32 or f64.
 pub fn softmax_cross_entropy(logits: &Tensor, targets: &Tensor, label_smoothing: f64) -> Result<Tensor> {
     let name = "softmax_cross_entropy";
     check(name, &[("logits", logits)])?;
-    require_cpu(name, targets.device())?;
     let &[batch, classes] = logits.dims() else {
         return Err(shape_error(name, "logits (B, C)", logits.dims(), ""));
     };
@@ -47,6 +48,9 @@ pub fn softmax_cross_entropy(logits: &Tensor, targets: &Tensor, label_smoothing:
             format!("label {label} at index {index}"),
             "Give the last layer one output per class, or mend the label.",
         ));
+    }
+    if composed::computes(logits) {
+        return Ok(composed::softmax_cross_entropy(logits, targets, smoothing)?);
     }
     Ok(logits.contiguous()?.apply_op1(CrossEntropy { targets, classes, smoothing })?)
 }

@@ -1,6 +1,7 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
+use super::composed;
 use super::elementwise::BLOCK;
 use super::host::{Real, dtype, output, read, values, with_real};
 use super::operands::check;
@@ -10,11 +11,15 @@ use crate::{Error, Result, Seed};
 /// expected value stays (Srivastava et al. 2014). The same seed and size drop the same values.
 ///
 /// # Errors
-/// If `p` is not in `[0, 1)`, or `x` is not f32 or f64 on the CPU.
+/// If `p` is not in `[0, 1)`, or `x` is not f32 or f64.
 pub fn dropout(x: &Tensor, p: f64, seed: Seed) -> Result<Tensor> {
     check("dropout", &[("x", x)])?;
     check_probability("dropout", p)?;
-    Ok(x.contiguous()?.apply_op1(Dropout { p, seed })?)
+    let op = Dropout { p, seed };
+    if composed::computes(x) {
+        return Ok(composed::dropout(&op, x)?);
+    }
+    Ok(x.contiguous()?.apply_op1(op)?)
 }
 
 /// Refuses a `p` that is no probability or would drop everything.
@@ -30,12 +35,22 @@ pub(crate) fn check_probability(op: &str, p: f64) -> Result<()> {
     })
 }
 
-struct Dropout {
-    p: f64,
+pub(super) struct Dropout {
+    pub(super) p: f64,
     seed: Seed,
 }
 
 impl Dropout {
+    /// For each of `len` values 1 if it is kept, else 0.
+    pub(super) fn kept(&self, len: usize) -> Vec<u8> {
+        let mut kept = vec![0; len];
+        kept.par_chunks_mut(BLOCK).enumerate().for_each(|(block, kept)| {
+            let mut rng = self.seed.derive(&block.to_string()).rng();
+            kept.iter_mut().for_each(|kept| *kept = u8::from(rng.uniform() >= self.p));
+        });
+        kept
+    }
+
     /// Drops from the values or from their gradient: it is the same map. Each block has its own
     /// generator, so the threads need not wait for each other's numbers.
     fn apply<T: Real>(&self, x: &[T]) -> Vec<T> {

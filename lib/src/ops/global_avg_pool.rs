@@ -1,5 +1,6 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor, WithDType};
 
+use super::composed;
 use super::host::{dtype, output, read, values, with_real};
 use super::operands::{check, image_dims, shape_error};
 use super::sums::row_sums;
@@ -8,12 +9,15 @@ use crate::Result;
 /// The mean of every channel's pixels: `x` (B, C, H, W) gives (B, C).
 ///
 /// # Errors
-/// If `x` is not a batch of images with at least one pixel, or not f32 or f64 on the CPU.
+/// If `x` is not a batch of images with at least one pixel, or not f32 or f64.
 pub fn global_avg_pool(x: &Tensor) -> Result<Tensor> {
     check("global_avg_pool", &[("x", x)])?;
     let [_, _, height, width] = image_dims("global_avg_pool", x)?;
     if height * width == 0 {
         return Err(shape_error("global_avg_pool", "images with at least one pixel", x.dims(), ""));
+    }
+    if composed::computes(x) {
+        return Ok(composed::global_avg_pool(x)?);
     }
     Ok(x.contiguous()?.apply_op1(GlobalAvgPool { pixels: height * width })?)
 }

@@ -1,6 +1,7 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
+use super::composed;
 use super::host::{Real, dtype, output, read, values, with_real};
 use super::operands::{check, image_dims, shape_error};
 use crate::Result;
@@ -28,8 +29,7 @@ pub enum Corners {
 /// pixels at the new places and does not average over those left out.
 ///
 /// # Errors
-/// If `x` is not a batch of images with at least one pixel, `output` has a side of 0, or `x` is not f32 or f64 on the
-/// CPU.
+/// If `x` is not a batch of images with at least one pixel, `output` has a side of 0, or `x` is not f32 or f64.
 pub fn interpolate(x: &Tensor, output: [usize; 2], interpolation: Interpolation) -> Result<Tensor> {
     let op = "interpolate";
     check(op, &[("x", x)])?;
@@ -42,15 +42,19 @@ pub fn interpolate(x: &Tensor, output: [usize; 2], interpolation: Interpolation)
     }
     let input = [height, width];
     let [rows, columns] = [0, 1].map(|axis| mixes(input[axis], output[axis], interpolation));
-    Ok(x.contiguous()?.apply_op1(Interpolate { rows, columns, input })?)
+    let op = Interpolate { rows, columns, input };
+    if composed::computes(x) {
+        return Ok(composed::interpolate(&op, x)?);
+    }
+    Ok(x.contiguous()?.apply_op1(op)?)
 }
 
 /// What a row or column is made of: two of the input's, and the share of the second.
 #[derive(Debug, Clone, Copy)]
-struct Mix {
-    first: usize,
-    second: usize,
-    share: f64,
+pub(super) struct Mix {
+    pub(super) first: usize,
+    pub(super) second: usize,
+    pub(super) share: f64,
 }
 
 fn mixes(input: usize, output: usize, interpolation: Interpolation) -> Vec<Mix> {
@@ -70,10 +74,10 @@ fn mixes(input: usize, output: usize, interpolation: Interpolation) -> Vec<Mix> 
     (0..output).map(mix).collect()
 }
 
-struct Interpolate {
-    rows: Vec<Mix>,
-    columns: Vec<Mix>,
-    input: [usize; 2],
+pub(super) struct Interpolate {
+    pub(super) rows: Vec<Mix>,
+    pub(super) columns: Vec<Mix>,
+    pub(super) input: [usize; 2],
 }
 
 impl Interpolate {

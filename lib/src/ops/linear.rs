@@ -1,5 +1,6 @@
 use candle_core::Tensor;
 
+use super::composed;
 use super::gemm::{Matrix, Threads, Update, multiply};
 use super::host::Real;
 use super::operands::{check, check_shape, shape_error, shape_text};
@@ -11,7 +12,7 @@ use crate::Result;
 /// `bias` (O) give (…, O).
 ///
 /// # Errors
-/// If the shapes do not fit each other or the tensors are not all f32 or all f64 on the CPU.
+/// If the shapes do not fit each other or the tensors are not all f32 or all f64 on one device.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let mut operands = vec![("x", x), ("weight", weight)];
     operands.extend(bias.map(|bias| ("bias", bias)));
@@ -25,6 +26,9 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
     }
     if let Some(bias) = bias {
         check_shape("linear", ("bias", bias), &[out_features])?;
+    }
+    if composed::computes(x) {
+        return Ok(composed::linear(x, weight, bias)?);
     }
     let mut output = x.dims().to_vec();
     output.pop();

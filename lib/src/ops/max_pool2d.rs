@@ -1,6 +1,7 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
+use super::composed;
 use super::host::{Real, dtype, output, read, values, with_real};
 use super::operands::{check, image_dims};
 use super::window::{Rounding, Sliding, Window};
@@ -11,20 +12,23 @@ use crate::Result;
 /// likewise. The gradient goes to the largest pixel, of equal ones to the first; a NaN is largest.
 ///
 /// # Errors
-/// If `x` is not a batch of images, not f32 or f64 on the CPU, the window is larger than the padded
+/// If `x` is not a batch of images, not f32 or f64, the window is larger than the padded
 /// image, or the padding is more than half the kernel (a window could lie on padding alone).
 pub fn max_pool2d(x: &Tensor, kernel: [usize; 2], sliding: Sliding, rounding: Rounding) -> Result<Tensor> {
     check("max_pool2d", &[("x", x)])?;
     let [_, _, height, width] = image_dims("max_pool2d", x)?;
     let window = Window { kernel, sliding, rounding };
     let pool = MaxPool2d::new("max_pool2d", window, [height, width])?;
+    if composed::computes(x) {
+        return Ok(composed::max_pool2d(&pool, x)?);
+    }
     Ok(x.contiguous()?.apply_op1(pool)?)
 }
 
 /// Pooling of planes of one size.
 pub(crate) struct MaxPool2d {
-    window: Window,
-    input: [usize; 2],
+    pub(super) window: Window,
+    pub(super) input: [usize; 2],
     pub(crate) output: [usize; 2],
 }
 

@@ -1,7 +1,8 @@
 //! Tensor operators with right gradients: what the model graph is made of.
 //!
-//! Every operator works on f32 and f64 tensors on the CPU, takes inputs of any strides, and checks
-//! its inputs before it computes. Its gradient is held against PyTorch's and against finite
+//! Every operator works on f32 and f64 tensors of one device, takes inputs of any strides, and checks
+//! its inputs before it computes. The CPU has kernels of its own; elsewhere operators are composed of
+//! candle's primitives. Its gradient is held against PyTorch's and against finite
 //! differences. Images are (B, C, H, W).
 //!
 //! candle's own `reshape`, `transpose`, `permute`, `narrow`, additions and multiplications, broadcast or not, have right
@@ -16,6 +17,7 @@ mod box_iou;
 mod buffer;
 pub(crate) mod channels_last;
 mod columns;
+mod composed;
 mod concat;
 mod conv2d;
 mod conv_transpose2d;
@@ -88,7 +90,7 @@ pub(crate) use gemm::Update;
 pub(crate) use host::with_values;
 pub(crate) use linear::LinearSizes;
 pub(crate) use max_pool2d::MaxPool2d;
-pub(crate) use operands::{check_environment, require_cpu, shape_text};
+pub(crate) use operands::{check_environment, shape_text};
 pub(crate) use simd::vectorized;
 pub(crate) use sums::sums_of_channels;
 pub(crate) use window::Window;

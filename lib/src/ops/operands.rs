@@ -1,4 +1,4 @@
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 use super::simd;
 use crate::{Error, Result, threads};
@@ -6,14 +6,13 @@ use crate::{Error, Result, threads};
 /// An input of an operator and what to call it in an error.
 pub(super) type Operand<'a> = (&'static str, &'a Tensor);
 
-/// Refuses what the operators cannot compute on: another device than the CPU, another type than f32
-/// and f64, or types that differ between the operands.
+/// Refuses what the operators cannot compute on: another type than f32 and f64, types or devices that
+/// differ between the operands, or nothing, off the CPU.
 pub(super) fn check(op: &'static str, operands: &[Operand]) -> Result<()> {
     check_environment()?;
     let mut first: Option<&Operand> = None;
     for operand in operands {
         let (name, tensor) = operand;
-        require_cpu(op, tensor.device())?;
         let dtype = tensor.dtype();
         if !matches!(dtype, DType::F32 | DType::F64) {
             return Err(Error::Argument {
@@ -33,7 +32,25 @@ pub(super) fn check(op: &'static str, operands: &[Operand]) -> Result<()> {
                     hint: "Convert one of them with `to_dtype`.".into(),
                 });
             }
+            Some((first_name, first)) if !first.device().same_device(tensor.device()) => {
+                let location = first.device().location();
+                return Err(Error::Argument {
+                    op: op.into(),
+                    expected: format!("{name} on the device of {first_name}, {location:?}"),
+                    got: format!("{:?}", tensor.device().location()),
+                    hint: "Move one of them with `to_device`.".into(),
+                });
+            }
             Some(_) => {}
+        }
+        // The CPU's kernels take an empty batch; a GPU launches nothing for it.
+        if tensor.elem_count() == 0 && !tensor.device().is_cpu() {
+            return Err(shape_error(
+                op,
+                format!("{name} with at least one value on a GPU"),
+                tensor.dims(),
+                "Leave empty batches out.",
+            ));
         }
     }
     Ok(())
@@ -44,19 +61,6 @@ pub(super) fn check(op: &'static str, operands: &[Operand]) -> Result<()> {
 pub(crate) fn check_environment() -> Result<()> {
     simd::check_choice()?;
     threads::init()
-}
-
-/// Refuses a device that the operators have no code for.
-pub(crate) fn require_cpu(op: &str, device: &Device) -> Result<()> {
-    if device.is_cpu() {
-        return Ok(());
-    }
-    Err(Error::Argument {
-        op: op.into(),
-        expected: "tensors on the CPU".into(),
-        got: format!("{:?}", device.location()),
-        hint: "Move them with `to_device(&Device::Cpu)?`; this operator has no GPU code yet.".into(),
-    })
 }
 
 /// Refuses a tensor whose shape is not `expected`.

@@ -3,6 +3,7 @@ use std::sync::OnceLock;
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
+use super::composed;
 use super::host::{Real, dtype, output, read, values, with_real};
 use super::operands::{check, check_shape, shape_error, shape_text};
 use super::simd::vectorized;
@@ -14,7 +15,7 @@ use crate::Result;
 /// each. `eps` is added to the variance: 1e-5 in PyTorch, 1e-6 in vision transformers.
 ///
 /// # Errors
-/// If the shapes do not fit each other, or the tensors are not all f32 or all f64 on the CPU.
+/// If the shapes do not fit each other, or the tensors are not all f32 or all f64 on one device.
 pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
     let op = "layer_norm";
     check(op, &[("x", x), ("weight", weight), ("bias", bias)])?;
@@ -24,6 +25,10 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Resul
         return Err(shape_error(op, expected, x.dims(), ""));
     }
     check_shape(op, ("bias", bias), weight.dims())?;
+    if composed::computes(x) {
+        let rows = composed::Rows::Values(weight.elem_count());
+        return Ok(composed::row_norm(op, [x, weight, bias], rows, eps)?);
+    }
     let row = weight.elem_count();
     apply(x, weight, bias, RowNorm { name: op, row, run: 1, groups: 1, eps, statistics: OnceLock::new() })
 }
@@ -33,7 +38,7 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Resul
 ///
 /// # Errors
 /// If C is not a multiple of `groups`, the shapes do not fit each other, or the tensors are not all f32 or all f64 on
-/// the CPU.
+/// one device.
 pub fn group_norm(x: &Tensor, groups: usize, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
     let op = "group_norm";
     check(op, &[("x", x), ("weight", weight), ("bias", bias)])?;
@@ -49,6 +54,9 @@ pub fn group_norm(x: &Tensor, groups: usize, weight: &Tensor, bias: &Tensor, eps
     let run: usize = plane.iter().product();
     if run == 0 {
         return Err(shape_error(op, "at least one value per channel", x.dims(), ""));
+    }
+    if composed::computes(x) {
+        return Ok(composed::row_norm(op, [x, weight, bias], composed::Rows::Groups(groups), eps)?);
     }
     let row = channels / groups * run;
     apply(x, weight, bias, RowNorm { name: op, row, run, groups, eps, statistics: OnceLock::new() })

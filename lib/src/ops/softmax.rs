@@ -2,6 +2,7 @@ use candle_core::shape::Dim;
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
+use super::composed;
 use super::host::{Real, dtype, output, read, values, with_real};
 use super::operands::{check, shape_error};
 use crate::Result;
@@ -10,9 +11,9 @@ use crate::Result;
 /// so that nothing overflows. Keeps the shape.
 ///
 /// # Errors
-/// If `x` has no dimension `dim` or it is empty, or `x` is not f32 or f64 on the CPU.
+/// If `x` has no dimension `dim` or it is empty, or `x` is not f32 or f64.
 pub fn softmax(x: &Tensor, dim: impl Dim) -> Result<Tensor> {
-    along(x, dim, Softmax { scale: Scale::Plain })
+    along(x, dim, Scale::Plain)
 }
 
 /// The logarithm of [`softmax`], without its underflow: `x - log Σ exp(x)` along `dim`.
@@ -20,19 +21,22 @@ pub fn softmax(x: &Tensor, dim: impl Dim) -> Result<Tensor> {
 /// # Errors
 /// As [`softmax`].
 pub fn log_softmax(x: &Tensor, dim: impl Dim) -> Result<Tensor> {
-    along(x, dim, Softmax { scale: Scale::Log })
+    along(x, dim, Scale::Log)
 }
 
 /// The operator works on rows: `dim` is moved to the end and back.
-fn along(x: &Tensor, dim: impl Dim, op: Softmax) -> Result<Tensor> {
-    let name = op.name();
+fn along(x: &Tensor, dim: impl Dim, scale: Scale) -> Result<Tensor> {
+    let name = scale.name();
     check(name, &[("x", x)])?;
     let dim = dim.to_index(x.shape(), name)?;
     if x.dims()[dim] == 0 {
         return Err(shape_error(name, "at least one logit", x.dims(), ""));
     }
+    if composed::computes(x) {
+        return Ok(composed::softmax(x, dim, scale)?);
+    }
     let last = x.rank() - 1;
-    let y = x.transpose(dim, last)?.contiguous()?.apply_op1(op)?;
+    let y = x.transpose(dim, last)?.contiguous()?.apply_op1(Softmax { scale })?;
     Ok(y.transpose(dim, last)?)
 }
 
@@ -43,9 +47,19 @@ pub(super) fn log_sum_exp<T: Real>(row: &[T]) -> f64 {
     shift + row.iter().map(|value| (value.to_f64() - shift).exp()).sum::<f64>().ln()
 }
 
-enum Scale {
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Scale {
     Plain,
     Log,
+}
+
+impl Scale {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Scale::Plain => "softmax",
+            Scale::Log => "log_softmax",
+        }
+    }
 }
 
 struct Softmax {
@@ -95,10 +109,7 @@ impl Softmax {
 
 impl CustomOp1 for Softmax {
     fn name(&self) -> &'static str {
-        match self.scale {
-            Scale::Plain => "softmax",
-            Scale::Log => "log_softmax",
-        }
+        self.scale.name()
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {

@@ -1,8 +1,9 @@
-use candle_core::{D, Device, Tensor, Var};
+use candle_core::{D, Tensor, Var};
 use sconce::ops;
 use sconce::{Result, Seed};
 
 use crate::check::{Input, check, close, for_each_case, signed, size};
+use crate::device::device;
 
 #[test]
 fn attention() -> Result<()> {
@@ -24,7 +25,7 @@ fn attention_in_blocks_is_attention_as_a_whole() -> Result<()> {
     let mut rng = Seed(9).rng();
     let mut var = |rows: usize| -> Result<Var> {
         let values: Vec<f64> = (0..2 * rows * 8).map(|_| 2.0 * signed(&mut rng)).collect();
-        Ok(Var::from_vec(values, (2, rows, 8), &Device::Cpu)?)
+        Ok(Var::from_vec(values, (2, rows, 8), &device())?)
     };
     let (q, k, v, dy) = (var(150)?, var(70)?, var(70)?, var(150)?);
     let gradients = (ops::attention(&q, &k, &v)? * dy.as_detached_tensor())?.sum_all()?.backward()?;
@@ -55,7 +56,7 @@ fn softmax_cross_entropy() -> Result<()> {
     for_each_case("softmax_cross_entropy", |rng| {
         let (batch, classes) = (size(rng, 5), size(rng, 6));
         let targets: Vec<u32> = (0..batch).map(|_| rng.below(classes) as u32).collect();
-        let targets = Tensor::new(targets, &Device::Cpu)?;
+        let targets = Tensor::new(targets, &device())?;
         let smoothing = if rng.below(2) == 0 { 0.0 } else { rng.uniform() };
         let logits = Input::new(rng, &[batch, classes], |rng| 4.0 * signed(rng))?;
         check(rng, &[logits], |t| ops::softmax_cross_entropy(&t[0], &targets, smoothing))

@@ -1,8 +1,10 @@
 //! Variables in the views that operators see them in, and difference quotients.
 
-use candle_core::{D, Device, Tensor, Var};
+use candle_core::{D, Tensor, Var};
 use sconce::ops::{Padding, Sliding};
 use sconce::{Result, Rng, Seed};
+
+use crate::rerun::device;
 
 /// Random shapes for each operator, if `SCONCE_TEST_CASES` does not say another number.
 const CASES: u64 = 60;
@@ -38,7 +40,7 @@ impl Input {
             View::Narrowed => *held.last_mut().unwrap() += 1,
         }
         let values: Vec<f64> = (0..held.iter().product()).map(|_| value(rng)).collect();
-        Ok(Input { var: Var::from_vec(values, held, &Device::Cpu)?, view, dims: dims.to_vec() })
+        Ok(Input { var: Var::from_vec(values, held, &device())?, view, dims: dims.to_vec() })
     }
 
     /// Without broadcasting, where equal values would make the result ambiguous.
@@ -52,7 +54,7 @@ impl Input {
             let count = input.var.elem_count();
             let mut values: Vec<f64> = (0..count).map(|i| (i as f64 + 0.5) / count as f64 - 0.5).collect();
             rng.shuffle(&mut values);
-            input.var.set(&Tensor::from_vec(values, input.var.dims(), &Device::Cpu)?)?;
+            input.var.set(&Tensor::from_vec(values, input.var.dims(), &device())?)?;
             return Ok(input);
         }
     }
@@ -89,7 +91,7 @@ pub fn check(rng: &mut Rng, inputs: &[Input], f: impl Fn(&[Tensor]) -> Result<Te
     };
     let y = run()?;
     let upstream: Vec<f64> = (0..y.elem_count()).map(|_| signed(rng)).collect();
-    let upstream = Tensor::from_vec(upstream, y.dims(), &Device::Cpu)?;
+    let upstream = Tensor::from_vec(upstream, y.dims(), &device())?;
     let objective = |y: &Tensor| -> Result<Tensor> { Ok((y * &upstream)?.sum_all()?) };
     let gradients = objective(&y)?.backward()?;
     for (index, input) in inputs.iter().enumerate() {
@@ -99,13 +101,13 @@ pub fn check(rng: &mut Rng, inputs: &[Input], f: impl Fn(&[Tensor]) -> Result<Te
         let at = |element: usize, shift: f64| -> Result<f64> {
             let mut values = values.clone();
             values[element] += shift;
-            input.var.set(&Tensor::from_vec(values, input.var.dims(), &Device::Cpu)?)?;
+            input.var.set(&Tensor::from_vec(values, input.var.dims(), &device())?)?;
             Ok(objective(&run()?)?.to_scalar::<f64>()?)
         };
         let wanted: Vec<f64> = (0..values.len())
             .map(|element| Ok((at(element, STEP)? - at(element, -STEP)?) / (2.0 * STEP)))
             .collect::<Result<_>>()?;
-        input.var.set(&Tensor::from_vec(values, input.var.dims(), &Device::Cpu)?)?;
+        input.var.set(&Tensor::from_vec(values, input.var.dims(), &device())?)?;
         let scale = wanted.iter().fold(1.0_f64, |scale, value| scale.max(value.abs()));
         for (element, (got, wanted)) in got.iter().zip(&wanted).enumerate() {
             assert!(

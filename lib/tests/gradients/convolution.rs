@@ -1,8 +1,9 @@
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Tensor, Var};
 use sconce::ops::{self, Sliding};
 use sconce::{Result, Rng, Seed};
 
 use crate::check::{Input, check, close, for_each_case, signed, size, window};
+use crate::device::device;
 
 /// Channels in and out in a number of groups: one, several, or one channel each.
 fn channels(rng: &mut Rng) -> (usize, usize, usize) {
@@ -41,7 +42,7 @@ fn conv2d_in_tiles_is_conv2d_image_by_image() -> Result<()> {
         let sliding = if kernel == 1 { Sliding::default() } else { sliding };
         let var = |rng: &mut Rng, dims: &[usize]| -> Result<Var> {
             let values: Vec<f64> = (0..dims.iter().product()).map(|_| signed(rng)).collect();
-            Ok(Var::from_vec(values, dims, &Device::Cpu)?)
+            Ok(Var::from_vec(values, dims, &device())?)
         };
         let x = var(&mut rng, &[batch, channels, height, width])?;
         let weight = var(&mut rng, &[outputs, channels, kernel, kernel])?;

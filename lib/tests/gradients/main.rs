@@ -6,6 +6,8 @@ mod attention;
 mod boxes;
 mod check;
 mod convolution;
+#[path = "../device/mod.rs"]
+mod device;
 mod norms;
 mod pointwise;
 mod pooling;

@@ -1,8 +1,9 @@
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 use sconce::Result;
 use sconce::ops::{self, BatchNormConfig};
 
 use crate::check::{Input, View, check, for_each_case, signed, size};
+use crate::device::device;
 
 #[test]
 fn batch_norm_in_training() -> Result<()> {
@@ -19,7 +20,7 @@ fn batch_norm_in_training() -> Result<()> {
         }
         let [weight, bias] = [Input::new(rng, &[channels], signed)?, Input::new(rng, &[channels], signed)?];
         let running =
-            [Var::zeros(channels, DType::F64, &Device::Cpu)?, Var::ones(channels, DType::F64, &Device::Cpu)?];
+            [Var::zeros(channels, DType::F64, &device())?, Var::ones(channels, DType::F64, &device())?];
         let config = BatchNormConfig { eps: 1e-2, ..BatchNormConfig::default() };
         check(rng, &[x, weight, bias], |t| {
             ops::batch_norm_train(&t[0], &t[1], &t[2], (&running[0], &running[1]), config)
@@ -36,7 +37,7 @@ fn batch_norm_in_use() -> Result<()> {
         let [weight, bias] = [Input::new(rng, &[channels], signed)?, Input::new(rng, &[channels], signed)?];
         let mean: Vec<f64> = (0..channels).map(|_| signed(rng)).collect();
         let var: Vec<f64> = (0..channels).map(|_| 0.1 + rng.uniform()).collect();
-        let (mean, var) = (Tensor::new(mean, &Device::Cpu)?, Tensor::new(var, &Device::Cpu)?);
+        let (mean, var) = (Tensor::new(mean, &device())?, Tensor::new(var, &device())?);
         check(rng, &[x, weight, bias], |t| {
             ops::batch_norm_eval(&t[0], &t[1], &t[2], (&mean, &var), BatchNormConfig::default())
         })

@@ -1,0 +1,59 @@
+use candle_core::{D, Result, Tensor};
+
+use super::super::softmax::Scale;
+use super::differentiable;
+use super::softmax::{backward, forward};
+
+/// Weights that are there at a time: 512 MiB of f32.
+const WEIGHTS: usize = 1 << 27;
+
+/// [`super::super::attention`] of any device. As there, the weights are made for a block of queries at
+/// a time, and made again in the gradient.
+pub(in super::super) fn attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+    let [q_heads, k_heads, v_heads] = [q, k, v].map(|t| heads(&t.detach()));
+    let (q_heads, k_heads, v_heads) = (q_heads?, k_heads?, v_heads?);
+    let (count, queries, features) = q_heads.dims3()?;
+    let scale = 1.0 / (features as f64).sqrt();
+    let block = (WEIGHTS / (count * k_heads.dim(1)?).max(1)).max(1);
+    let blocks = move || (0..queries).step_by(block).map(move |first| (first, block.min(queries - first)));
+    let outputs: Vec<Tensor> = blocks()
+        .map(|(first, len)| weights(&q_heads.narrow(1, first, len)?, &k_heads, scale)?.matmul(&v_heads))
+        .collect::<Result<_>>()?;
+    let mut dims = q.dims().to_vec();
+    dims.pop();
+    dims.push(v.dim(D::Minus1)?);
+    let y = Tensor::cat(&outputs, 1)?.reshape(dims)?; // (…, N, E)
+    differentiable("attention", [q, k, v], y, move |given| {
+        let [q, k, v] = &given.inputs;
+        let [q_heads, k_heads, v_heads, dy] = [q, k, v, &given.dy].map(heads);
+        let (q_heads, k_heads, v_heads, dy) = (q_heads?, k_heads?, v_heads?, dy?);
+        let mut dq = Vec::new();
+        let mut sums: Option<(Tensor, Tensor)> = None;
+        for (first, len) in blocks() {
+            let q_block = q_heads.narrow(1, first, len)?.contiguous()?;
+            let dy = dy.narrow(1, first, len)?.contiguous()?;
+            let p = weights(&q_block, &k_heads, scale)?; // (heads, n, M)
+            let dv = p.t()?.matmul(&dy)?;
+            let slopes = (backward(&p, &dy.matmul(&v_heads.t()?)?, 2)? * scale)?;
+            dq.push(slopes.matmul(&k_heads)?);
+            let dk = slopes.t()?.matmul(&q_block)?;
+            sums = Some(match sums {
+                Some((dk_sum, dv_sum)) => ((dk_sum + dk)?, (dv_sum + dv)?),
+                None => (dk, dv),
+            });
+        }
+        let (dk, dv) = sums.unzip();
+        let shaped = |t: Option<Tensor>, like: &Tensor| t.map(|t| t.reshape(like.shape())).transpose();
+        Ok([Some(Tensor::cat(&dq, 1)?.reshape(q.shape())?), shaped(dk, k)?, shaped(dv, v)?])
+    })
+}
+
+/// (…, N, D) as (heads, N, D).
+fn heads(x: &Tensor) -> Result<Tensor> {
+    let (rows, columns) = (x.dim(D::Minus2)?, x.dim(D::Minus1)?);
+    x.contiguous()?.reshape(((), rows, columns))
+}
+
+fn weights(q: &Tensor, k: &Tensor, scale: f64) -> Result<Tensor> {
+    forward(&(q.contiguous()? * scale)?.matmul(&k.t()?)?, 2, Scale::Plain)
+}
