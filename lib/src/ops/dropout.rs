@@ -37,7 +37,7 @@ pub(crate) fn check_probability(op: &str, p: f64) -> Result<()> {
 
 pub(super) struct Dropout {
     pub(super) p: f64,
-    seed: Seed,
+    pub(super) seed: Seed,
 }
 
 impl Dropout {

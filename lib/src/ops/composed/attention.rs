@@ -10,11 +10,15 @@ const WEIGHTS: usize = 1 << 27;
 /// [`super::super::attention`] of any device. As there, the weights are made for a block of queries at
 /// a time, and made again in the gradient.
 pub(in super::super) fn attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+    in_blocks(q, k, v, WEIGHTS)
+}
+
+fn in_blocks(q: &Tensor, k: &Tensor, v: &Tensor, most_weights: usize) -> Result<Tensor> {
     let [q_heads, k_heads, v_heads] = [q, k, v].map(|t| heads(&t.detach()));
     let (q_heads, k_heads, v_heads) = (q_heads?, k_heads?, v_heads?);
     let (count, queries, features) = q_heads.dims3()?;
     let scale = 1.0 / (features as f64).sqrt();
-    let block = (WEIGHTS / (count * k_heads.dim(1)?).max(1)).max(1);
+    let block = (most_weights / (count * k_heads.dim(1)?).max(1)).max(1);
     let blocks = move || (0..queries).step_by(block).map(move |first| (first, block.min(queries - first)));
     let outputs: Vec<Tensor> = blocks()
         .map(|(first, len)| weights(&q_heads.narrow(1, first, len)?, &k_heads, scale)?.matmul(&v_heads))
@@ -56,4 +60,39 @@ fn heads(x: &Tensor) -> Result<Tensor> {
 
 fn weights(q: &Tensor, k: &Tensor, scale: f64) -> Result<Tensor> {
     forward(&(q.contiguous()? * scale)?.matmul(&k.t()?)?, 2, Scale::Plain)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use candle_core::{Device, Var};
+
+    use super::*;
+    use crate::{Result, Seed};
+
+    #[test]
+    fn blocks_give_what_the_whole_gives() -> Result<()> {
+        let mut rng = Seed(4).rng();
+        let mut var = |dims: (usize, usize, usize)| -> Result<Var> {
+            let values: Vec<f64> = (0..dims.0 * dims.1 * dims.2).map(|_| rng.normal()).collect();
+            Ok(Var::from_vec(values, dims, &Device::Cpu)?)
+        };
+        let (q, k, v) = (var((2, 7, 3))?, var((2, 5, 3))?, var((2, 5, 4))?);
+        let gradients = |most| -> Result<Vec<Tensor>> {
+            let y = in_blocks(&q, &k, &v, most)?;
+            let store = y.sqr()?.sum_all()?.backward()?;
+            let mut all = vec![y];
+            all.extend([&q, &k, &v].map(|var| store.get(var).unwrap().clone()));
+            Ok(all)
+        };
+        // Two queries of both heads at a time, then one, then all.
+        let whole = gradients(WEIGHTS)?;
+        for most in [20, 1] {
+            for (whole, blocks) in whole.iter().zip(gradients(most)?) {
+                let difference = (whole - blocks)?.abs()?.max_all()?.to_scalar::<f64>()?;
+                assert!(difference < 1e-12, "{difference}");
+            }
+        }
+        Ok(())
+    }
 }

@@ -43,7 +43,7 @@ pub(super) fn differentiable<const N: usize>(
     }
     let whole = y.is_contiguous() && y.layout().start_offset() == 0;
     let shared = inputs.iter().any(|input| same_memory(input, &y));
-    let y = if whole && !shared { y } else { y.copy()? };
+    let y = if whole && !shared { y } else { y.force_contiguous()? };
     let gradients = move |args: &[&Tensor], y: &Tensor, dy: &Tensor| -> Result<Vec<Option<Tensor>>> {
         let inputs: &[&Tensor; N] =
             args.try_into().map_err(|_| Error::Msg(format!("{name}: {} inputs", args.len())))?;

@@ -26,6 +26,8 @@ mod max_pool2d;
 mod row_norm;
 mod softmax;
 mod sums;
+#[cfg(test)]
+mod tests;
 mod weighted;
 
 use std::sync::OnceLock;
