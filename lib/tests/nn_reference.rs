@@ -2,6 +2,7 @@
 //! training step. Weights and inputs follow from their names, as the fixtures' README says.
 #![allow(clippy::unwrap_used)]
 
+mod gpu;
 mod rerun;
 
 use std::collections::BTreeMap;
@@ -11,7 +12,7 @@ use sconce::nn::{Conv2dConfig, Mode, Model, Pool2dConfig, Value};
 use sconce::{Result, Seed, ops};
 use serde_json::Value as Json;
 
-use device::device;
+use gpu::device;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures");
 
@@ -195,4 +196,14 @@ fn resnet18_trains_as_pytorch_trains_it() -> Result<()> {
 fn narrower_vectors_give_what_pytorch_gives() {
     // ResNet-18 would take long without vectors, and has no operator that the small one has not.
     rerun::with_narrower_vectors(&["seed_net"]);
+}
+
+#[test]
+fn so_do_composed_operators() {
+    rerun::with_composed_operators(&[]);
+}
+
+#[test]
+fn so_does_a_gpu() {
+    gpu::again_on_a_gpu(&[]);
 }

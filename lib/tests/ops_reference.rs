@@ -1,6 +1,7 @@
 //! Operators against PyTorch: output and every gradient, at 1e-5 of the largest value.
 #![allow(clippy::unwrap_used)]
 
+mod gpu;
 mod rerun;
 
 use std::collections::HashMap;
@@ -10,7 +11,7 @@ use sconce::Result;
 use sconce::ops::{self, Activation, BatchNormConfig, Corners, Divisor, Interpolation, Rounding, Sliding};
 use serde_json::Value as Json;
 
-use device::device;
+use gpu::device;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures");
 
@@ -165,4 +166,14 @@ fn operators_compute_what_pytorch_computes() -> Result<()> {
 #[test]
 fn so_do_narrower_vectors() {
     rerun::with_narrower_vectors(&[]);
+}
+
+#[test]
+fn so_do_composed_operators() {
+    rerun::with_composed_operators(&[]);
+}
+
+#[test]
+fn so_does_a_gpu() {
+    gpu::again_on_a_gpu(&[]);
 }

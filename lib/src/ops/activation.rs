@@ -36,7 +36,7 @@ pub enum Activation {
 /// If `x` is not f32 or f64.
 pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
     check(activation.name(), &[("x", x)])?;
-    if composed::computes(x) {
+    if composed::computes(x)? {
         return Ok(composed::activate(x, activation)?);
     }
     Ok(x.contiguous()?.apply_op1(activation)?)

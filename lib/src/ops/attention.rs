@@ -44,7 +44,7 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
         let expected = format!("v (…, M, E) for k {}", shape_text(k_dims));
         return Err(shape_error(op, expected, v_dims, ""));
     }
-    if composed::computes(q) {
+    if composed::computes(q)? {
         return Ok(composed::attention(q, k, v)?);
     }
     let heads = leading.iter().product();

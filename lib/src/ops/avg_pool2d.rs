@@ -52,7 +52,7 @@ pub fn adaptive_avg_pool2d(x: &Tensor, output: [usize; 2]) -> Result<Tensor> {
 }
 
 fn apply(op: AvgPool2d, x: &Tensor) -> Result<Tensor> {
-    if composed::computes(x) {
+    if composed::computes(x)? {
         return Ok(composed::avg_pool2d(&op, x)?);
     }
     Ok(x.contiguous()?.apply_op1(op)?)

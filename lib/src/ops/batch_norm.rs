@@ -40,7 +40,7 @@ pub fn batch_norm_train(
     let channels = checked(x, weight, bias, (running_mean, running_var))?;
     let count = x.elem_count() / channels.count.max(1);
     check_count(count, x.dims())?;
-    if composed::computes(x) {
+    if composed::computes(x)? {
         let running = (running_mean, running_var);
         return Ok(composed::batch_norm_train([x, weight, bias], running, config, count)?);
     }
@@ -67,7 +67,7 @@ pub fn batch_norm_eval(
     config: BatchNormConfig,
 ) -> Result<Tensor> {
     let channels = checked(x, weight, bias, (running_mean, running_var))?;
-    if composed::computes(x) {
+    if composed::computes(x)? {
         return Ok(composed::batch_norm_eval([x, weight, bias], (running_mean, running_var), config)?);
     }
     let constants = |t: &Tensor| t.to_dtype(candle_core::DType::F64)?.to_vec1::<f64>();

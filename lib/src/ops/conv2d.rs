@@ -50,7 +50,7 @@ pub fn conv2d(
     let input = [height, width];
     let output = window.output_size("conv2d", input)?;
     let sizes = Convolution { batch, in_channels, out_channels, groups, input, output, window };
-    if composed::computes(x) {
+    if composed::computes(x)? {
         return Ok(composed::conv2d(sizes, x, weight, bias)?);
     }
     apply(Conv2d(sizes), x, weight, bias)

@@ -63,7 +63,7 @@ pub fn conv_transpose2d(
         output: small,
         window,
     };
-    if composed::computes(x) {
+    if composed::computes(x)? {
         return Ok(composed::conv_transpose2d(convolution, x, weight, bias)?);
     }
     apply(ConvTranspose2d(convolution), x, weight, bias)

@@ -49,7 +49,7 @@ pub fn softmax_cross_entropy(logits: &Tensor, targets: &Tensor, label_smoothing:
             "Give the last layer one output per class, or mend the label.",
         ));
     }
-    if composed::computes(logits) {
+    if composed::computes(logits)? {
         return Ok(composed::softmax_cross_entropy(logits, targets, smoothing)?);
     }
     Ok(logits.contiguous()?.apply_op1(CrossEntropy { targets, classes, smoothing })?)

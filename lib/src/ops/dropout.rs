@@ -16,7 +16,7 @@ pub fn dropout(x: &Tensor, p: f64, seed: Seed) -> Result<Tensor> {
     check("dropout", &[("x", x)])?;
     check_probability("dropout", p)?;
     let op = Dropout { p, seed };
-    if composed::computes(x) {
+    if composed::computes(x)? {
         return Ok(composed::dropout(&op, x)?);
     }
     Ok(x.contiguous()?.apply_op1(op)?)

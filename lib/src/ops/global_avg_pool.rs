@@ -16,7 +16,7 @@ pub fn global_avg_pool(x: &Tensor) -> Result<Tensor> {
     if height * width == 0 {
         return Err(shape_error("global_avg_pool", "images with at least one pixel", x.dims(), ""));
     }
-    if composed::computes(x) {
+    if composed::computes(x)? {
         return Ok(composed::global_avg_pool(x)?);
     }
     Ok(x.contiguous()?.apply_op1(GlobalAvgPool { pixels: height * width })?)

@@ -43,7 +43,7 @@ pub fn interpolate(x: &Tensor, output: [usize; 2], interpolation: Interpolation)
     let input = [height, width];
     let [rows, columns] = [0, 1].map(|axis| mixes(input[axis], output[axis], interpolation));
     let op = Interpolate { rows, columns, input };
-    if composed::computes(x) {
+    if composed::computes(x)? {
         return Ok(composed::interpolate(&op, x)?);
     }
     Ok(x.contiguous()?.apply_op1(op)?)

@@ -7,7 +7,7 @@ use crate::{Error, Result, threads};
 pub(super) type Operand<'a> = (&'static str, &'a Tensor);
 
 /// Refuses what the operators cannot compute on: another type than f32 and f64, types or devices that
-/// differ between the operands, or nothing, off the CPU.
+/// differ between the operands.
 pub(super) fn check(op: &'static str, operands: &[Operand]) -> Result<()> {
     check_environment()?;
     let mut first: Option<&Operand> = None;
@@ -42,15 +42,6 @@ pub(super) fn check(op: &'static str, operands: &[Operand]) -> Result<()> {
                 });
             }
             Some(_) => {}
-        }
-        // The CPU's kernels take an empty batch; a GPU launches nothing for it.
-        if tensor.elem_count() == 0 && !tensor.device().is_cpu() {
-            return Err(shape_error(
-                op,
-                format!("{name} with at least one value on a GPU"),
-                tensor.dims(),
-                "Leave empty batches out.",
-            ));
         }
     }
     Ok(())

@@ -68,7 +68,14 @@ fn along(x: &Tensor, dim: usize, [before, after]: [usize; 2], mode: PadMode) -> 
             dims[dim] = length;
             Tensor::full(value, dims, x.device())?.to_dtype(x.dtype())
         };
-        return Ok(Tensor::cat(&[&fill(before)?, x, &fill(after)?], dim)?);
+        let mut parts = vec![x.clone()];
+        if before > 0 {
+            parts.insert(0, fill(before)?);
+        }
+        if after > 0 {
+            parts.push(fill(after)?);
+        }
+        return Ok(Tensor::cat(&parts, dim)?);
     }
     let source = |place: usize| {
         // Places before the image are below 0, those after it from `length` on.

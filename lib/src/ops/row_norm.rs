@@ -25,7 +25,7 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Resul
         return Err(shape_error(op, expected, x.dims(), ""));
     }
     check_shape(op, ("bias", bias), weight.dims())?;
-    if composed::computes(x) {
+    if composed::computes(x)? {
         let rows = composed::Rows::Values(weight.elem_count());
         return Ok(composed::row_norm(op, [x, weight, bias], rows, eps)?);
     }
@@ -55,7 +55,7 @@ pub fn group_norm(x: &Tensor, groups: usize, weight: &Tensor, bias: &Tensor, eps
     if run == 0 {
         return Err(shape_error(op, "at least one value per channel", x.dims(), ""));
     }
-    if composed::computes(x) {
+    if composed::computes(x)? {
         return Ok(composed::row_norm(op, [x, weight, bias], composed::Rows::Groups(groups), eps)?);
     }
     let row = channels / groups * run;

@@ -32,7 +32,7 @@ fn along(x: &Tensor, dim: impl Dim, scale: Scale) -> Result<Tensor> {
     if x.dims()[dim] == 0 {
         return Err(shape_error(name, "at least one logit", x.dims(), ""));
     }
-    if composed::computes(x) {
+    if composed::computes(x)? {
         return Ok(composed::softmax(x, dim, scale)?);
     }
     let last = x.rank() - 1;

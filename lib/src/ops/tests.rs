@@ -222,3 +222,8 @@ mod rerun;
 fn narrower_vectors() {
     rerun::with_narrower_vectors(&["ops::math", "ops::winograd"]);
 }
+
+#[test]
+fn composed_operators() {
+    rerun::with_composed_operators(&["ops::tests"]);
+}

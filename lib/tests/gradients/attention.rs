@@ -3,7 +3,7 @@ use sconce::ops;
 use sconce::{Result, Seed};
 
 use crate::check::{Input, check, close, for_each_case, signed, size};
-use crate::device::device;
+use crate::gpu::device;
 
 #[test]
 fn attention() -> Result<()> {

@@ -1,8 +1,9 @@
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use sconce::ops::{self, BoxFormat, RoiAlignConfig, RoiAlignment};
 use sconce::{Result, Rng};
 
 use crate::check::{Input, check, for_each_case, signed, size};
+use crate::gpu::device;
 
 /// Boxes by centre and size, which no change of a value makes invalid.
 fn boxes(rng: &mut Rng, count: usize) -> Result<Input> {
@@ -69,7 +70,7 @@ fn roi_align() -> Result<()> {
             let ([y1, y2], [x1, x2]) = (side(rng, dims[2]), side(rng, dims[3]));
             [rng.below(dims[0]) as f64, x1, y1, x2, y2]
         });
-        let rois = Tensor::from_vec(rois.collect::<Vec<_>>(), (count, 5), &Device::Cpu)?;
+        let rois = Tensor::from_vec(rois.collect::<Vec<_>>(), (count, 5), &device())?;
         let x = Input::new(rng, &dims, signed)?;
         check(rng, &[x], |t| ops::roi_align(&t[0], &rois, config))
     })

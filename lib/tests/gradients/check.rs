@@ -4,7 +4,7 @@ use candle_core::{D, Tensor, Var};
 use sconce::ops::{Padding, Sliding};
 use sconce::{Result, Rng, Seed};
 
-use crate::rerun::device;
+use crate::gpu::device;
 
 /// Random shapes for each operator, if `SCONCE_TEST_CASES` does not say another number.
 const CASES: u64 = 60;

@@ -3,7 +3,7 @@ use sconce::ops::{self, Sliding};
 use sconce::{Result, Rng, Seed};
 
 use crate::check::{Input, check, close, for_each_case, signed, size, window};
-use crate::device::device;
+use crate::gpu::device;
 
 /// Channels in and out in a number of groups: one, several, or one channel each.
 fn channels(rng: &mut Rng) -> (usize, usize, usize) {

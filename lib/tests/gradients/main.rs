@@ -6,8 +6,8 @@ mod attention;
 mod boxes;
 mod check;
 mod convolution;
-#[path = "../device/mod.rs"]
-mod device;
+#[path = "../gpu/mod.rs"]
+mod gpu;
 mod norms;
 mod pointwise;
 mod pooling;
@@ -18,4 +18,14 @@ mod shapes;
 #[test]
 fn narrower_vectors() {
     rerun::with_narrower_vectors(&[]);
+}
+
+#[test]
+fn composed_operators() {
+    rerun::with_composed_operators(&[]);
+}
+
+#[test]
+fn on_a_gpu() {
+    gpu::again_on_a_gpu(&[]);
 }

@@ -3,7 +3,7 @@ use sconce::Result;
 use sconce::ops::{self, BatchNormConfig};
 
 use crate::check::{Input, View, check, for_each_case, signed, size};
-use crate::device::device;
+use crate::gpu::device;
 
 #[test]
 fn batch_norm_in_training() -> Result<()> {

@@ -1,26 +1,40 @@
-//! Runs the test program that asks once more, in processes of their own with other vector instructions.
+//! Runs the test program that asks once more, in processes of their own, where operators compute in other ways.
 
 use std::process::{Command, Stdio};
+
+/// Set in a process that is such a run; it starts no further ones.
+const RERUN: &str = "SCONCE_TEST_RERUN";
 
 /// The tests that `arguments` choose must hold with AVX2 alone, where the CPU has it, and without vectors.
 pub fn with_narrower_vectors(arguments: &[&str]) {
     for vectors in ["avx2", "none"] {
-        if vectors == "avx2" && !has_avx2() {
-            continue;
+        if vectors == "none" || has_avx2() {
+            again("SCONCE_SIMD", vectors, arguments);
         }
-        let output = Command::new(std::env::current_exe().expect("the path of this program"))
-            .args(arguments)
-            .args(["--skip", "narrower_vectors"])
-            .env("SCONCE_SIMD", vectors)
-            .env("SCONCE_TEST_CASES", "12")
-            .stdin(Stdio::null())
-            .output()
-            .expect("this program starts");
-        let [out, err] =
-            [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-        assert!(output.status.success(), "with SCONCE_SIMD={vectors}:\n{out}{err}");
-        assert!(!out.contains("running 0 tests"), "{arguments:?} choose no test:\n{out}");
     }
+}
+
+/// They must hold with the operators composed of candle's, as on a device without kernels of ours.
+pub fn with_composed_operators(arguments: &[&str]) {
+    again("SCONCE_OPS", "composed", arguments);
+}
+
+/// Runs the tests that `arguments` choose with `value` in the environment variable `name`.
+pub fn again(name: &str, value: &str, arguments: &[&str]) {
+    if std::env::var_os(RERUN).is_some() {
+        return;
+    }
+    let output = Command::new(std::env::current_exe().expect("the path of this program"))
+        .args(arguments)
+        .env(RERUN, "1")
+        .env(name, value)
+        .env("SCONCE_TEST_CASES", if name == "SCONCE_SIMD" { "12" } else { "60" })
+        .stdin(Stdio::null())
+        .output()
+        .expect("this program starts");
+    let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    assert!(output.status.success(), "with {name}={value}:\n{out}{err}");
+    assert!(!out.contains("running 0 tests"), "{arguments:?} choose no test:\n{out}");
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -51,9 +51,21 @@ pub(super) use row_norm::{Rows, row_norm};
 pub(super) use softmax::softmax;
 use weighted::weighted;
 
-/// Whether the operators here compute `x`. An empty tensor is nobody's work; the CPU's kernels shape it.
-pub(super) fn computes(x: &Tensor) -> bool {
-    x.elem_count() > 0 && !has_kernels(x.device())
+use super::operands::shape_error;
+use crate::Result;
+
+/// Whether the operators here compute `x`. The CPU's kernels take an empty batch; a GPU, which launches
+/// nothing for it, does not.
+pub(super) fn computes(x: &Tensor) -> Result<bool> {
+    if x.elem_count() == 0 && !x.device().is_cpu() {
+        return Err(shape_error(
+            "operator on a GPU",
+            "at least one value",
+            x.dims(),
+            "Leave empty batches out.",
+        ));
+    }
+    Ok(x.elem_count() > 0 && !has_kernels(x.device()))
 }
 
 /// Whether we have kernels of our own for a device. `SCONCE_OPS=composed` denies them to the CPU too,

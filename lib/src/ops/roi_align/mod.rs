@@ -11,6 +11,7 @@ mod sparse;
 use candle_core::{DType, Tensor};
 
 use self::samples::Region;
+use super::composed;
 use super::operands::{check, image_dims, shape_error};
 use crate::{Error, Result};
 
@@ -84,7 +85,7 @@ pub fn roi_align(x: &Tensor, rois: &Tensor, config: RoiAlignConfig) -> Result<Te
     }
     let regions: Vec<Region> =
         rois.iter().map(|&(image, bounds)| Region::new(image, bounds, config, [height, width])).collect();
-    if x.device().is_cpu() { sparse::apply(x, regions, config.output) } else { dense::apply(x, &regions) }
+    if composed::computes(x)? { dense::apply(x, &regions) } else { sparse::apply(x, regions, config.output) }
 }
 
 fn check_config(op: &str, config: RoiAlignConfig) -> Result<()> {
