@@ -10,7 +10,7 @@ use super::mode::Mode;
 use super::operator::Operator;
 use super::summary::Summary;
 use super::weights::Role;
-use crate::ops::{Parameter, Pool, shape_text};
+use crate::ops::{Parameter, Pool, has_kernels, shape_text};
 use crate::rich::Rich;
 use crate::{Error, Result};
 
@@ -46,7 +46,7 @@ impl Model {
     /// The output of node `wanted`.
     fn run(&self, x: &Tensor, mode: Mode, wanted: usize) -> Result<Tensor> {
         self.check_input(x)?;
-        match self.device.is_cpu() {
+        match has_kernels(&self.device) {
             true => engine::forward(self, x, mode, wanted),
             false => self.run_nodes(x, mode, wanted),
         }

@@ -83,6 +83,7 @@ pub use window::{Padding, Rounding, Sliding};
 pub(crate) use batch_norm::{check_count, move_running};
 pub(crate) use buffer::{Buffer, Pool};
 pub(crate) use columns::Convolution as ConvolutionSizes;
+pub(crate) use composed::has_kernels;
 pub(crate) use conv2d::check_groups;
 pub(crate) use dropout::check_probability;
 pub(crate) use elementwise::{add_assign, relu_assign};

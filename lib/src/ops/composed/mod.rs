@@ -70,7 +70,7 @@ pub(super) fn computes(x: &Tensor) -> Result<bool> {
 
 /// Whether we have kernels of our own for a device. `SCONCE_OPS=composed` denies them to the CPU too,
 /// so that tests without a GPU reach this module.
-fn has_kernels(device: &Device) -> bool {
+pub(crate) fn has_kernels(device: &Device) -> bool {
     static COMPOSED: OnceLock<bool> = OnceLock::new();
     let composed = || std::env::var_os("SCONCE_OPS").is_some_and(|ops| ops == "composed");
     device.is_cpu() && !*COMPOSED.get_or_init(composed)
