@@ -99,7 +99,8 @@ fn a_wrong_shape_names_the_layer_what_it_wanted_and_what_it_got() {
     let error = refusal([1, 8, 8], |x| x.conv2d(16, 3).relu().linear(10));
     assert_eq!(
         error,
-        "linear \"linear_1\": expected features (C), got (16, 8, 8). Put flatten() or global_avg_pool() before it."
+        "linear \"linear_1\": expected features (C) or tokens (N, D), got (16, 8, 8). \
+         Put flatten(), global_avg_pool() or image_to_tokens() before it."
     );
     let error = refusal([1, 8, 8], |x| x.flatten().conv2d(16, 3).named("late"));
     assert!(error.starts_with("conv2d \"late\": expected images (C, H, W), got (64)."), "{error}");
@@ -201,7 +202,7 @@ fn values_of_another_model_are_refused() {
     let error = refusal([1, 8, 8], |_| leaked.relu());
     assert!(error.starts_with("Model::build: expected a value made from the closure's argument"), "{error}");
     let error = refusal([1, 8, 8], |x| &x + &leaked);
-    assert!(error.starts_with("add \"add_1\": expected two values of one model"), "{error}");
+    assert!(error.starts_with("add \"add_1\": expected values of one model"), "{error}");
 }
 
 #[test]

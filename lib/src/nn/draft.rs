@@ -30,6 +30,11 @@ impl Draft {
         Draft { nodes: vec![DraftNode { operator, inputs: Vec::new(), name: None, shape, error }] }
     }
 
+    /// The shape of a node's value, unless it is unknown.
+    pub(super) fn shape(&self, node: usize) -> Option<&[usize]> {
+        self.nodes[node].shape.as_deref()
+    }
+
     /// Adds a node; `operator` makes it from the shape of the first input. Gives its index.
     pub(super) fn push(&mut self, inputs: &[usize], operator: impl FnOnce(&[usize]) -> Operator) -> usize {
         let shapes: Option<Vec<&[usize]>> =
@@ -72,6 +77,7 @@ impl Draft {
                 self.nodes[index].inputs.iter().for_each(|&input| needed[input] = true);
             }
         }
+        let mut taken = HashSet::new();
         let mut graph = Graph { nodes: Vec::new(), tensors: Vec::new(), outputs: Vec::new() };
         let mut places = HashMap::new();
         for (index, (node, name)) in self.nodes.into_iter().zip(names).enumerate() {
@@ -84,11 +90,22 @@ impl Draft {
             places.insert(index, graph.nodes.len());
             let first = graph.tensors.len();
             graph.tensors.extend(node.operator.weights().into_iter().map(|weight| TensorSpec {
-                name: format!("{name}.{}", weight.name),
+                name: match weight.name {
+                    "" => name.clone(),
+                    weight => format!("{name}.{weight}"),
+                },
                 shape: weight.shape,
                 initial: weight.initial,
                 role: weight.role,
             }));
+            if let Some(spec) = graph.tensors[first..].iter().find(|spec| !taken.insert(spec.name.clone())) {
+                return Err(Error::Argument {
+                    op: label(&node.operator, &name),
+                    expected: "parameters whose names no other layer's have".into(),
+                    got: format!("{:?} twice", spec.name),
+                    hint: "Give one of the layers another name.".into(),
+                });
+            }
             graph.nodes.push(Node {
                 name,
                 operator: node.operator,

@@ -8,7 +8,9 @@
 mod architecture;
 mod checkpoint;
 mod compute;
+mod config;
 mod cost;
+mod describe;
 mod draft;
 mod engine;
 mod feature_maps;
@@ -21,13 +23,20 @@ mod summary;
 mod value;
 mod weights;
 
-pub use crate::ops::{Activation, BatchNormConfig, Padding, Parameter, Rounding};
+pub use crate::ops::{
+    Activation, BatchNormConfig, Corners, Divisor, Interpolation, PadMode, Padding, Parameter, Rounding,
+    SinePositionConfig,
+};
 pub use architecture::Architecture;
+pub use config::{
+    AvgPool2dConfig, Conv2dConfig, ConvTranspose2dConfig, GroupNormConfig, LayerNormConfig, LinearConfig,
+    Pool2dConfig, TargetSize,
+};
 pub use feature_maps::FeatureMaps;
 pub use graph::{Graph, Node, TensorSpec};
 pub use mode::Mode;
 pub use model::Model;
-pub use operator::{Conv2dConfig, Operator, Pool2dConfig};
+pub use operator::Operator;
 pub use summary::{LayerSummary, Summary};
 pub use value::Value;
 pub use weights::{Initial, Role};

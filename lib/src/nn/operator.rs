@@ -1,4 +1,12 @@
-use crate::ops::{Activation, BatchNormConfig, Padding, Rounding, Sliding};
+use std::ops::Range;
+
+use super::config::{
+    AvgPool2dConfig, Conv2dConfig, ConvTranspose2dConfig, GroupNormConfig, LayerNormConfig, LinearConfig,
+    Pool2dConfig, TargetSize,
+};
+#[cfg(doc)]
+use crate::ops;
+use crate::ops::{Activation, BatchNormConfig, Interpolation, PadMode, Padding, SinePositionConfig};
 
 /// What a node of the graph computes, with everything that decides the result but the weights.
 #[derive(Debug, Clone, PartialEq)]
@@ -6,7 +14,7 @@ use crate::ops::{Activation, BatchNormConfig, Padding, Rounding, Sliding};
 pub enum Operator {
     /// The images that go in.
     Input,
-    /// [`crate::ops::conv2d`]; parameters `weight` (O, C / groups, KH, KW) and, with `config.bias`, `bias` (O).
+    /// [`ops::conv2d`]; parameters `weight` (O, C / groups, KH, KW) and, with `config.bias`, `bias` (O).
     Conv2d {
         /// C, the channels that come in.
         in_channels: usize,
@@ -15,36 +23,173 @@ pub enum Operator {
         /// The window.
         config: Conv2dConfig,
     },
-    /// [`crate::ops::batch_norm_train`]; parameters `weight` and `bias`, buffers `running_mean` and
-    /// `running_var`, all (C).
+    /// [`ops::conv_transpose2d`]; parameters `weight` (C, O / groups, KH, KW) and, with `config.bias`, `bias` (O).
+    ConvTranspose2d {
+        /// C, the channels that come in.
+        in_channels: usize,
+        /// O, the channels that go out.
+        out_channels: usize,
+        /// The window.
+        config: ConvTranspose2dConfig,
+    },
+    /// [`ops::batch_norm_train`]; parameters `weight` and `bias`, buffers `running_mean` and `running_var`, all (C).
     BatchNorm {
         /// C.
         channels: usize,
         /// Epsilon and momentum.
         config: BatchNormConfig,
     },
-    /// [`crate::ops::activate`]: a function of each value by itself.
+    /// [`ops::layer_norm`] over the last dimension; parameters `weight` and `bias` (D).
+    LayerNorm {
+        /// D.
+        features: usize,
+        /// Epsilon.
+        config: LayerNormConfig,
+    },
+    /// [`ops::layer_norm2d`], over the channels of every pixel; parameters `weight` and `bias` (C).
+    LayerNorm2d {
+        /// C.
+        channels: usize,
+        /// Epsilon.
+        config: LayerNormConfig,
+    },
+    /// [`ops::group_norm`]; parameters `weight` and `bias` (C).
+    GroupNorm {
+        /// C.
+        channels: usize,
+        /// Groups and epsilon.
+        config: GroupNormConfig,
+    },
+    /// [`ops::activate`]: a function of each value by itself.
     Activation(Activation),
-    /// [`crate::ops::max_pool2d`].
+    /// [`ops::softmax`]: raw logits to probabilities.
+    Softmax {
+        /// The dimension that sums to 1, counted without the batch.
+        dim: usize,
+    },
+    /// [`ops::log_softmax`]: raw logits to the logarithms of probabilities.
+    LogSoftmax {
+        /// The dimension whose probabilities sum to 1, counted without the batch.
+        dim: usize,
+    },
+    /// [`ops::max_pool2d`].
     MaxPool2d(Pool2dConfig),
-    /// [`crate::ops::global_avg_pool`]: (C, H, W) to (C).
+    /// [`ops::avg_pool2d`].
+    AvgPool2d(AvgPool2dConfig),
+    /// [`ops::adaptive_avg_pool2d`]: (C, H, W) to (C, OH, OW).
+    AdaptiveAvgPool2d {
+        /// OH and OW.
+        output: [usize; 2],
+    },
+    /// [`ops::global_avg_pool`]: (C, H, W) to (C).
     GlobalAvgPool,
+    /// [`ops::interpolate`]: (C, H, W) to (C, OH, OW).
+    Interpolate {
+        /// OH and OW. [`TargetSize::Like`] takes a second input.
+        size: TargetSize,
+        /// How pixels between pixels are made.
+        interpolation: Interpolation,
+    },
+    /// [`ops::pad`]: pixels around an image.
+    Pad {
+        /// How many.
+        padding: Padding,
+        /// What they are.
+        mode: PadMode,
+    },
     /// All values of an image in a row: (C, H, W) to (C·H·W).
     Flatten,
-    /// [`crate::ops::linear`]; parameters `weight` (O, I) and `bias` (O).
+    /// A token for each pixel, row by row: (C, H, W) to (H·W, C).
+    ImageToTokens,
+    /// The same values in other dimensions, of the same number of values.
+    Reshape {
+        /// The new dimensions, without the batch.
+        dims: Vec<usize>,
+    },
+    /// Other dimensions first.
+    Permute {
+        /// The old place of each new dimension, counted without the batch.
+        order: Vec<usize>,
+    },
+    /// [`ops::slice()`].
+    Slice {
+        /// The dimension, counted without the batch.
+        dim: usize,
+        /// The entries that are kept.
+        range: Range<usize>,
+    },
+    /// [`ops::concat`] of all inputs.
+    Concat {
+        /// The dimension along which they follow each other, counted without the batch.
+        dim: usize,
+    },
+    /// [`ops::mean`], without the dimensions it goes over.
+    Mean {
+        /// Those dimensions, counted without the batch.
+        dims: Vec<usize>,
+    },
+    /// [`ops::linear`] over the last dimension; parameters `weight` (O, I) and, with `config.bias`, `bias` (O).
     Linear {
         /// I, the features that come in.
         in_features: usize,
         /// O, the features that go out.
         out_features: usize,
+        /// With or without bias.
+        config: LinearConfig,
     },
-    /// [`crate::ops::dropout`] in training, nothing otherwise.
+    /// [`ops::attention_in_heads`] of queries (N, D), keys (M, D) and values (M, E), its three inputs; no parameters.
+    ScaledDotProductAttention {
+        /// The equal parts of D and E that attend by themselves.
+        num_heads: usize,
+    },
+    /// [`ops::multi_head_attention`] of queries (N, D), keys and values (M, D), its three inputs, in PyTorch's layout:
+    /// parameters `in_proj_weight` (3·D, D), `in_proj_bias` (3·D), `out_proj.weight` (D, D) and `out_proj.bias` (D).
+    MultiHeadAttention {
+        /// D.
+        embed_dim: usize,
+        /// The equal parts of D that attend by themselves.
+        num_heads: usize,
+    },
+    /// [`ops::dropout`] in training, nothing otherwise.
     Dropout {
         /// The share that is dropped.
         p: f64,
     },
+    /// [`ops::stochastic_depth`] in training, nothing otherwise.
+    StochasticDepth {
+        /// The share of the images for which the value becomes 0.
+        p: f64,
+    },
     /// The sum of two inputs of one shape.
     Add,
+    /// The product, element by element, of two inputs of one shape, or with 1 where one of them repeats.
+    Multiply,
+    /// Each channel times a number of its own; the parameter has the layer's name and no other.
+    LayerScale {
+        /// The parameter's shape: (C, 1, 1) for images, (D) for tokens and features.
+        shape: Vec<usize>,
+        /// What the numbers are before training.
+        initial: f32,
+    },
+    /// A token before the others, the same for each image: (N, D) to (1 + N, D). The parameter, (1, 1, D), has the
+    /// layer's name and no other.
+    ClassToken {
+        /// D.
+        embed_dim: usize,
+    },
+    /// [`ops::position_embedding`], which is added. The parameter has the layer's name and no other.
+    PositionEmbedding {
+        /// The parameter's shape: 1 and then that of the input.
+        shape: Vec<usize>,
+    },
+    /// [`ops::sine_position_embedding`] for images of the input's size: (C, H, W) to (D, H, W). No other number of the
+    /// input goes in, so that it gets no gradient from here.
+    SinePositionEmbedding(SinePositionConfig),
+    /// Vectors that are trained, the same for each image, whatever the input is; the parameter `weight` is they.
+    Queries {
+        /// How many, and of how many numbers.
+        dims: [usize; 2],
+    },
 }
 
 impl Operator {
@@ -54,83 +199,39 @@ impl Operator {
         match self {
             Operator::Input => "input",
             Operator::Conv2d { .. } => "conv2d",
+            Operator::ConvTranspose2d { .. } => "conv_transpose2d",
             Operator::BatchNorm { .. } => "batch_norm",
+            Operator::LayerNorm { .. } => "layer_norm",
+            Operator::LayerNorm2d { .. } => "layer_norm2d",
+            Operator::GroupNorm { .. } => "group_norm",
             Operator::Activation(activation) => activation.name(),
+            Operator::Softmax { .. } => "softmax",
+            Operator::LogSoftmax { .. } => "log_softmax",
             Operator::MaxPool2d(_) => "max_pool2d",
+            Operator::AvgPool2d(_) => "avg_pool2d",
+            Operator::AdaptiveAvgPool2d { .. } => "adaptive_avg_pool2d",
             Operator::GlobalAvgPool => "global_avg_pool",
+            Operator::Interpolate { .. } => "interpolate",
+            Operator::Pad { .. } => "pad",
             Operator::Flatten => "flatten",
+            Operator::ImageToTokens => "image_to_tokens",
+            Operator::Reshape { .. } => "reshape",
+            Operator::Permute { .. } => "permute",
+            Operator::Slice { .. } => "slice",
+            Operator::Concat { .. } => "concat",
+            Operator::Mean { .. } => "mean",
             Operator::Linear { .. } => "linear",
+            Operator::ScaledDotProductAttention { .. } => "scaled_dot_product_attention",
+            Operator::MultiHeadAttention { .. } => "multi_head_attention",
             Operator::Dropout { .. } => "dropout",
+            Operator::StochasticDepth { .. } => "stochastic_depth",
             Operator::Add => "add",
+            Operator::Multiply => "multiply",
+            Operator::LayerScale { .. } => "layer_scale",
+            Operator::ClassToken { .. } => "class_token",
+            Operator::PositionEmbedding { .. } => "position_embedding",
+            Operator::SinePositionEmbedding(_) => "sine_position_embedding",
+            Operator::Queries { .. } => "queries",
         }
-    }
-}
-
-/// Options of [`crate::nn::Value::conv2d_with`]: pixels, height first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Conv2dConfig {
-    /// The window's size.
-    pub kernel: [usize; 2],
-    /// Pixels from one window to the next.
-    pub stride: [usize; 2],
-    /// Zeros added around the image.
-    pub padding: Padding,
-    /// Pixels from one element of the window to the next; 1 is a window without gaps.
-    pub dilation: [usize; 2],
-    /// Equal groups of channels, in and out, that do not see each other: 1 is the plain convolution, as many as
-    /// there are channels a depthwise one.
-    pub groups: usize,
-    /// Whether a bias is added. Before a batch norm it has no effect and can be left out.
-    pub bias: bool,
-}
-
-impl Default for Conv2dConfig {
-    /// A 3 × 3 window on every pixel, no padding, one group, with bias.
-    fn default() -> Conv2dConfig {
-        Conv2dConfig {
-            kernel: [3, 3],
-            stride: [1, 1],
-            padding: Padding::default(),
-            dilation: [1, 1],
-            groups: 1,
-            bias: true,
-        }
-    }
-}
-
-impl Conv2dConfig {
-    pub(super) fn sliding(&self) -> Sliding {
-        Sliding { stride: self.stride, padding: self.padding, dilation: self.dilation }
-    }
-}
-
-/// Options of [`crate::nn::Value::max_pool2d_with`]: pixels, height first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pool2dConfig {
-    /// The window's size.
-    pub kernel: [usize; 2],
-    /// Pixels from one window to the next.
-    pub stride: [usize; 2],
-    /// Pixels added around the image, on each side at most half the kernel; they never win.
-    pub padding: Padding,
-    /// What becomes of pixels at the far edge that do not fill a window.
-    pub rounding: Rounding,
-}
-
-impl Default for Pool2dConfig {
-    /// A 2 × 2 window in steps of 2, no padding, incomplete windows left out.
-    fn default() -> Pool2dConfig {
-        Pool2dConfig {
-            kernel: [2, 2],
-            stride: [2, 2],
-            padding: Padding::default(),
-            rounding: Rounding::Floor,
-        }
-    }
-}
-
-impl Pool2dConfig {
-    pub(super) fn sliding(&self) -> Sliding {
-        Sliding { stride: self.stride, padding: self.padding, ..Sliding::default() }
     }
 }

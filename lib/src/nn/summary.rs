@@ -1,8 +1,8 @@
 use sconce_display::Bundle;
 
-use super::graph::{Graph, Node};
-use super::operator::Operator;
-use crate::ops::{Activation, Padding, Sliding, shape_text};
+use super::describe::describe;
+use super::graph::Graph;
+use crate::ops::shape_text;
 use crate::plot::{Table, count};
 use crate::rich::Rich;
 
@@ -34,7 +34,7 @@ impl Summary {
             operator: describe(graph, index, node),
             shape: node.shape.clone(),
             parameters: graph.parameters_of(node),
-            multiply_adds: node.multiply_adds(),
+            multiply_adds: graph.multiply_adds_of(node),
         });
         Summary { layers: layers.collect() }
     }
@@ -82,53 +82,6 @@ impl Summary {
     pub fn text(&self) -> String {
         format!("{}{}\n", self.table().text(), self.total())
     }
-}
-
-/// An operator in a few words, with its inputs where they are not just the line above.
-fn describe(graph: &Graph, index: usize, node: &Node) -> String {
-    let name = node.operator.name();
-    let by = |sizes: [usize; 2]| format!("{} x {}", sizes[0], sizes[1]);
-    let window = |kernel: [usize; 2], sliding: Sliding| {
-        let Sliding { stride, padding, dilation } = sliding;
-        let sizes = |what: &str, sizes: [usize; 2]| match sizes {
-            [1, 1] => String::new(),
-            [a, b] if a == b => format!(", {what} {a}"),
-            sizes => format!(", {what} {}", by(sizes)),
-        };
-        let padding = match padding {
-            padding if padding == Padding::default() => String::new(),
-            padding => format!(", padding {padding}"),
-        };
-        format!("{}{}{padding}{}", by(kernel), sizes("stride", stride), sizes("dilation", dilation))
-    };
-    let text = match &node.operator {
-        Operator::Conv2d { in_channels, out_channels, config } => {
-            let window = window(config.kernel, config.sliding());
-            let bias = if config.bias { "" } else { ", no bias" };
-            let groups = match config.groups {
-                1 => String::new(),
-                groups => format!(", {groups} groups"),
-            };
-            format!("{name} {in_channels} -> {out_channels}, {window}{groups}{bias}")
-        }
-        Operator::MaxPool2d(config) => {
-            format!("{name} {}", window(config.kernel, config.sliding()))
-        }
-        Operator::Linear { in_features, out_features } => format!("{name} {in_features} -> {out_features}"),
-        Operator::Dropout { p } => format!("{name} {p}"),
-        Operator::Activation(Activation::LeakyRelu { slope }) => format!("{name} {slope}"),
-        Operator::Input
-        | Operator::BatchNorm { .. }
-        | Operator::Activation(_)
-        | Operator::GlobalAvgPool
-        | Operator::Flatten
-        | Operator::Add => name.to_owned(),
-    };
-    if node.inputs.iter().all(|&input| input + 1 == index) {
-        return text;
-    }
-    let inputs: Vec<&str> = node.inputs.iter().map(|&input| graph.nodes[input].name.as_str()).collect();
-    format!("{text} of {}", inputs.join(", "))
 }
 
 impl Rich for Summary {

@@ -7,7 +7,7 @@ use crate::{Result, Seed};
 
 /// A tensor that an operator owns.
 pub(super) struct Weight {
-    /// Its name after the layer's: `weight`.
+    /// Its name after the layer's: `weight`. Empty if the layer's name is its own.
     pub(super) name: &'static str,
     pub(super) shape: Vec<usize>,
     pub(super) role: Role,
@@ -33,6 +33,11 @@ pub enum Initial {
         /// The largest size.
         bound: f64,
     },
+    /// Normal around 0.
+    Normal {
+        /// The standard deviation.
+        std: f64,
+    },
 }
 
 impl Initial {
@@ -43,6 +48,11 @@ impl Initial {
         Initial::Uniform { bound: 1.0 / (fan_in.max(1) as f64).sqrt() }
     }
 
+    /// Uniform in such a way that values and gradients keep their size (Glorot and Bengio 2010).
+    fn glorot(fan_in: usize, fan_out: usize) -> Initial {
+        Initial::Uniform { bound: (6.0 / (fan_in as f64 + fan_out as f64).max(1.0)).sqrt() }
+    }
+
     pub(super) fn tensor(self, shape: &[usize], seed: Seed, device: &Device) -> Result<Tensor> {
         let count = shape.iter().product();
         let values: Vec<f32> = match self {
@@ -50,6 +60,10 @@ impl Initial {
             Initial::Uniform { bound } => {
                 let mut rng = seed.rng();
                 (0..count).map(|_| ((2.0 * rng.uniform() - 1.0) * bound) as f32).collect()
+            }
+            Initial::Normal { std } => {
+                let mut rng = seed.rng();
+                (0..count).map(|_| (rng.normal() * std) as f32).collect()
             }
         };
         Ok(Tensor::from_vec(values, shape, device)?)
@@ -59,43 +73,93 @@ impl Initial {
 impl Operator {
     /// The tensors that the operator owns, in the order it takes them.
     pub(super) fn weights(&self) -> Vec<Weight> {
-        let weight =
-            |name, shape: &[usize], role, initial| Weight { name, shape: shape.to_vec(), role, initial };
-        match *self {
+        let (zero, one) = (Initial::Constant(0.0), Initial::Constant(1.0));
+        let buffer =
+            |name, length, initial| Weight { role: Role::Buffer, ..parameter(name, &[length], initial) };
+        match self {
             Operator::Conv2d { in_channels, out_channels, config } => {
-                let [height, width] = config.kernel;
                 let depth = in_channels / config.groups.max(1);
-                let initial = Initial::by_fan_in(depth.saturating_mul(height).saturating_mul(width));
-                let shape = [out_channels, depth, height, width];
-                let mut weights = vec![weight("weight", &shape, Role::Parameter, initial)];
-                if config.bias {
-                    weights.push(weight("bias", &[out_channels], Role::Parameter, initial));
-                }
+                let shape = [*out_channels, depth, config.kernel[0], config.kernel[1]];
+                by_fan_in(&shape, config.bias.then_some(*out_channels))
+            }
+            Operator::ConvTranspose2d { in_channels, out_channels, config } => {
+                let depth = out_channels / config.groups.max(1);
+                let shape = [*in_channels, depth, config.kernel[0], config.kernel[1]];
+                by_fan_in(&shape, config.bias.then_some(*out_channels))
+            }
+            Operator::Linear { in_features, out_features, config } => {
+                by_fan_in(&[*out_features, *in_features], config.bias.then_some(*out_features))
+            }
+            Operator::BatchNorm { channels: count, .. } => {
+                let mut weights = scale_and_shift(*count);
+                weights.extend([buffer("running_mean", *count, zero), buffer("running_var", *count, one)]);
                 weights
             }
-            Operator::Linear { in_features, out_features } => {
-                let initial = Initial::by_fan_in(in_features);
+            Operator::LayerNorm { features: count, .. }
+            | Operator::LayerNorm2d { channels: count, .. }
+            | Operator::GroupNorm { channels: count, .. } => scale_and_shift(*count),
+            Operator::MultiHeadAttention { embed_dim, .. } => {
+                let (features, three) = (*embed_dim, embed_dim.saturating_mul(3));
+                let out = Initial::by_fan_in(features);
                 vec![
-                    weight("weight", &[out_features, in_features], Role::Parameter, initial),
-                    weight("bias", &[out_features], Role::Parameter, initial),
+                    parameter("in_proj_weight", &[three, features], Initial::glorot(features, three)),
+                    parameter("in_proj_bias", &[three], zero),
+                    parameter("out_proj.weight", &[features, features], out),
+                    parameter("out_proj.bias", &[features], zero),
                 ]
             }
-            Operator::BatchNorm { channels, .. } => {
-                let (zero, one) = (Initial::Constant(0.0), Initial::Constant(1.0));
-                vec![
-                    weight("weight", &[channels], Role::Parameter, one),
-                    weight("bias", &[channels], Role::Parameter, zero),
-                    weight("running_mean", &[channels], Role::Buffer, zero),
-                    weight("running_var", &[channels], Role::Buffer, one),
-                ]
+            Operator::LayerScale { shape, initial } => {
+                vec![parameter("", shape, Initial::Constant(*initial))]
             }
+            Operator::ClassToken { embed_dim } => vec![parameter("", &[1, 1, *embed_dim], zero)],
+            Operator::PositionEmbedding { shape } => {
+                vec![parameter("", shape, Initial::Normal { std: 0.02 })]
+            }
+            Operator::Queries { dims } => vec![parameter("weight", dims, Initial::Normal { std: 1.0 })],
             Operator::Input
             | Operator::Activation(_)
+            | Operator::Softmax { .. }
+            | Operator::LogSoftmax { .. }
             | Operator::MaxPool2d(_)
+            | Operator::AvgPool2d(_)
+            | Operator::AdaptiveAvgPool2d { .. }
             | Operator::GlobalAvgPool
+            | Operator::Interpolate { .. }
+            | Operator::Pad { .. }
             | Operator::Flatten
+            | Operator::ImageToTokens
+            | Operator::Reshape { .. }
+            | Operator::Permute { .. }
+            | Operator::Slice { .. }
+            | Operator::Concat { .. }
+            | Operator::Mean { .. }
+            | Operator::ScaledDotProductAttention { .. }
             | Operator::Dropout { .. }
-            | Operator::Add => Vec::new(),
+            | Operator::StochasticDepth { .. }
+            | Operator::Add
+            | Operator::Multiply
+            | Operator::SinePositionEmbedding(_) => Vec::new(),
         }
     }
+}
+
+fn parameter(name: &'static str, shape: &[usize], initial: Initial) -> Weight {
+    Weight { name, shape: shape.to_vec(), role: Role::Parameter, initial }
+}
+
+/// A weight and, if it has a length, a bias, as PyTorch starts them. What it calls fan in is the product of all
+/// dimensions but the first, for transposed convolutions too.
+fn by_fan_in(shape: &[usize], bias: Option<usize>) -> Vec<Weight> {
+    let fan_in = shape[1..].iter().fold(1_usize, |product, &dim| product.saturating_mul(dim));
+    let initial = Initial::by_fan_in(fan_in);
+    let mut weights = vec![parameter("weight", shape, initial)];
+    weights.extend(bias.map(|length| parameter("bias", &[length], initial)));
+    weights
+}
+
+/// The weight and bias of a norm.
+fn scale_and_shift(count: usize) -> Vec<Weight> {
+    let [weight, bias] = [("weight", 1.0), ("bias", 0.0)];
+    let norm = |(name, value)| parameter(name, &[count], Initial::Constant(value));
+    vec![norm(weight), norm(bias)]
 }

@@ -19,6 +19,60 @@ fn attention() -> Result<()> {
     })
 }
 
+#[test]
+fn attention_in_heads() -> Result<()> {
+    for_each_case("attention_in_heads", |rng| {
+        let (batch, heads) = (size(rng, 2), size(rng, 3));
+        let [queries, keys] = [size(rng, 4), size(rng, 4)];
+        let [features, outputs] = [heads * size(rng, 3), heads * size(rng, 3)];
+        let q = Input::new(rng, &[batch, queries, features], |rng| 2.0 * signed(rng))?;
+        let k = Input::new(rng, &[batch, keys, features], |rng| 2.0 * signed(rng))?;
+        let v = Input::new(rng, &[batch, keys, outputs], signed)?;
+        check(rng, &[q, k, v], |t| ops::attention_in_heads(&t[0], &t[1], &t[2], heads))
+    })
+}
+
+fn weights(t: &[Tensor]) -> ops::AttentionWeights<'_> {
+    ops::AttentionWeights {
+        in_proj_weight: &t[0],
+        in_proj_bias: &t[1],
+        out_proj_weight: &t[2],
+        out_proj_bias: &t[3],
+    }
+}
+
+#[test]
+fn multi_head_attention() -> Result<()> {
+    for_each_case("multi_head_attention", |rng| {
+        let (batch, heads) = (size(rng, 2), size(rng, 2));
+        let ([queries, keys], features) = ([size(rng, 3), size(rng, 3)], heads * size(rng, 2));
+        let mut inputs = Vec::new();
+        for dims in [&[3 * features, features][..], &[3 * features], &[features, features], &[features]] {
+            inputs.push(Input::new(rng, dims, signed)?);
+        }
+        inputs.push(Input::new(rng, &[batch, queries, features], signed)?);
+        check(rng, &inputs, |t| ops::multi_head_attention([&t[4]; 3], weights(t), heads))?;
+        for _ in 0..2 {
+            inputs.push(Input::new(rng, &[batch, keys, features], signed)?);
+        }
+        check(rng, &inputs, |t| ops::multi_head_attention([&t[4], &t[5], &t[6]], weights(t), heads))
+    })
+}
+
+/// Self-attention in one product is attention of three tensors that are the same.
+#[test]
+fn self_attention_is_attention_of_equal_inputs() -> Result<()> {
+    let mut rng = Seed(3).rng();
+    let mut tensor = |dims: &[usize]| -> Result<Tensor> {
+        let values: Vec<f64> = (0..dims.iter().product()).map(|_| signed(&mut rng)).collect();
+        Ok(Tensor::from_vec(values, dims, &device())?)
+    };
+    let x = tensor(&[2, 5, 6])?;
+    let tensors = [tensor(&[18, 6])?, tensor(&[18])?, tensor(&[6, 6])?, tensor(&[6])?];
+    let together = ops::multi_head_attention([&x; 3], weights(&tensors), 3)?;
+    close(&together, &ops::multi_head_attention([&x, &x.copy()?, &x.copy()?], weights(&tensors), 3)?)
+}
+
 /// More queries than are weighed at a time.
 #[test]
 fn attention_in_blocks_is_attention_as_a_whole() -> Result<()> {

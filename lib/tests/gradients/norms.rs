@@ -69,3 +69,13 @@ fn group_norm() -> Result<()> {
         check(rng, &[x, weight, bias], |t| ops::group_norm(&t[0], groups, &t[1], &t[2], 1e-2))
     })
 }
+
+#[test]
+fn layer_norm2d() -> Result<()> {
+    for_each_case("layer_norm2d", |rng| {
+        let dims = [size(rng, 2), 1 + size(rng, 4), size(rng, 3), size(rng, 3)];
+        let x = Input::new(rng, &dims, signed)?;
+        let [weight, bias] = [Input::new(rng, &dims[1..2], signed)?, Input::new(rng, &dims[1..2], signed)?];
+        check(rng, &[x, weight, bias], |t| ops::layer_norm2d(&t[0], &t[1], &t[2], 0.1))
+    })
+}

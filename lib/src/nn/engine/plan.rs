@@ -106,10 +106,13 @@ impl Planner<'_> {
             {
                 self.begin(Head::Linear(index), inputs)
             }
-            (Operator::BatchNorm { .. }, &[x]) => match self.extend(x, Chain::takes_norm) {
-                Some(chain) => Chain { norm: Some(index), ..chain },
-                None => Chain { norm: Some(index), ..self.begin(Head::Norm, inputs) },
-            },
+            // The channels of tokens and the like are not what lies beside each other.
+            (Operator::BatchNorm { .. }, &[x]) if matches!(node.shape.len(), 1 | 3) => {
+                match self.extend(x, Chain::takes_norm) {
+                    Some(chain) => Chain { norm: Some(index), ..chain },
+                    None => Chain { norm: Some(index), ..self.begin(Head::Norm, inputs) },
+                }
+            }
             (Operator::Add, &[a, b]) if a != b && self.same_shape(a, b) => {
                 let (chain, other) = match self.extend(b, Chain::takes_residual) {
                     Some(chain) => (Some(chain), a),

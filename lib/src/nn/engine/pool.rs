@@ -2,7 +2,8 @@ use super::activation::Activation;
 use super::context::{Context, Layer, broken};
 use super::reverse::{Gradients, Reverse};
 use crate::Result;
-use crate::nn::operator::{Operator, Pool2dConfig};
+use crate::nn::config::Pool2dConfig;
+use crate::nn::operator::Operator;
 use crate::ops::channels_last::{Pool2d, Tap, add_mean_gradient, means};
 use crate::ops::{Buffer, MaxPool2d, Update, Window};
 

@@ -52,4 +52,31 @@ impl Value {
     pub fn hardswish(&self) -> Value {
         self.activation(Activation::Hardswish)
     }
+
+    /// Raw logits to probabilities along dimension `dim`, which does not count the batch. Keeps the shape.
+    #[must_use]
+    pub fn softmax(&self, dim: usize) -> Value {
+        self.then(|_| Operator::Softmax { dim })
+    }
+
+    /// Raw logits to the logarithms of probabilities along dimension `dim`, which does not count the batch. Keeps the
+    /// shape.
+    #[must_use]
+    pub fn log_softmax(&self, dim: usize) -> Value {
+        self.then(|_| Operator::LogSoftmax { dim })
+    }
+
+    /// In training, sets each value to 0 with probability `p` in `[0, 1)` and scales the others up.
+    /// Keeps the shape.
+    #[must_use]
+    pub fn dropout(&self, p: f64) -> Value {
+        self.then(|_| Operator::Dropout { p })
+    }
+
+    /// In training, the value becomes 0 for a share `p` in `[0, 1)` of the images and is scaled up for the others: on the
+    /// branch of a residual block, the block is left out (Huang et al. 2016). Keeps the shape.
+    #[must_use]
+    pub fn stochastic_depth(&self, p: f64) -> Value {
+        self.then(|_| Operator::StochasticDepth { p })
+    }
 }
