@@ -1,9 +1,11 @@
 //! Adagrad (Duchi et al. 2011), after `torch.optim.Adagrad`.
 
+use candle_core::Tensor;
+
 use super::config::OptimizerConfig;
 use super::group::ParamGroup;
 use super::optimizer::{Optimizer, in_range};
-use super::rule::{Float, Moment, Rule};
+use super::rule::{Float, Moment, Rule, pulled};
 use crate::Result;
 use crate::ops::Parameter;
 
@@ -79,5 +81,19 @@ impl Rule for Adagrad {
             *sum += g * g;
             *w -= lr * g / (sum.sqrt() + eps);
         }
+    }
+
+    fn compose(
+        &self,
+        moment: Moment,
+        weight: &Tensor,
+        gradient: &Tensor,
+        state: &mut [Tensor],
+    ) -> candle_core::Result<Tensor> {
+        let [sum] = state else { return Ok(weight.clone()) };
+        let lr = moment.lr / (1.0 + (moment.step - 1) as f64 * self.lr_decay);
+        let g = pulled(gradient, weight, moment.weight_decay)?;
+        *sum = (&*sum + g.sqr()?)?;
+        weight - (g * lr)?.div(&(sum.sqrt()? + self.eps)?)?
     }
 }

@@ -1,10 +1,12 @@
 //! Adam (Kingma and Ba 2015), AMSGrad (Reddi et al. 2018) and AdamW (Loshchilov and Hutter 2019), after
 //! `torch.optim.Adam` and `torch.optim.AdamW`.
 
+use candle_core::Tensor;
+
 use super::config::OptimizerConfig;
 use super::group::ParamGroup;
 use super::optimizer::{Optimizer, in_range};
-use super::rule::{Float, Moment, Rule};
+use super::rule::{Float, Moment, Rule, pulled};
 use crate::Result;
 use crate::ops::Parameter;
 
@@ -25,6 +27,20 @@ pub fn adamw(lr: f64) -> Adam {
 pub(super) enum Decay {
     InGradient,
     BesideStep,
+}
+
+/// What one step multiplies with.
+struct Coefficients {
+    beta1: f64,
+    beta2: f64,
+    /// What is left of the weight before the step.
+    shrink: f64,
+    /// The pull to zero that goes through the moments.
+    in_gradient: f64,
+    /// How far the mean of the gradient moves the weight.
+    size: f64,
+    /// What the root of the second moment is divided by.
+    correction2: f64,
 }
 
 /// How [`adam`] and [`adamw`] are set up.
@@ -78,6 +94,24 @@ impl Adam {
         OptimizerConfig::from(self).build(parameters)
     }
 
+    fn coefficients(&self, moment: Moment) -> Coefficients {
+        let (beta1, beta2) = self.betas;
+        // The moments start at zero; dividing by this undoes their pull towards it.
+        let step = moment.step as f64;
+        let (shrink, in_gradient) = match self.decay {
+            Decay::InGradient => (1.0, moment.weight_decay),
+            Decay::BesideStep => (1.0 - moment.lr * moment.weight_decay, 0.0),
+        };
+        Coefficients {
+            beta1,
+            beta2,
+            shrink,
+            in_gradient,
+            size: moment.lr / (1.0 - beta1.powf(step)),
+            correction2: (1.0 - beta2.powf(step)).sqrt(),
+        }
+    }
+
     pub(super) fn name(&self) -> &'static str {
         match self.decay {
             Decay::InGradient => "adam",
@@ -101,19 +135,11 @@ impl Rule for Adam {
     #[inline(always)]
     fn update<T: Float>(&self, moment: Moment, weight: &mut [T], gradient: &[T], state: &mut [&mut [T]]) {
         let [mean, square, largest @ ..] = state else { return };
-        let (beta1, beta2) = self.betas;
-        // The moments start at zero; dividing by this undoes their pull towards it.
-        let step = moment.step as f64;
-        let correction1 = 1.0 - beta1.powf(step);
-        let correction2 = (1.0 - beta2.powf(step)).sqrt();
-        let (shrink, in_gradient) = match self.decay {
-            Decay::InGradient => (1.0, moment.weight_decay),
-            Decay::BesideStep => (1.0 - moment.lr * moment.weight_decay, 0.0),
-        };
+        let Coefficients { beta1, beta2, shrink, in_gradient, size, correction2 } = self.coefficients(moment);
         let new1 = T::from_f64(1.0 - beta1);
         let (beta2, new2) = (T::from_f64(beta2), T::from_f64(1.0 - beta2));
         let (shrink, in_gradient) = (T::from_f64(shrink), T::from_f64(in_gradient));
-        let (size, eps) = (T::from_f64(moment.lr / correction1), T::from_f64(self.eps));
+        let (size, eps) = (T::from_f64(size), T::from_f64(self.eps));
         let correction2 = T::from_f64(correction2);
         let move_one = |w: &mut T, g: T, m: &mut T, v: &mut T, largest: Option<&mut T>| {
             let g = g + in_gradient * *w;
@@ -135,5 +161,28 @@ impl Rule for Adam {
                 .zip(largest.iter_mut())
                 .for_each(|((((w, &g), m), v), largest)| move_one(w, g, m, v, Some(largest))),
         }
+    }
+
+    fn compose(
+        &self,
+        moment: Moment,
+        weight: &Tensor,
+        gradient: &Tensor,
+        state: &mut [Tensor],
+    ) -> candle_core::Result<Tensor> {
+        let [mean, square, largest @ ..] = state else { return Ok(weight.clone()) };
+        let Coefficients { beta1, beta2, shrink, in_gradient, size, correction2 } = self.coefficients(moment);
+        let g = pulled(gradient, weight, in_gradient)?;
+        *mean = (&*mean + ((&g - &*mean)? * (1.0 - beta1))?)?;
+        *square = ((&*square * beta2)? + (g.sqr()? * (1.0 - beta2))?)?;
+        let second = match largest.first_mut() {
+            Some(largest) => {
+                *largest = largest.maximum(&*square)?;
+                largest.clone()
+            }
+            None => square.clone(),
+        };
+        let spread = ((second.sqrt()? / correction2)? + self.eps)?;
+        (weight * shrink)? - (&*mean * size)?.div(&spread)?
     }
 }

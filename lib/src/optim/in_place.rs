@@ -4,15 +4,8 @@ use candle_core::{CpuStorage, InplaceOp2, Layout, bail};
 use rayon::prelude::*;
 
 use super::rule::{Float, Moment, Rule};
+use super::state::State;
 use crate::ops::vectorized;
-
-/// What is kept for one parameter from step to step, in its own precision: one vector for each number that
-/// the rule keeps per element. Zero until the first step.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum State {
-    F32(Vec<Vec<f32>>),
-    F64(Vec<Vec<f64>>),
-}
 
 /// Elements of a parameter that one thread moves at a time: large enough to be worth handing over, small
 /// enough that weight, gradient and state stay in the second-level cache.

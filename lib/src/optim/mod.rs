@@ -33,6 +33,7 @@ mod rmsprop;
 mod rule;
 mod sgd;
 mod slot;
+mod state;
 mod state_file;
 
 pub use adagrad::{Adagrad, adagrad};

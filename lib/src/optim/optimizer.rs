@@ -56,7 +56,7 @@ impl Optimizer {
     ///
     /// # Errors
     /// A parameter has no gradient, or one of another shape or dtype: the message names it, and no
-    /// parameter has moved. A parameter that is not on the CPU.
+    /// parameter has moved.
     pub fn step(&mut self, gradients: &GradStore) -> Result<()> {
         let (op, lr, initial) = (self.config.name(), self.lr, self.config.learning_rate());
         // All are looked at before the first one moves.

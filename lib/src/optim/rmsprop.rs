@@ -1,9 +1,11 @@
 //! RMSprop (Tieleman and Hinton 2012), after `torch.optim.RMSprop`.
 
+use candle_core::Tensor;
+
 use super::config::OptimizerConfig;
 use super::group::ParamGroup;
 use super::optimizer::{Optimizer, in_range};
-use super::rule::{Float, Moment, Rule};
+use super::rule::{Float, Moment, Rule, pulled};
 use crate::Result;
 use crate::ops::Parameter;
 
@@ -124,5 +126,33 @@ impl Rule for RmsProp {
                     None => step,
                 };
         }
+    }
+
+    fn compose(
+        &self,
+        moment: Moment,
+        weight: &Tensor,
+        gradient: &Tensor,
+        state: &mut [Tensor],
+    ) -> candle_core::Result<Tensor> {
+        let [square, others @ ..] = state else { return Ok(weight.clone()) };
+        let new = 1.0 - self.alpha;
+        let g = pulled(gradient, weight, moment.weight_decay)?;
+        *square = ((&*square * self.alpha)? + (g.sqr()? * new)?)?;
+        let mut spread = square.clone();
+        if self.centered
+            && let Some(mean) = others.first_mut()
+        {
+            *mean = (&*mean + ((&g - &*mean)? * new)?)?;
+            spread = (spread - mean.sqr()?)?.relu()?;
+        }
+        let mut step = g.div(&(spread.sqrt()? + self.eps)?)?;
+        if self.momentum != 0.0
+            && let Some(velocity) = others.last_mut()
+        {
+            *velocity = ((&*velocity * self.momentum)? + step)?;
+            step = velocity.clone();
+        }
+        weight - (step * moment.lr)?
     }
 }

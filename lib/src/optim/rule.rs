@@ -1,4 +1,4 @@
-use candle_core::WithDType;
+use candle_core::{Tensor, WithDType};
 
 /// A floating point type that an update can be computed in.
 pub(super) trait Float:
@@ -55,4 +55,19 @@ pub(super) trait Rule: Sync {
     /// Moves `weight` along `gradient`. `state` holds a slice as long as `weight` for each number that is
     /// kept. To be inlined, so that it is compiled for the vectors of each kind of CPU.
     fn update<T: Float>(&self, moment: Moment, weight: &mut [T], gradient: &[T], state: &mut [&mut [T]]);
+
+    /// The same for whole tensors, on devices without kernels of ours: changes `state` and gives the new
+    /// weight.
+    fn compose(
+        &self,
+        moment: Moment,
+        weight: &Tensor,
+        gradient: &Tensor,
+        state: &mut [Tensor],
+    ) -> candle_core::Result<Tensor>;
+}
+
+/// `gradient` with the pull to zero in it.
+pub(super) fn pulled(gradient: &Tensor, weight: &Tensor, decay: f64) -> candle_core::Result<Tensor> {
+    if decay == 0.0 { Ok(gradient.clone()) } else { gradient + (weight * decay)? }
 }

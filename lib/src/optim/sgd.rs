@@ -2,10 +2,12 @@
 //! first gradient, undampened (Sutskever et al. 2013, in the form where the learning rate multiplies the
 //! whole step).
 
+use candle_core::Tensor;
+
 use super::config::OptimizerConfig;
 use super::group::ParamGroup;
 use super::optimizer::{Optimizer, in_range};
-use super::rule::{Float, Moment, Rule};
+use super::rule::{Float, Moment, Rule, pulled};
 use crate::ops::Parameter;
 use crate::{Error, Result};
 
@@ -109,5 +111,23 @@ impl Rule for Sgd {
             *v = kept * *v + added * g;
             *w -= lr * (direct * g + ahead * *v);
         }
+    }
+
+    fn compose(
+        &self,
+        moment: Moment,
+        weight: &Tensor,
+        gradient: &Tensor,
+        state: &mut [Tensor],
+    ) -> candle_core::Result<Tensor> {
+        let g = pulled(gradient, weight, moment.weight_decay)?;
+        let Some(velocity) = state.first_mut() else { return weight - (g * moment.lr)? };
+        *velocity = match moment.step {
+            // Not the caller's own tensor, which may change later.
+            1 => g.copy()?,
+            _ => ((&*velocity * self.momentum)? + (&g * (1.0 - self.dampening))?)?,
+        };
+        let step = if self.nesterov { (g + (&*velocity * self.momentum)?)? } else { velocity.clone() };
+        weight - (step * moment.lr)?
     }
 }

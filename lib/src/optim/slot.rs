@@ -4,8 +4,9 @@ use candle_core::backprop::GradStore;
 use candle_core::{DType, Tensor};
 
 use super::group::Settings;
-use super::in_place::{State, Step};
+use super::in_place::Step;
 use super::rule::{Moment, Rule};
+use super::state::State;
 use crate::ops::Parameter;
 use crate::{Error, Result};
 
@@ -21,19 +22,14 @@ pub(super) struct Slot {
 
 impl Slot {
     pub(super) fn new(op: &str, parameter: &Parameter, settings: Settings, kept: usize) -> Result<Slot> {
-        let elements = parameter.var.elem_count();
-        let state = match parameter.var.dtype() {
-            DType::F32 => State::F32(vec![vec![0.0; elements]; kept]),
-            DType::F64 => State::F64(vec![vec![0.0; elements]; kept]),
-            other => {
-                return Err(Error::Argument {
-                    op: op.into(),
-                    expected: format!("parameter {:?} to be F32 or F64", parameter.name),
-                    got: format!("{other:?}"),
-                    hint: "Keep the weights that are trained in F32.".into(),
-                });
-            }
-        };
+        if !matches!(parameter.var.dtype(), DType::F32 | DType::F64) {
+            return Err(Error::Argument {
+                op: op.into(),
+                expected: format!("parameter {:?} to be F32 or F64", parameter.name),
+                got: format!("{:?}", parameter.var.dtype()),
+                hint: "Keep the weights that are trained in F32.".into(),
+            });
+        }
         if !parameter.var.is_contiguous() {
             return Err(Error::Argument {
                 op: op.into(),
@@ -42,6 +38,7 @@ impl Slot {
                 hint: "Make it with Var::from_tensor(&tensor.contiguous()?).".into(),
             });
         }
+        let state = State::zeros(&parameter.var, kept)?;
         Ok(Slot { parameter: parameter.clone(), settings, state, steps: 0 })
     }
 
@@ -81,9 +78,16 @@ impl Slot {
     pub(super) fn step<R: Rule>(&mut self, rule: &R, lr: f64, gradient: &Tensor) -> Result<()> {
         // The count moves with the weights, never alone.
         let moment = Moment { step: self.steps + 1, lr, weight_decay: self.settings.weight_decay };
-        let step = Step { rule, moment, state: RefCell::new(&mut self.state) };
-        // Only a gradient that is a view, e.g. a transposed one, is copied here.
-        self.parameter.var.inplace_op2(&gradient.contiguous()?, &step)?;
+        let var = &self.parameter.var;
+        if let State::Tensors(state) = &mut self.state {
+            let (weight, gradient) = (var.as_detached_tensor(), gradient.detach());
+            let moved = rule.compose(moment, &weight, &gradient, state)?;
+            var.set(&moved)?;
+        } else {
+            let step = Step { rule, moment, state: RefCell::new(&mut self.state) };
+            // Only a gradient that is a view, e.g. a transposed one, is copied here.
+            var.inplace_op2(&gradient.contiguous()?, &step)?;
+        }
         self.steps += 1;
         Ok(())
     }

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde::{Deserialize, Serialize};
 
-use super::in_place::State;
 use super::optimizer::Optimizer;
 use super::slot::Slot;
+use super::state::dtype;
 use crate::tensor_file::{self, Entry, kind, problems};
 use crate::{Error, Result};
 
@@ -49,7 +48,7 @@ impl Optimizer {
                     hint: "Give the parameters of each model a prefix, e.g. \"teacher.\".".into(),
                 });
             }
-            entries.extend(self.entries(slot));
+            entries.extend(self.entries(slot)?);
         }
         let head = Head {
             version: 1,
@@ -96,41 +95,31 @@ impl Optimizer {
             });
         }
         let kept = self.config.kept();
+        let states = self.slots.iter().map(|slot| {
+            let tensors = kept.iter().map(|kept| found[&tensor_name(&slot.parameter.name, kept)].data());
+            slot.state.with_bytes(tensors)
+        });
+        let states = states.collect::<Result<Vec<_>>>()?;
+        // From here on nothing can fail.
         self.lr = lr;
-        for slot in &mut self.slots {
-            let name = &slot.parameter.name;
-            slot.steps = head.steps[name];
-            let data = |at: usize| found[&tensor_name(name, kept[at])].data();
-            match &mut slot.state {
-                State::F32(state) => state.iter_mut().enumerate().for_each(|(at, values)| {
-                    *values = data(at).as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
-                }),
-                State::F64(state) => state.iter_mut().enumerate().for_each(|(at, values)| {
-                    *values = data(at).as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect();
-                }),
-            }
+        for (slot, state) in self.slots.iter_mut().zip(states) {
+            slot.steps = head.steps[&slot.parameter.name];
+            slot.state = state;
         }
         Ok(())
     }
 
     /// The tensors that are kept for a parameter.
-    fn entries<'a>(&self, slot: &'a Slot) -> Vec<Entry<'a>> {
-        let bytes: Vec<Vec<u8>> = match &slot.state {
-            State::F32(state) => {
-                state.iter().map(|values| values.iter().flat_map(|v| v.to_le_bytes()).collect()).collect()
-            }
-            State::F64(state) => {
-                state.iter().map(|values| values.iter().flat_map(|v| v.to_le_bytes()).collect()).collect()
-            }
-        };
-        let named = self.config.kept().iter().zip(bytes);
+    fn entries<'a>(&self, slot: &'a Slot) -> Result<Vec<Entry<'a>>> {
+        let var = &slot.parameter.var;
+        let named = self.config.kept().iter().zip(slot.state.bytes()?);
         let entries = named.map(|(kept, bytes)| Entry {
             name: tensor_name(&slot.parameter.name, kept),
-            dtype: dtype(slot),
-            shape: slot.parameter.var.dims(),
+            dtype: dtype(var),
+            shape: var.dims(),
             bytes,
         });
-        entries.collect()
+        Ok(entries.collect())
     }
 
     /// What a file says beside its tensors, and its learning rate.
@@ -170,11 +159,10 @@ impl Optimizer {
     fn problems(&self, head: &Head, found: &BTreeMap<String, TensorView>) -> Option<String> {
         let mut wanted = BTreeMap::new();
         let mut names = BTreeSet::new();
-        for slot in &self.slots {
-            let Slot { parameter, .. } = slot;
+        for Slot { parameter, .. } in &self.slots {
             names.insert(parameter.name.as_str());
             for kept in self.config.kept() {
-                let kind = kind(parameter.var.dims(), &dtype(slot).to_string());
+                let kind = kind(parameter.var.dims(), &dtype(&parameter.var).to_string());
                 wanted.insert(tensor_name(&parameter.name, kept), kind);
             }
         }
@@ -199,11 +187,4 @@ impl Optimizer {
 
 fn tensor_name(parameter: &str, kept: &str) -> String {
     format!("{parameter}.{kept}")
-}
-
-fn dtype(slot: &Slot) -> Dtype {
-    match slot.state {
-        State::F32(_) => Dtype::F32,
-        State::F64(_) => Dtype::F64,
-    }
 }

@@ -9,6 +9,8 @@ use sconce::optim::{OptimizerConfig, adagrad, adam, adamw, rmsprop, sgd};
 use serde_json::Value;
 
 mod groups;
+#[path = "../rerun/mod.rs"]
+mod rerun;
 mod state;
 
 type Any = Result<(), Box<dyn std::error::Error>>;
@@ -221,4 +223,15 @@ fn bad_settings_are_refused_by_name() -> Any {
         assert!(error.contains(named), "{error} should name {named}");
     }
     Ok(())
+}
+
+/// On devices without kernels of ours, too.
+#[test]
+fn composed_steps_move_alike() {
+    rerun::with_composed_operators(&[]);
+}
+
+#[test]
+fn narrower_vectors_move_alike() {
+    rerun::with_narrower_vectors(&["trajectories"]);
 }

@@ -1,0 +1,73 @@
+use candle_core::{DType, Tensor, Var};
+use safetensors::Dtype;
+
+use crate::Result;
+use crate::ops::has_kernels;
+
+/// What is kept for one parameter from step to step, in its own precision: for each number that the rule keeps
+/// per element one vector, or one tensor on a device that has no kernels of ours. Zero until the first step.
+#[derive(Debug, Clone)]
+pub(super) enum State {
+    F32(Vec<Vec<f32>>),
+    F64(Vec<Vec<f64>>),
+    Tensors(Vec<Tensor>),
+}
+
+impl State {
+    /// The state before the first step, `kept` numbers for each element of an F32 or F64 variable.
+    pub(super) fn zeros(var: &Var, kept: usize) -> Result<State> {
+        let elements = var.elem_count();
+        Ok(match (has_kernels(var.device()), var.dtype()) {
+            (true, DType::F32) => State::F32(vec![vec![0.0; elements]; kept]),
+            (true, _) => State::F64(vec![vec![0.0; elements]; kept]),
+            (false, dtype) => {
+                let zeros = || Tensor::zeros(var.shape(), dtype, var.device());
+                State::Tensors((0..kept).map(|_| zeros()).collect::<candle_core::Result<_>>()?)
+            }
+        })
+    }
+
+    /// The values of each number that is kept, least significant byte first.
+    pub(super) fn bytes(&self) -> Result<Vec<Vec<u8>>> {
+        let of_f32 = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let of_f64 = |values: &[f64]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        match self {
+            State::F32(state) => Ok(state.iter().map(|values| of_f32(values)).collect()),
+            State::F64(state) => Ok(state.iter().map(|values| of_f64(values)).collect()),
+            State::Tensors(state) => {
+                let bytes = state.iter().map(|tensor| {
+                    let flat = tensor.flatten_all()?;
+                    Ok(match tensor.dtype() {
+                        DType::F32 => of_f32(&flat.to_vec1()?),
+                        _ => of_f64(&flat.to_vec1()?),
+                    })
+                });
+                bytes.collect()
+            }
+        }
+    }
+
+    /// A state like this one with other values, as [`State::bytes`] gives them.
+    pub(super) fn with_bytes<'a>(&self, bytes: impl Iterator<Item = &'a [u8]>) -> Result<State> {
+        let to_f32 =
+            |bytes: &[u8]| bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+        let to_f64 =
+            |bytes: &[u8]| bytes.as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect();
+        Ok(match self {
+            State::F32(_) => State::F32(bytes.map(to_f32).collect()),
+            State::F64(_) => State::F64(bytes.map(to_f64).collect()),
+            State::Tensors(state) => {
+                let tensors = state.iter().zip(bytes).map(|(old, bytes)| match old.dtype() {
+                    DType::F32 => Tensor::from_vec::<_, f32>(to_f32(bytes), old.shape(), old.device()),
+                    _ => Tensor::from_vec::<_, f64>(to_f64(bytes), old.shape(), old.device()),
+                });
+                State::Tensors(tensors.collect::<candle_core::Result<_>>()?)
+            }
+        })
+    }
+}
+
+/// The type of the state's numbers in a file: that of the variable.
+pub(super) fn dtype(var: &Var) -> Dtype {
+    if var.dtype() == DType::F32 { Dtype::F32 } else { Dtype::F64 }
+}
