@@ -3,7 +3,7 @@ use candle_core::{Device, Error, Result, Tensor};
 use super::super::columns::Convolution;
 use super::super::window::Padding;
 use super::grid_index;
-use super::sums::channel_sums;
+use super::sums::{channel_sums, short_sums};
 use super::weighted;
 use super::weighted::Gradients;
 
@@ -92,7 +92,7 @@ impl Columns {
                 None => columns,
                 Some(places) => {
                     let picked = columns.index_select(places, 2)?;
-                    picked.reshape((groups, images * pixels, (), depth))?.sum(2)?
+                    short_sums(&picked.reshape((groups, images * pixels, (), depth))?, 2)?
                 }
             };
             channels_first(&dx.reshape((groups, images * pixels, depth))?, images, input, bias)

@@ -15,6 +15,20 @@ pub(super) fn column_sums(x: &Tensor) -> Result<Tensor> {
     Tensor::ones((1, rows), x.dtype(), x.device())?.matmul(x)?.squeeze(0)
 }
 
+/// The most terms of a sum that candle gives to one thread of a GPU. A longer sum gets a block of threads.
+const SHORT: usize = 32;
+
+/// The sum along `axis` where it is short and there are many sums, as of the windows over a pixel: a block
+/// of threads for each would have too little to do.
+pub(super) fn short_sums(x: &Tensor, axis: usize) -> Result<Tensor> {
+    let length = x.dim(axis)?;
+    let mut sum = x.narrow(axis, 0, length.min(SHORT))?.sum(axis)?;
+    for start in (SHORT..length).step_by(SHORT) {
+        sum = (sum + x.narrow(axis, start, SHORT.min(length - start))?.sum(axis)?)?;
+    }
+    Ok(sum)
+}
+
 /// `value` wherever one looks, in the shape of `x`, in f32 or f64.
 pub(super) fn constant(value: f64, x: &Tensor) -> Result<Tensor> {
     let value = match x.dtype() {

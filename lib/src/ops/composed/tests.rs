@@ -88,6 +88,17 @@ fn what_is_no_number_stays_where_it_is() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn long_sums_are_those_of_their_parts() -> Result<()> {
+    let mut rng = Seed(6).rng();
+    for length in [1, 32, 33, 49, 64, 100] {
+        let x = var(&[2, length, 3], || rng.normal() as f32);
+        let difference = (sums::short_sums(&x, 1)? - x.sum(1)?)?.abs()?.max_all()?.to_scalar::<f32>()?;
+        assert!(difference < 1e-4, "{length}: {difference}");
+    }
+    Ok(())
+}
+
 /// Where the columns of a batch are too many to be there at once.
 #[test]
 fn blocks_of_images_give_what_the_whole_batch_gives() -> Result<()> {
