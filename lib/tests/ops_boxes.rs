@@ -1,16 +1,21 @@
 //! Box operators against torchvision's values and definitions, and what they refuse.
 #![allow(clippy::unwrap_used)]
 
+mod gpu;
+mod rerun;
+
 use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor, Var};
 use sconce::ops::{self, BoxFormat, RoiAlignConfig, RoiAlignment};
 use sconce::{Result, Rng, Seed};
 
+use gpu::device;
+
 const LOSSES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/losses");
 
 fn fixture() -> Result<HashMap<String, Tensor>> {
-    Ok(candle_core::safetensors::load(format!("{LOSSES}/losses.safetensors"), &Device::Cpu)?)
+    Ok(candle_core::safetensors::load(format!("{LOSSES}/losses.safetensors"), &device())?)
 }
 
 fn close(got: &Tensor, wanted: &Tensor) -> Result<()> {
@@ -39,7 +44,7 @@ fn overlaps_are_torchvisions() -> Result<()> {
 
 #[test]
 fn overlaps_by_hand() -> Result<()> {
-    let boxes = |values: &[[f32; 4]]| Tensor::from_vec(values.concat(), (values.len(), 4), &Device::Cpu);
+    let boxes = |values: &[[f32; 4]]| Tensor::from_vec(values.concat(), (values.len(), 4), &device());
     let a = boxes(&[[0.0, 0.0, 2.0, 2.0]])?;
     // A quarter in common; beside it; inside it; the same; without area.
     let b = boxes(&[
@@ -70,7 +75,7 @@ fn overlaps_by_hand() -> Result<()> {
 #[test]
 fn formats_are_converted_there_and_back() -> Result<()> {
     use BoxFormat::{Cxcywh, Xywh, Xyxy};
-    let corners = Tensor::new(&[[1.0f32, 2.0, 4.0, 8.0]], &Device::Cpu)?;
+    let corners = Tensor::new(&[[1.0f32, 2.0, 4.0, 8.0]], &device())?;
     let wanted = [(Xyxy, [1.0, 2.0, 4.0, 8.0]), (Xywh, [1.0, 2.0, 3.0, 6.0]), (Cxcywh, [2.5, 5.0, 3.0, 6.0])];
     for (format, wanted) in wanted {
         let converted = ops::convert_boxes(&corners, Xyxy, format)?;
@@ -100,7 +105,7 @@ fn nms_keeps_what_torchvision_keeps() -> Result<()> {
 
 fn random_boxes(rng: &mut Rng, count: usize) -> Result<Tensor> {
     let values: Vec<f32> = (0..4 * count).map(|_| 0.2 + rng.uniform_f32()).collect();
-    let boxes = Tensor::from_vec(values, (count, 4), &Device::Cpu)?;
+    let boxes = Tensor::from_vec(values, (count, 4), &device())?;
     ops::convert_boxes(&boxes, BoxFormat::Cxcywh, BoxFormat::Xyxy)
 }
 
@@ -131,13 +136,14 @@ fn nms_by_its_definition() -> Result<()> {
             }
             stays
         };
-        let scores_tensor = Tensor::new(scores.as_slice(), &Device::Cpu)?;
+        let scores_tensor = Tensor::new(scores.as_slice(), &device())?;
         let kept = ops::nms(&boxes, &scores_tensor, threshold)?.to_vec1::<u32>()?;
         assert_eq!(kept, definition(&|_, _| true), "case {case}");
-        let classes_tensor = Tensor::new(classes.as_slice(), &Device::Cpu)?;
+        let classes_tensor = Tensor::new(classes.as_slice(), &device())?;
         let kept = ops::batched_nms(&boxes, &scores_tensor, &classes_tensor, threshold)?.to_vec1::<u32>()?;
         assert_eq!(kept, definition(&|a, b| classes[a] == classes[b]), "case {case}");
     }
+    // On a GPU candle has no tensor of nothing.
     let none = Tensor::zeros((0, 4), DType::F32, &Device::Cpu)?;
     assert_eq!(ops::nms(&none, &none.narrow(1, 0, 1)?.squeeze(1)?, 0.5)?.dims(), [0]);
     Ok(())
@@ -176,13 +182,13 @@ fn roi_align_by_its_definition() -> Result<()> {
         };
         let count = size(4);
         let values = (0..batch * channels * height * width).map(|_| rng.normal()).collect();
-        let x = Tensor::from_vec::<_, f64>(values, (batch, channels, height, width), &Device::Cpu)?;
+        let x = Tensor::from_vec::<_, f64>(values, (batch, channels, height, width), &device())?;
         let rois = (0..count).flat_map(|_| {
             let mut at = || 70.0 * rng.uniform() - 20.0;
             let (y, x) = ((at(), at()), (at(), at()));
             [rng.below(batch) as f64, x.0, y.0, x.0.max(x.1), y.0.max(y.1)]
         });
-        let rois = Tensor::from_vec(rois.collect::<Vec<f64>>(), (count, 5), &Device::Cpu)?;
+        let rois = Tensor::from_vec(rois.collect::<Vec<f64>>(), (count, 5), &device())?;
         let [out_height, out_width] = config.output;
         let mut wanted = Vec::new();
         for roi in rois.to_vec2::<f64>()? {
@@ -214,7 +220,7 @@ fn roi_align_by_its_definition() -> Result<()> {
                 }
             }
         }
-        let wanted = Tensor::from_vec(wanted, (count, channels, out_height, out_width), &Device::Cpu)?;
+        let wanted = Tensor::from_vec(wanted, (count, channels, out_height, out_width), &device())?;
         close(&ops::roi_align(&x, &rois, config)?, &wanted)?;
     }
     Ok(())
@@ -234,8 +240,8 @@ impl Planes for Tensor {
 /// A region far larger than its map is not walked through sample by sample.
 #[test]
 fn a_huge_region_takes_no_time() -> Result<()> {
-    let x = Tensor::ones((1, 1, 4, 4), DType::F32, &Device::Cpu)?;
-    let rois = Tensor::new(&[[0.0f32, -1e12, -1e12, 1e12, 1e12]], &Device::Cpu)?;
+    let x = Tensor::ones((1, 1, 4, 4), DType::F32, &device())?;
+    let rois = Tensor::new(&[[0.0f32, -1e12, -1e12, 1e12, 1e12]], &device())?;
     let config = RoiAlignConfig { output: [2, 2], ..RoiAlignConfig::default() };
     let y = ops::roi_align(&x, &rois, config)?.flatten_all()?.to_vec1::<f32>()?;
     assert!(y.iter().all(|value| value.abs() < 1e-6), "{y:?}");
@@ -244,12 +250,12 @@ fn a_huge_region_takes_no_time() -> Result<()> {
 
 #[test]
 fn what_does_not_fit_is_refused() -> Result<()> {
-    let cpu = &Device::Cpu;
-    let boxes = Tensor::new(&[[0.0f32, 0.0, 1.0, 1.0], [0.5, 0.5, 0.2, 0.9]], cpu)?;
+    let device = &device();
+    let boxes = Tensor::new(&[[0.0f32, 0.0, 1.0, 1.0], [0.5, 0.5, 0.2, 0.9]], device)?;
     let good = boxes.narrow(0, 0, 1)?;
-    let scores = Tensor::new(&[0.5f32], cpu)?;
-    let x = Tensor::zeros((2, 3, 8, 8), DType::F32, cpu)?;
-    let roi = |values: [f32; 5]| Tensor::new(&[values], cpu);
+    let scores = Tensor::new(&[0.5f32], device)?;
+    let x = Tensor::zeros((2, 3, 8, 8), DType::F32, device)?;
+    let roi = |values: [f32; 5]| Tensor::new(&[values], device);
     let align = |rois: &Tensor, config| ops::roi_align(&x, rois, config);
     let config = RoiAlignConfig::default();
     let whole = roi([0.0, 0.0, 0.0, 8.0, 8.0])?;
@@ -265,15 +271,15 @@ fn what_does_not_fit_is_refused() -> Result<()> {
             "expected b (1, 4), the shape of a, got (2, 4)",
         ),
         (refusal(ops::generalized_box_iou(&good, &good.to_dtype(DType::F64)?)), "b of the dtype of a, f32"),
-        (refusal(ops::nms(&good, &Tensor::new(&[f32::NAN], cpu)?, 0.5)), "numbers, got NaN at index 0"),
+        (refusal(ops::nms(&good, &Tensor::new(&[f32::NAN], device)?, 0.5)), "numbers, got NaN at index 0"),
         (refusal(ops::nms(&good, &scores, 1.5)), "an iou_threshold in [0, 1], got 1.5"),
         (
-            refusal(ops::nms(&good, &Tensor::new(&[0.5f32; 2], cpu)?, 0.5)),
+            refusal(ops::nms(&good, &Tensor::new(&[0.5f32; 2], device)?, 0.5)),
             "nms: expected scores (1), got (2)",
         ),
         (refusal(ops::batched_nms(&good, &scores, &scores, 0.5)), "classes of dtype u32, got f32"),
         (
-            refusal(ops::batched_nms(&good, &scores, &Tensor::new(&[1u32; 3], cpu)?, 0.5)),
+            refusal(ops::batched_nms(&good, &scores, &Tensor::new(&[1u32; 3], device)?, 0.5)),
             "expected classes (1), got (3)",
         ),
         (refusal(align(&good, config)), "roi_align: expected rois (K, 5), got (1, 4)"),
@@ -303,4 +309,19 @@ fn what_does_not_fit_is_refused() -> Result<()> {
         assert!(error.contains(part), "{part:?} is not in {error:?}");
     }
     Ok(())
+}
+
+#[test]
+fn so_do_narrower_vectors() {
+    rerun::with_narrower_vectors(&[]);
+}
+
+#[test]
+fn so_do_composed_operators() {
+    rerun::with_composed_operators(&[]);
+}
+
+#[test]
+fn so_does_a_gpu() {
+    gpu::again_on_a_gpu(&[]);
 }

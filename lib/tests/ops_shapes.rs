@@ -1,12 +1,19 @@
 //! Values of the operators that move, drop or place values, and what they refuse.
 #![allow(clippy::unwrap_used)]
 
+mod gpu;
+mod rerun;
+
 use candle_core::{DType, Device, Tensor};
 use sconce::ops::{self, PadMode, Padding, SinePositionConfig};
 use sconce::{Result, Seed};
 
+use gpu::device;
+
 fn zeros(dims: &[usize]) -> Tensor {
-    Tensor::zeros(dims, DType::F32, &Device::Cpu).unwrap()
+    // On a GPU candle has no tensor of nothing.
+    let device = if dims.contains(&0) { Device::Cpu } else { device() };
+    Tensor::zeros(dims, DType::F32, &device).unwrap()
 }
 
 fn refusal(result: Result<Tensor>) -> String {
@@ -15,7 +22,7 @@ fn refusal(result: Result<Tensor>) -> String {
 
 #[test]
 fn padding_by_hand() -> Result<()> {
-    let x = Tensor::new(&[[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]], &Device::Cpu)?;
+    let x = Tensor::new(&[[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]], &device())?;
     let padding = Padding { top: 1, bottom: 0, left: 2, right: 1 };
     let rows = |mode| -> Result<Vec<Vec<f32>>> { Ok(ops::pad(&x, padding, mode)?.to_vec2()?) };
     assert_eq!(
@@ -35,7 +42,7 @@ fn padding_by_hand() -> Result<()> {
 
 #[test]
 fn means_by_hand() -> Result<()> {
-    let x = Tensor::new(&[[[1.0f32, 2.0], [3.0, 4.0]], [[5.0, 6.0], [7.0, 8.0]]], &Device::Cpu)?;
+    let x = Tensor::new(&[[[1.0f32, 2.0], [3.0, 4.0]], [[5.0, 6.0], [7.0, 8.0]]], &device())?;
     assert_eq!(ops::mean(&x, &[2, 0])?.to_vec1::<f32>()?, [3.5, 5.5]);
     assert_eq!(ops::mean(&x, &[0, 1, 2])?.to_scalar::<f32>()?, 4.5);
     Ok(())
@@ -43,7 +50,7 @@ fn means_by_hand() -> Result<()> {
 
 #[test]
 fn stochastic_depth_drops_whole_rows_by_its_seed() -> Result<()> {
-    let x = Tensor::ones((4000, 3), DType::F64, &Device::Cpu)?;
+    let x = Tensor::ones((4000, 3), DType::F64, &device())?;
     let rows =
         |seed: u64| -> Result<Vec<Vec<f64>>> { Ok(ops::stochastic_depth(&x, 0.2, Seed(seed))?.to_vec2()?) };
     let first = rows(1)?;
@@ -61,7 +68,7 @@ fn stochastic_depth_drops_whole_rows_by_its_seed() -> Result<()> {
 fn the_sine_embedding_is_detrs() -> Result<()> {
     let config = SinePositionConfig { embed_dim: 8, ..SinePositionConfig::default() };
     let (height, width) = (3, 5);
-    let embedding = ops::sine_position_embedding([height, width], config, &Device::Cpu)?;
+    let embedding = ops::sine_position_embedding([height, width], config, &device())?;
     assert_eq!(embedding.dims(), [8, height, width]);
     let got = embedding.to_vec3::<f32>()?;
     for y in 0..height {
@@ -86,7 +93,7 @@ fn the_sine_embedding_is_detrs() -> Result<()> {
 #[test]
 fn what_does_not_fit_is_refused() {
     let x = zeros(&[2, 3, 4, 5]);
-    let sine = |config| ops::sine_position_embedding([2, 2], config, &Device::Cpu);
+    let sine = |config| ops::sine_position_embedding([2, 2], config, &device());
     let default = SinePositionConfig::default();
     for (error, part) in [
         (refusal(ops::concat(&[], 0)), "concat: expected at least one tensor, got none"),
@@ -126,4 +133,19 @@ fn what_does_not_fit_is_refused() {
     ] {
         assert!(error.contains(part), "{part:?} is not in {error:?}");
     }
+}
+
+#[test]
+fn so_do_narrower_vectors() {
+    rerun::with_narrower_vectors(&[]);
+}
+
+#[test]
+fn so_do_composed_operators() {
+    rerun::with_composed_operators(&[]);
+}
+
+#[test]
+fn so_does_a_gpu() {
+    gpu::again_on_a_gpu(&[]);
 }
