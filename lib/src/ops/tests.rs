@@ -217,10 +217,11 @@ fn dropout_follows_its_seed_only() {
 #[path = "../../tests/rerun/mod.rs"]
 mod rerun;
 
-/// What has paths of its own for vectors of different widths: functions of one number and tiles.
+/// What has paths of its own for vectors of different widths: functions of one number, tiles, and
+/// convolutions of images whose channels lie beside each other.
 #[test]
 fn narrower_vectors() {
-    rerun::with_narrower_vectors(&["ops::math", "ops::winograd"]);
+    rerun::with_narrower_vectors(&["ops::math", "ops::winograd", "ops::channels_last"]);
 }
 
 #[test]

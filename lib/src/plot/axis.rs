@@ -53,7 +53,11 @@ impl Axis {
     /// The value that is drawn at `place`; what is 0 but for rounding is 0.
     pub(super) fn value(self, place: f64) -> f64 {
         let span = self.drawn();
-        if place.abs() < (span.end - span.start) * 1e-9 { 0.0 } else { place * self.unit }
+        if place.abs() < (span.end - span.start) * 1e-9 {
+            0.0
+        } else {
+            (place * self.unit).clamp(self.low, self.high)
+        }
     }
 
     /// Both ends and the middle.
@@ -97,7 +101,11 @@ mod tests {
             assert!(wide, "{low} to {high}: {drawn:?}");
             let resolved = span >= drawn.start.abs().max(drawn.end.abs()) * 0.9e-12;
             assert!(resolved, "{low} to {high}: {drawn:?}");
-            assert!(axis.value(axis.place(high)) <= high * (1.0 + 1e-12), "{low} to {high}");
+            let off = axis.value(axis.place(high)) - high;
+            assert!(
+                off.abs() <= (high / 2.0 - low / 2.0) * 1e-8 + high.abs() * 1e-12,
+                "{low:e} to {high:e}: {off:e}"
+            );
         }
     }
 }

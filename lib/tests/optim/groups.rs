@@ -1,10 +1,10 @@
 //! Parameters with settings of their own.
 
-use candle_core::{DType, Device, Var};
+use candle_core::{DType, Var};
 use sconce::nn::Parameter;
 use sconce::optim::{OptimizerConfig, ParamGroup, adagrad, adam, adamw, param_group, rmsprop, sgd, vectors};
 
-use super::{Any, gradients, parameter};
+use super::{Any, device, gradients, parameter};
 
 fn model() -> candle_core::Result<Vec<Parameter>> {
     let shapes: [(&str, &[usize]); 5] = [
@@ -99,7 +99,7 @@ fn a_schedule_keeps_the_ratios() -> Any {
 
 #[test]
 fn a_group_that_holds_nothing_says_what_there_is() -> Any {
-    let matrix = Parameter { name: "m".into(), var: Var::zeros((2, 2), DType::F32, &Device::Cpu)? };
+    let matrix = Parameter { name: "m".into(), var: Var::zeros((2, 2), DType::F32, &device())? };
     let error = |config: OptimizerConfig, parameters: &[Parameter]| {
         config.build(parameters).map(|_| ()).expect_err("the group is wrong").to_string()
     };

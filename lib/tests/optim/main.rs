@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
+use gpu::device;
 use sconce::nn::Parameter;
 use sconce::optim::{OptimizerConfig, adagrad, adam, adamw, rmsprop, sgd};
 use serde_json::Value;
 
+#[path = "../gpu/mod.rs"]
+mod gpu;
 mod groups;
 #[path = "../rerun/mod.rs"]
 mod rerun;
@@ -50,11 +53,11 @@ fn config(case: &Value) -> OptimizerConfig {
 
 fn follows(case: &Value, config: OptimizerConfig, dtype: DType) -> Any {
     let fixture = fixture();
-    let cpu = &Device::Cpu;
+    let on = &device();
     let a: Vec<f64> = fixture["A"].as_array().expect("rows").iter().flat_map(numbers).collect();
-    let a = Tensor::from_vec(a, (8, 5), cpu)?.to_dtype(dtype)?;
-    let b = Tensor::from_vec(numbers(&fixture["b"]), (8, 1), cpu)?.to_dtype(dtype)?;
-    let start = Tensor::from_vec(numbers(&fixture["w0"]), (5, 1), cpu)?.to_dtype(dtype)?;
+    let a = Tensor::from_vec(a, (8, 5), on)?.to_dtype(dtype)?;
+    let b = Tensor::from_vec(numbers(&fixture["b"]), (8, 1), on)?.to_dtype(dtype)?;
+    let start = Tensor::from_vec(numbers(&fixture["w0"]), (5, 1), on)?.to_dtype(dtype)?;
     let w = Parameter { name: "w".into(), var: Var::from_tensor(&start)? };
     let mut optimizer = config.build(std::slice::from_ref(&w))?;
     for (step, wanted) in case["trajectory"].as_array().expect("steps").iter().enumerate() {
@@ -105,7 +108,7 @@ fn trajectories_are_pytorchs() -> Any {
 
 /// `sum(weight * factor)`, whose gradient is `factor`.
 fn gradients(parts: &[(&Parameter, f64)]) -> candle_core::Result<GradStore> {
-    let mut loss = Tensor::zeros((), DType::F32, &Device::Cpu)?;
+    let mut loss = Tensor::zeros((), DType::F32, &device())?;
     for (parameter, factor) in parts {
         loss = (loss + (parameter.var.as_tensor() * *factor)?.sum_all()?)?;
     }
@@ -113,7 +116,7 @@ fn gradients(parts: &[(&Parameter, f64)]) -> candle_core::Result<GradStore> {
 }
 
 fn parameter(name: &str, shape: &[usize]) -> candle_core::Result<Parameter> {
-    Ok(Parameter { name: name.into(), var: Var::ones(shape, DType::F32, &Device::Cpu)? })
+    Ok(Parameter { name: name.into(), var: Var::ones(shape, DType::F32, &device())? })
 }
 
 #[test]
@@ -146,7 +149,7 @@ fn a_parameter_without_gradient_is_named_and_nothing_moves() -> Any {
 #[test]
 fn a_view_as_gradient_is_read_rightly() -> Any {
     let w = parameter("w", &[2, 3])?;
-    let by = Tensor::arange(0f32, 6.0, &Device::Cpu)?.reshape((3, 2))?;
+    let by = Tensor::arange(0f32, 6.0, &device())?.reshape((3, 2))?;
     let mut store = gradients(&[(&w, 1.0)])?;
     store.insert(&w.var, by.t()?);
     sgd(1.0).build(std::slice::from_ref(&w))?.step(&store)?;
@@ -201,7 +204,7 @@ fn what_the_fixtures_do_not_set() -> Any {
 #[test]
 fn bad_settings_are_refused_by_name() -> Any {
     let w = parameter("w", &[1])?;
-    let whole = Parameter { name: "count".into(), var: Var::zeros(1, DType::U32, &Device::Cpu)? };
+    let whole = Parameter { name: "count".into(), var: Var::zeros(1, DType::U32, &device())? };
     let twin = Parameter { name: "v".into(), var: w.var.clone() };
     let one = std::slice::from_ref(&w);
     let cases = [
@@ -234,4 +237,9 @@ fn composed_steps_move_alike() {
 #[test]
 fn narrower_vectors_move_alike() {
     rerun::with_narrower_vectors(&["trajectories"]);
+}
+
+#[test]
+fn a_gpu_moves_alike() {
+    gpu::again_on_a_gpu(&[]);
 }

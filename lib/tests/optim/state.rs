@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use sconce::nn::Parameter;
 use sconce::optim::{Optimizer, OptimizerConfig, adagrad, adam, adamw, param_group, rmsprop, sgd};
 
-use super::{Any, parameter};
+use super::{Any, device, parameter};
 
 fn every_kind() -> [OptimizerConfig; 11] {
     [
@@ -26,8 +26,8 @@ fn every_kind() -> [OptimizerConfig; 11] {
 
 /// Two parameters, one of each precision, that do not depend on each other's order.
 fn parameters() -> candle_core::Result<[Parameter; 2]> {
-    let a = Tensor::arange(0f32, 6.0, &Device::Cpu)?.reshape((2, 3))?;
-    let b = Tensor::new(&[0.3f64, -0.7], &Device::Cpu)?;
+    let a = Tensor::arange(0f32, 6.0, &device())?.reshape((2, 3))?;
+    let b = Tensor::new(&[0.3f64, -0.7], &device())?;
     Ok([("a", a), ("b", b)].map(|(name, value)| Parameter {
         name: name.into(),
         var: Var::from_tensor(&value).expect("a variable"),
