@@ -20,6 +20,8 @@ mod mode;
 mod model;
 mod operator;
 mod summary;
+#[cfg(test)]
+mod tests;
 mod value;
 mod weights;
 
