@@ -87,6 +87,14 @@ pub(in crate::nn) fn target_size(
     let target = match size {
         TargetSize::Pixels(size) => size,
         TargetSize::Times(times) => [0, 1].map(|axis: usize| input[axis].saturating_mul(times[axis])),
+        TargetSize::Like if like.is_empty() => {
+            return Err(Error::Argument {
+                op: op.into(),
+                expected: "a size, or how many times the size".into(),
+                got: "TargetSize::Like".into(),
+                hint: "With `interpolate_like` you say like what.".into(),
+            });
+        }
         TargetSize::Like => {
             let [_, height, width] = image(op, like)?;
             [height, width]

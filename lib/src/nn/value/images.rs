@@ -88,15 +88,7 @@ impl Value {
     /// Images of another size. (C, H, W) to (C, OH, OW).
     #[must_use]
     pub fn interpolate(&self, size: TargetSize, interpolation: Interpolation) -> Value {
-        let value = self.then(|_| Operator::Interpolate { size, interpolation });
-        if size == TargetSize::Like {
-            value.refuse(
-                "a size, or how many times the size",
-                "TargetSize::Like".into(),
-                "With `interpolate_like` you say like what.",
-            );
-        }
-        value
+        self.then(|_| Operator::Interpolate { size, interpolation })
     }
 
     /// Images of the size that `other` has, whatever that is: for features of different strides that go together. (C, H,

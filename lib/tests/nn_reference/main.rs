@@ -2,17 +2,21 @@
 //! training step. Weights and inputs follow from their names, as the fixtures' README says.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../gpu/mod.rs"]
 mod gpu;
+mod networks;
+#[path = "../rerun/mod.rs"]
 mod rerun;
 
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;
-use sconce::nn::{Conv2dConfig, Mode, Model, Pool2dConfig, Value};
+use sconce::nn::{Mode, Model, Value};
 use sconce::{Result, Seed, ops};
 use serde_json::Value as Json;
 
 use gpu::device;
+use networks::{resnet18, seed_net, vgg11_bn, vit_b_16};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures");
 
@@ -74,49 +78,17 @@ fn with_weights(input: [usize; 3], layers: impl FnOnce(Value) -> Value, case: &J
     Ok(net)
 }
 
-fn seed_net(x: Value) -> Value {
-    let conv = Conv2dConfig { kernel: [5, 5], ..Conv2dConfig::default() };
-    let x = x.conv2d_with(6, conv).named("conv1").relu().max_pool2d(2);
-    let x = x.conv2d_with(16, conv).named("conv2").relu().max_pool2d(2);
-    let x = x.flatten().linear(120).named("fc1").relu();
-    x.linear(84).named("fc2").relu().linear(10).named("fc3")
-}
-
-/// ResNet-18 (He et al. 2016) in torchvision's names.
-fn resnet18(x: Value) -> Value {
-    let conv = |x: &Value, channels: usize, kernel: usize, stride: usize| {
-        let config = Conv2dConfig {
-            kernel: [kernel; 2],
-            stride: [stride; 2],
-            padding: (kernel / 2).into(),
-            bias: false,
-            ..Conv2dConfig::default()
-        };
-        x.conv2d_with(channels, config)
-    };
-    let x = conv(&x, 64, 7, 2).named("conv1").batch_norm().named("bn1").relu();
-    let pool = Pool2dConfig { kernel: [3, 3], stride: [2, 2], padding: 1.into(), ..Pool2dConfig::default() };
-    let mut x = x.max_pool2d_with(pool);
-    for (stage, channels) in [(1, 64), (2, 128), (3, 256), (4, 512)] {
-        for block in 0..2 {
-            let name = format!("layer{stage}.{block}");
-            let halves = stage > 1 && block == 0;
-            let stride = if halves { 2 } else { 1 };
-            let y = conv(&x, channels, 3, stride).named(format!("{name}.conv1"));
-            let y = y.batch_norm().named(format!("{name}.bn1")).relu();
-            let y = conv(&y, channels, 3, 1).named(format!("{name}.conv2"));
-            let y = y.batch_norm().named(format!("{name}.bn2"));
-            if halves {
-                x = conv(&x, channels, 1, 2).named(format!("{name}.downsample.0"));
-                x = x.batch_norm().named(format!("{name}.downsample.1"));
-            }
-            x = (x + y).relu();
-        }
+/// The L2 norm as the reference has it: PyTorch sums the squares in eight f32 numbers, one after the other, which over
+/// the hundred million of VGG's first linear layer leaves out 1.4 % of what f64 gives.
+fn norm_as_pytorch_sums(values: &[f32]) -> f64 {
+    let mut sums = [0.0_f32; 8];
+    for eight in values.chunks(8) {
+        sums.iter_mut().zip(eight).for_each(|(sum, value)| *sum += value * value);
     }
-    x.global_avg_pool().linear(10).named("fc")
+    f64::from(sums.iter().sum::<f32>()).sqrt()
 }
 
-/// One training step against the case: the loss and the running statistics at 1e-4, the gradients'
+/// One training step against the case: the loss at 1e-5, the running statistics at 1e-4, the gradients'
 /// norms at 1e-3 and their first values at 1e-3 of the norm.
 fn train_step(input: [usize; 3], layers: impl FnOnce(Value) -> Value, path: &str) -> Result<()> {
     let case = json(path);
@@ -127,18 +99,25 @@ fn train_step(input: [usize; 3], layers: impl FnOnce(Value) -> Value, path: &str
     let loss = ops::softmax_cross_entropy(&logits, &Tensor::new(labels, &device())?, 0.0)?;
     let wanted = case["loss"].as_f64().unwrap();
     let got = f64::from(loss.to_scalar::<f32>()?);
-    assert!((got - wanted).abs() < 1e-4 * wanted, "loss {got}, not {wanted}");
+    assert!((got - wanted).abs() < 1e-5 * wanted, "loss {got}, not {wanted}");
 
     let gradients = loss.backward()?;
     let wanted: BTreeMap<&str, &Json> =
         case["grads"].as_object().unwrap().iter().map(|(name, gradient)| (name.as_str(), gradient)).collect();
     let parameters = net.parameters();
     assert_eq!(parameters.len(), wanted.len());
+    // A bias before a batch norm has no gradient but what rounding leaves.
+    let norm_of = |gradient: &Json| gradient["norm"].as_f64().unwrap();
+    let nothing = 1e-5 * wanted.values().map(|gradient| norm_of(gradient)).fold(0.0, f64::max);
     for parameter in &parameters {
         let wanted = wanted[parameter.name.as_str()];
         let got = gradients.get(&parameter.var).unwrap().flatten_all()?.to_vec1::<f32>()?;
-        let norm = got.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
-        let wanted_norm = wanted["norm"].as_f64().unwrap();
+        let norm = norm_as_pytorch_sums(&got);
+        let wanted_norm = norm_of(wanted);
+        if wanted_norm < nothing {
+            assert!(norm < nothing, "{}: norm {norm}, not {wanted_norm}", parameter.name);
+            continue;
+        }
         assert!(
             (norm / wanted_norm - 1.0).abs() < 1e-3,
             "{}: norm {norm}, not {wanted_norm}",
@@ -166,20 +145,32 @@ fn train_step(input: [usize; 3], layers: impl FnOnce(Value) -> Value, path: &str
     Ok(())
 }
 
-#[test]
-fn seed_net_gives_what_pytorch_gives() -> Result<()> {
-    let case = json("models/seed_net.json");
-    let net = with_weights([3, 32, 32], seed_net, &case)?;
-    let wanted =
-        candle_core::safetensors::load(format!("{FIXTURES}/models/seed_net.safetensors"), &device())?;
+/// The output in use against the case, in parts of its largest value.
+fn outputs(
+    input: [usize; 3],
+    layers: impl FnOnce(Value) -> Value,
+    model: &str,
+    tolerance: f32,
+) -> Result<()> {
+    let case = json(&format!("models/{model}.json"));
+    let net = with_weights(input, layers, &case)?;
+    let wanted = candle_core::safetensors::load(
+        format!("{FIXTURES}/models/{model}.safetensors"),
+        &candle_core::Device::Cpu,
+    )?;
     let wanted = wanted["output"].flatten_all()?.to_vec1::<f32>()?;
     let got = net.forward(&images(&case)?, Mode::Eval)?.flatten_all()?.to_vec1::<f32>()?;
     let largest = wanted.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
     assert_eq!(got.len(), wanted.len());
     for (got, wanted) in got.iter().zip(&wanted) {
-        assert!((got - wanted).abs() < 1e-5 * largest, "{got}, not {wanted}");
+        assert!((got - wanted).abs() < tolerance * largest, "{got}, not {wanted}");
     }
     Ok(())
+}
+
+#[test]
+fn seed_net_gives_what_pytorch_gives() -> Result<()> {
+    outputs([3, 32, 32], seed_net, "seed_net", 1e-5)
 }
 
 #[test]
@@ -192,6 +183,27 @@ fn resnet18_trains_as_pytorch_trains_it() -> Result<()> {
     train_step([3, 64, 64], resnet18, "train/resnet18.json")
 }
 
+/// Large images are for optimized code: `cargo test --release`.
+const LARGE: &str = "large";
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "takes minutes unless it is optimized")]
+fn large_vgg11_bn_trains_as_pytorch_trains_it() -> Result<()> {
+    train_step([3, 64, 64], vgg11_bn, "train/vgg11_bn_no_dropout.json")
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "takes minutes unless it is optimized")]
+fn large_vit_b_16_gives_what_pytorch_gives() -> Result<()> {
+    outputs([3, 224, 224], |x| vit_b_16(x, 1000), "vit_b_16", 1e-4)
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "takes minutes unless it is optimized")]
+fn large_vit_b_16_trains_as_pytorch_trains_it() -> Result<()> {
+    train_step([3, 224, 224], |x| vit_b_16(x, 10), "train/vit_b_16.json")
+}
+
 #[test]
 fn narrower_vectors_give_what_pytorch_gives() {
     // ResNet-18 would take long without vectors, and has no operator that the small one has not.
@@ -200,7 +212,7 @@ fn narrower_vectors_give_what_pytorch_gives() {
 
 #[test]
 fn so_do_composed_operators() {
-    rerun::with_composed_operators(&[]);
+    rerun::with_composed_operators(&["--skip", LARGE]);
 }
 
 #[test]
