@@ -36,7 +36,7 @@ const TILE_POSITIONS: usize = 256;
 
 impl Convolution {
     /// Pixels under a window in one group of channels: the rows of the columns matrix.
-    pub(super) fn depth(&self) -> usize {
+    pub(crate) fn depth(&self) -> usize {
         self.in_channels / self.groups * self.window.kernel[0] * self.window.kernel[1]
     }
 

@@ -5,7 +5,6 @@ use rayon::prelude::*;
 use super::columns::Convolution;
 use super::gemm::{Matrix, Threads, Update, multiply};
 use super::host::Real;
-use super::winograd::Winograd;
 
 /// Rows of the weight's gradient that are worth a thread's while.
 const GRADIENT_ROWS: usize = 128;
@@ -28,12 +27,6 @@ impl Convolution {
 
     /// The convolution of `x` with `weight`, plus `bias`.
     pub(super) fn forward<T: Real>(&self, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
-        let single_bias = bias.map(|bias| T::single(bias));
-        if let (Some(winograd), Some(x), Some(weight)) = (Winograd::of(self), T::single(x), T::single(weight))
-            && let Some(y) = T::from_single(winograd.forward(x, weight, single_bias.flatten()))
-        {
-            return y;
-        }
         let mut y = vec![T::zero(); self.batch * self.output_len()];
         if let Some(bias) = bias {
             let planes = y.par_chunks_mut(self.positions().max(1)).enumerate();
@@ -77,12 +70,6 @@ impl Convolution {
 
     /// The gradient of `x` where that of the output is `dy`: the transposed convolution of `dy`.
     pub(super) fn input_gradient<T: Real>(&self, weight: &[T], dy: &[T]) -> Vec<T> {
-        if let (Some(winograd), Some(weight), Some(dy)) =
-            (Winograd::of(self), T::single(weight), T::single(dy))
-            && let Some(dx) = T::from_single(winograd.input_gradient(weight, dy))
-        {
-            return dx;
-        }
         let mut dx = vec![T::zero(); self.batch * self.image_len()];
         if self.is_depthwise() {
             self.depthwise_input_gradient(weight, dy, &mut dx);
@@ -112,11 +99,6 @@ impl Convolution {
     /// The gradient of the weight. Each part of the depth goes through all images in order, so nothing has to be
     /// summed over threads.
     pub(super) fn weight_gradient<T: Real>(&self, x: &[T], dy: &[T]) -> Vec<T> {
-        if let (Some(winograd), Some(x), Some(dy)) = (Winograd::of(self), T::single(x), T::single(dy))
-            && let Some(dw) = T::from_single(winograd.weight_gradient(x, dy))
-        {
-            return dw;
-        }
         if self.is_depthwise() {
             return self.depthwise_weight_gradient(x, dy);
         }

@@ -53,7 +53,6 @@ mod sums;
 mod tests;
 mod weighted;
 mod window;
-mod winograd;
 
 pub use activation::{Activation, activate, relu};
 pub use attention::attention;

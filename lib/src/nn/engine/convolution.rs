@@ -6,8 +6,8 @@ use super::norm::{Normalized, normalize};
 use super::reverse::{Gradients, Reverse};
 use crate::Result;
 use crate::nn::operator::Operator;
-use crate::ops::channels_last::{self, Affine, BlockMoments, Epilogue, Panels, relu_gradient};
-use crate::ops::{self, Buffer, ConvolutionSizes, Update, Window};
+use crate::ops::channels_last::{self, Affine, BlockMoments, Epilogue, relu_gradient};
+use crate::ops::{self, Buffer, ConvolutionSizes, Window};
 use crate::ops::{Rounding, sums_of_channels};
 
 /// A convolution, and what comes after it: a batch norm, the sum with another value, a rectified linear unit.
@@ -70,16 +70,15 @@ impl Layer for Convolution {
                 (None, [weight, bias @ ..]) => (*weight, bias.first().copied()),
                 (None, []) => return None,
             };
-            let panels = Panels::forward(&context.model.pool, weight, weight_sizes(&sizes));
-            let update = Update::Replace;
+            let pool = &context.model.pool;
             if batch_norm.is_some() {
-                let moments = BlockMoments::of_convolution(sizes.all_positions(), sizes.out_channels);
+                let moments = BlockMoments::of_convolution(&sizes);
                 let finish = (Epilogue { bias, residual: None, relu: false }, moments);
-                channels_last::forward(&sizes, &x.values, &panels, &mut output, update, &finish);
+                channels_last::forward(&sizes, pool, &x.values, weight, &mut output, &finish);
                 return Some(finish.1.finish());
             }
             let finish = Epilogue { bias, residual: values, relu: self.relu };
-            channels_last::forward(&sizes, &x.values, &panels, &mut output, update, &finish);
+            channels_last::forward(&sizes, pool, &x.values, weight, &mut output, &finish);
             None
         })?;
         let mut normalized = None;
@@ -101,11 +100,6 @@ impl Layer for Convolution {
         });
         Ok((output, reverse))
     }
-}
-
-fn weight_sizes(sizes: &ConvolutionSizes) -> [usize; 3] {
-    let [height, width] = sizes.window.kernel;
-    [sizes.out_channels, sizes.in_channels, height * width]
 }
 
 /// Weight and bias of a convolution with the batch norm behind it, whose moments are constants.
@@ -173,8 +167,7 @@ impl Reverse for ConvolutionReverse {
             if let Some(&bias) = tensors.get(1) {
                 gradients.parameter(bias, sums_of_channels(&dy, sizes.out_channels));
             }
-            let [outputs, channels, taps] = weight_sizes(&sizes);
-            let mut dw = vec![0.0; outputs * channels * taps];
+            let mut dw = vec![0.0; sizes.out_channels * sizes.depth()];
             channels_last::weight_gradient(&sizes, &gradients.context.model.pool, &x, &dy, &mut dw);
             gradients.parameter(tensors[0], dw);
         }

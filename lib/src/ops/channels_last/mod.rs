@@ -3,6 +3,8 @@
 
 mod convolution;
 mod depths;
+mod direct;
+mod finish;
 mod gather;
 mod max_pool;
 mod mean;
@@ -10,15 +12,16 @@ mod norm;
 mod order;
 mod panels;
 mod rows;
+mod scatter;
 mod weight_gradient;
+mod winograd;
 
-pub(crate) use convolution::{Epilogue, forward, input_gradient};
+pub(crate) use convolution::{forward, input_gradient, weight_gradient};
+pub(crate) use finish::Epilogue;
 pub(crate) use max_pool::{Pool2d, Tap};
 pub(crate) use mean::{add_mean_gradient, means};
 pub(crate) use norm::{Affine, BlockMoments, Moments, NormGradient, relu_gradient};
 pub(crate) use order::{to_channels_first, to_channels_last};
-pub(crate) use panels::Panels;
-pub(crate) use weight_gradient::weight_gradient;
 
 use std::cell::RefCell;
 

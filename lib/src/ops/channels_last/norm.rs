@@ -5,8 +5,10 @@ use std::sync::{Mutex, PoisonError};
 use pulp::Simd;
 use rayon::prelude::*;
 
-use super::convolution::{Finish, block_pixels};
+use super::convolution::step;
+use super::finish::Finish;
 use super::rows::{block_rows, sums};
+use crate::ops::columns::Convolution;
 use crate::ops::simd::vectorized;
 
 /// Mean and (biased) variance of every channel.
@@ -41,8 +43,8 @@ pub(crate) struct BlockMoments {
 
 impl BlockMoments {
     /// Of what a convolution gives.
-    pub(crate) fn of_convolution(pixels: usize, channels: usize) -> BlockMoments {
-        BlockMoments::new(pixels, channels, block_pixels(pixels))
+    pub(crate) fn of_convolution(convolution: &Convolution) -> BlockMoments {
+        BlockMoments::new(convolution.all_positions(), convolution.out_channels, step(convolution))
     }
 
     fn new(pixels: usize, channels: usize, step: usize) -> BlockMoments {

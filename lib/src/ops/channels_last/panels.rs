@@ -9,7 +9,7 @@ use crate::ops::simd::dispatch;
 
 /// A matrix (depth, width) in panels of columns, zeros after the last.
 #[derive(Debug)]
-pub(crate) struct Panels {
+pub(super) struct Panels {
     pub(super) values: Buffer,
     pub(super) depth: usize,
     pub(super) width: usize,
@@ -28,7 +28,7 @@ enum Side {
 
 impl Panels {
     /// Of the convolution with `weight` (O, C, KH·KW).
-    pub(crate) fn forward(pool: &Pool, weight: &[f32], sizes: [usize; 3]) -> Panels {
+    pub(super) fn forward(pool: &Pool, weight: &[f32], sizes: [usize; 3]) -> Panels {
         dispatch(Pack { pool, weight, sizes, side: Side::Forward })
     }
 

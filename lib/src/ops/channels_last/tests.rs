@@ -18,7 +18,7 @@ fn near(what: &str, got: &[f32], wanted: &[f64]) {
     let largest = wanted.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
     for (place, (&got, &wanted)) in got.iter().zip(wanted).enumerate() {
         let error = (f64::from(got) - wanted).abs();
-        assert!(error <= 1e-5 * largest, "{what} at {place}: {got}, not {wanted}; the largest is {largest}");
+        assert!(error <= 2e-5 * largest, "{what} at {place}: {got}, not {wanted}; the largest is {largest}");
     }
 }
 
@@ -49,6 +49,12 @@ fn it_is_the_convolution_and_its_gradients() {
         (2, [70, 32], [6, 5], [1, 1], Sliding { stride: [2, 2], ..Sliding::default() }),
         (2, [300, 64], [5, 6], [3, 3], padded(Padding::from(1))),
         (1, [4, 4], [3, 3], [2, 2], padded(Padding::from(2))),
+        // By tiles, which fill panels or do not.
+        (32, [16, 16], [8, 8], [3, 3], padded(Padding::from(1))),
+        (9, [17, 33], [12, 17], [3, 3], padded(Padding::from(1))),
+        (35, [40, 20], [8, 12], [3, 3], padded(Padding { top: 0, bottom: 2, left: 1, right: 1 })),
+        (16, [32, 64], [15, 14], [3, 3], padded(Padding::default())),
+        (5, [16, 48], [33, 21], [3, 3], padded(Padding::from(2))),
     ] {
         let convolution = convolution(batch, channels, input, kernel, sliding);
         let [inputs, outputs] = channels;
@@ -65,9 +71,8 @@ fn it_is_the_convolution_and_its_gradients() {
         let pool = Pool::default();
         let what = format!("{batch} {channels:?} {input:?} {kernel:?}");
 
-        let panels = Panels::forward(&pool, &weight, [outputs, inputs, taps]);
         let (mut y_last, mut y) = (vec![f32::NAN; dy.len()], vec![0.0; dy.len()]);
-        forward(&convolution, &x_last, &panels, &mut y_last, Update::Replace, &());
+        forward(&convolution, &pool, &x_last, &weight, &mut y_last, &());
         to_channels_first(&y_last, &mut y, outputs, positions);
         near(&format!("y {what}"), &y, &convolution.forward(&x64, &weight64, None));
 
@@ -118,7 +123,7 @@ fn speed_of_convolutions() {
         let mut dx = vec![0.0; x.len()];
         let mut dw = vec![0.0; weight.len()];
         let pool = Pool::default();
-        let mut least = [f64::INFINITY; 4];
+        let mut least = [f64::INFINITY; 3];
         let mut time = |which: usize, work: &mut dyn FnMut()| {
             for _ in 0..6 {
                 let start = std::time::Instant::now();
@@ -126,25 +131,15 @@ fn speed_of_convolutions() {
                 least[which] = least[which].min(start.elapsed().as_secs_f64() * 1e3);
             }
         };
-        time(0, &mut || drop(Panels::forward(&pool, &weight, [outputs, inputs, taps])));
-        let panels = Panels::forward(&pool, &weight, [outputs, inputs, taps]);
-        time(1, &mut || forward(&convolution, &x, &panels, &mut y, Update::Replace, &()));
-        time(2, &mut || input_gradient(&convolution, &pool, &weight, &y, &mut dx, Update::Replace));
-        time(3, &mut || weight_gradient(&convolution, &pool, &x, &y, &mut dw));
+        time(0, &mut || forward(&convolution, &pool, &x, &weight, &mut y, &()));
+        time(1, &mut || input_gradient(&convolution, &pool, &weight, &y, &mut dx, Update::Replace));
+        time(2, &mut || weight_gradient(&convolution, &pool, &x, &y, &mut dw));
         let gflop = 2e-9 * (batch * positions * outputs * inputs * taps) as f64;
+        let speed = least.map(|ms| format!("{ms:.2} ms ({:.0} GFLOP/s)", gflop / ms * 1e3));
+        let [forward, dx, dw] = speed;
         println!(
-            "{batch}x{inputs}x{}x{} -> {outputs} k{} s{}: pack {:.2} forward {:.2} ({:.0} GFLOP/s) dx {:.2} ({:.0}) dw {:.2} ({:.0})",
-            input[0],
-            input[1],
-            kernel[0],
-            stride[0],
-            least[0],
-            least[1],
-            gflop / least[1] * 1e3,
-            least[2],
-            gflop / least[2] * 1e3,
-            least[3],
-            gflop / least[3] * 1e3,
+            "{batch}x{inputs}x{0}x{0} -> {outputs} k{1} s{2}: forward {forward} dx {dx} dw {dw}",
+            input[0], kernel[0], stride[0],
         );
     }
 }

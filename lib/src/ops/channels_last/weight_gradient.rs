@@ -27,7 +27,7 @@ const OUTPUTS: usize = 16;
 
 /// The gradient of the weight (O, C, KH, KW), where that of the output is `dy` (B, OH, OW, O), of `x` (B, H, W, C).
 /// The order of the sums depends on sizes only, never on the threads there are.
-pub(crate) fn weight_gradient(convolution: &Convolution, pool: &Pool, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+pub(super) fn weight_gradient(convolution: &Convolution, pool: &Pool, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     let (channels, outputs) = (convolution.in_channels, convolution.out_channels);
     let taps = convolution.window.kernel[0] * convolution.window.kernel[1];
     let depth = channels * taps;

@@ -58,22 +58,35 @@ pub(super) fn output_gradient<S: Simd>(s: S, y: [S::f32s; 4]) -> [S::f32s; 6] {
 
 /// What three weights become before the product.
 #[inline(always)]
-pub(super) fn weight(g: [f32; 3]) -> [f32; 6] {
-    let outer = (g[0] + g[2]) * (1.0 / 6.0);
-    let inner = g[1] * (1.0 / 6.0);
-    let wide = g[0] * (1.0 / 24.0) + g[2] * (1.0 / 6.0);
-    let half = g[1] * (1.0 / 12.0);
-    [g[0] * 0.25, -outer - inner, inner - outer, wide + half, wide - half, g[2]]
+pub(super) fn weight<S: Simd>(s: S, g: [S::f32s; 3]) -> [S::f32s; 6] {
+    let (quarter, sixth) = (s.splat_f32s(0.25), s.splat_f32s(1.0 / 6.0));
+    let (twelfth, small) = (s.splat_f32s(1.0 / 12.0), s.splat_f32s(1.0 / 24.0));
+    let outer = s.mul_f32s(s.add_f32s(g[0], g[2]), sixth);
+    let inner = s.mul_f32s(g[1], sixth);
+    let wide = s.mul_add_f32s(g[0], small, s.mul_f32s(g[2], sixth));
+    let half = s.mul_f32s(g[1], twelfth);
+    [
+        s.mul_f32s(g[0], quarter),
+        s.neg_f32s(s.add_f32s(outer, inner)),
+        s.sub_f32s(inner, outer),
+        s.add_f32s(wide, half),
+        s.sub_f32s(wide, half),
+        g[2],
+    ]
 }
 
 /// The transposed of [`weight`]: what the gradients of six become.
 #[inline(always)]
-pub(super) fn weight_gradient(u: [f32; 6]) -> [f32; 3] {
-    let (near, far) = ((u[1] + u[2]) * (1.0 / 6.0), u[3] + u[4]);
+pub(super) fn weight_gradient<S: Simd>(s: S, u: [S::f32s; 6]) -> [S::f32s; 3] {
+    let (quarter, sixth) = (s.splat_f32s(0.25), s.splat_f32s(1.0 / 6.0));
+    let (twelfth, small) = (s.splat_f32s(1.0 / 12.0), s.splat_f32s(1.0 / 24.0));
+    let near = s.mul_f32s(s.add_f32s(u[1], u[2]), sixth);
+    let far = s.add_f32s(u[3], u[4]);
+    let near_step = s.mul_f32s(s.sub_f32s(u[2], u[1]), sixth);
     [
-        u[0] * 0.25 - near + far * (1.0 / 24.0),
-        (u[2] - u[1]) * (1.0 / 6.0) + (u[3] - u[4]) * (1.0 / 12.0),
-        far * (1.0 / 6.0) - near + u[5],
+        s.mul_add_f32s(far, small, s.sub_f32s(s.mul_f32s(u[0], quarter), near)),
+        s.mul_add_f32s(s.sub_f32s(u[3], u[4]), twelfth, near_step),
+        s.add_f32s(s.sub_f32s(s.mul_f32s(far, sixth), near), u[5]),
     ]
 }
 

@@ -1,0 +1,53 @@
+//! What follows a convolution while its output is still in the cache.
+
+use pulp::Simd;
+
+use super::gather::add;
+use super::norm::at_least;
+
+/// What is done to some output pixels.
+pub(crate) trait Finish: Sync {
+    /// To `pixels` (…, O), the block with number `block`, the first of whose values has number `first`.
+    fn finish<S: Simd>(&self, simd: S, pixels: &mut [f32], block: usize, first: usize);
+}
+
+impl Finish for () {
+    #[inline(always)]
+    fn finish<S: Simd>(&self, _: S, _: &mut [f32], _: usize, _: usize) {}
+}
+
+/// Adds a bias and another value, then negative values become 0 with `relu`.
+pub(crate) struct Epilogue<'a> {
+    pub(crate) bias: Option<&'a [f32]>,
+    /// All pixels of the output's shape.
+    pub(crate) residual: Option<&'a [f32]>,
+    pub(crate) relu: bool,
+}
+
+impl Finish for Epilogue<'_> {
+    #[inline(always)]
+    fn finish<S: Simd>(&self, simd: S, pixels: &mut [f32], _: usize, first: usize) {
+        if let Some(bias) = self.bias {
+            for pixel in pixels.chunks_exact_mut(bias.len()) {
+                add(simd, pixel, bias);
+            }
+        }
+        if let Some(residual) = self.residual {
+            let len = pixels.len();
+            add(simd, pixels, &residual[first..first + len]);
+        }
+        if self.relu {
+            for value in pixels {
+                *value = at_least(*value, 0.0);
+            }
+        }
+    }
+}
+
+impl<A: Finish, B: Finish> Finish for (A, B) {
+    #[inline(always)]
+    fn finish<S: Simd>(&self, simd: S, pixels: &mut [f32], block: usize, first: usize) {
+        self.0.finish(simd, pixels, block, first);
+        self.1.finish(simd, pixels, block, first);
+    }
+}

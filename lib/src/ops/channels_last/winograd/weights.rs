@@ -1,0 +1,79 @@
+//! Weights in the space of the products.
+
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::transform::{both, load, store, weight};
+use super::{PIXELS, PLACES};
+use crate::ops::buffer::{Buffer, Pool};
+use crate::ops::channels_last::panels::Panels;
+use crate::ops::micro::panel;
+use crate::ops::simd::dispatch;
+
+/// The panels of a 3 × 3 window, (panels, 9·C, panel), as the products take them: (36, panels, C, panel).
+pub(super) fn spread(pool: &Pool, panels: &Panels) -> Buffer {
+    dispatch(Spread { pool, panels })
+}
+
+struct Spread<'a> {
+    pool: &'a Pool,
+    panels: &'a Panels,
+}
+
+impl WithSimd for Spread<'_> {
+    type Output = Buffer;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Buffer {
+        let (depth, width) = (self.panels.depth / 9, panel::<S>());
+        let count = self.panels.width.div_ceil(width);
+        let mut spread = self.pool.take(PLACES * count * depth * width);
+        // Every place has its own slice of each panel.
+        let mut slices: Vec<Vec<&mut [f32]>> = (0..count).map(|_| Vec::with_capacity(PLACES)).collect();
+        for place in spread.chunks_exact_mut(count * depth * width) {
+            place
+                .chunks_exact_mut(depth * width)
+                .zip(&mut slices)
+                .for_each(|(slice, slices)| slices.push(slice));
+        }
+        let panels = self.panels.values.par_chunks_exact(9 * depth * width);
+        slices.into_par_iter().zip(panels).for_each(|(places, panel)| {
+            dispatch(SpreadPanel { places, panel, depth });
+        });
+        spread
+    }
+}
+
+struct SpreadPanel<'a> {
+    places: Vec<&'a mut [f32]>,
+    panel: &'a [f32],
+    depth: usize,
+}
+
+impl WithSimd for SpreadPanel<'_> {
+    type Output = ();
+
+    #[allow(
+        clippy::needless_range_loop,
+        reason = "an iterator is not made of the vector instructions of its caller"
+    )]
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let SpreadPanel { mut places, panel, depth } = self;
+        let zero = simd.splat_f32s(0.0);
+        for at in (0..panel.len() / 9).step_by(S::F32_LANES) {
+            let mut taps = [[zero; 3]; 3];
+            for row in 0..3 {
+                for column in 0..3 {
+                    taps[row][column] = load::<S>(panel, (3 * row + column) * depth * 2 * S::F32_LANES + at);
+                }
+            }
+            let values = both!(taps, 3 to 6, zero, |line| weight(simd, line));
+            for row in 0..PIXELS {
+                for column in 0..PIXELS {
+                    store::<S>(places[row * PIXELS + column], at, values[row][column]);
+                }
+            }
+        }
+    }
+}
