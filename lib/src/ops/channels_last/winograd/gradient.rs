@@ -14,9 +14,9 @@ use crate::ops::micro::{Left, Out, Right, Sizes, panel, product};
 use crate::ops::simd::dispatch;
 
 /// Tiles of a unit: the depth of the products.
-const UNIT_TILES: usize = 128;
+const UNIT_TILES: usize = 64;
 /// Values in the space of the products at a time: a few MiB, which stay in the caches.
-const VALUES: usize = 2 << 20;
+const VALUES: usize = 1 << 20;
 /// Output channels that are brought to their order at a time.
 const CHANNELS: usize = 16;
 
@@ -53,7 +53,7 @@ impl WithSimd for Run<'_> {
         let unit_tiles = images * winograd.tiles();
         // Of each unit of images all places of its tiles, first of the pixels and then of the gradients.
         let unit_len = PLACES * unit_tiles * (depth + width);
-        let units = (VALUES / unit_len).clamp(2, 16).min(winograd.batch.div_ceil(images));
+        let units = (VALUES / unit_len).clamp(8, 16).min(winograd.batch.div_ceil(images));
         let mut spread = pool.take(units * unit_len);
         let mut sums = pool.take(PLACES * inputs * width);
         let (x_len, y_len) = (images * pixels.image_len(), images * gradients.image_len());
