@@ -173,6 +173,10 @@ pub(super) fn spread_pixels<S: Simd>(
 }
 
 /// The 36 products of one tile to its outputs.
+#[allow(
+    clippy::needless_range_loop,
+    reason = "an iterator is not made of the vector instructions of its caller"
+)]
 #[inline(always)]
 fn gather_outputs<S: Simd>(
     simd: S,

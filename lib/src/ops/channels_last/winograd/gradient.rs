@@ -176,6 +176,10 @@ struct Taps<'a> {
 impl WithSimd for Taps<'_> {
     type Output = ();
 
+    #[allow(
+        clippy::needless_range_loop,
+        reason = "an iterator is not made of the vector instructions of its caller"
+    )]
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Taps { sums, dw, first, inputs, width } = self;
