@@ -17,8 +17,7 @@ impl Peer {
         let groups = match filter.split('/').next() {
             Some("train") => vec!["train"],
             Some("infer") => vec!["infer"],
-            Some("") => vec!["ops", "train", "infer"],
-            _ => vec!["ops"],
+            _ => vec!["ops", "train", "infer"],
         };
         let output = Command::new(python)
             .arg(script)

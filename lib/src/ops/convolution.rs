@@ -2,6 +2,8 @@
 
 use rayon::prelude::*;
 
+use super::buffer::Pool;
+use super::channels_last::{self, Epilogue, to_channels_first, to_channels_last};
 use super::columns::Convolution;
 use super::gemm::{Matrix, Threads, Update, multiply};
 use super::host::Real;
@@ -27,6 +29,12 @@ impl Convolution {
 
     /// The convolution of `x` with `weight`, plus `bias`.
     pub(super) fn forward<T: Real>(&self, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
+        let single_bias = bias.and_then(T::single);
+        if let (1, Some(x), Some(weight)) = (self.groups, T::single(x), T::single(weight))
+            && let Some(y) = T::from_single(self.forward_channels_last(x, weight, single_bias))
+        {
+            return y;
+        }
         let mut y = vec![T::zero(); self.batch * self.output_len()];
         if let Some(bias) = bias {
             let planes = y.par_chunks_mut(self.positions().max(1)).enumerate();
@@ -70,6 +78,11 @@ impl Convolution {
 
     /// The gradient of `x` where that of the output is `dy`: the transposed convolution of `dy`.
     pub(super) fn input_gradient<T: Real>(&self, weight: &[T], dy: &[T]) -> Vec<T> {
+        if let (1, Some(weight), Some(dy)) = (self.groups, T::single(weight), T::single(dy))
+            && let Some(dx) = T::from_single(self.input_gradient_channels_last(weight, dy))
+        {
+            return dx;
+        }
         let mut dx = vec![T::zero(); self.batch * self.image_len()];
         if self.is_depthwise() {
             self.depthwise_input_gradient(weight, dy, &mut dx);
@@ -99,6 +112,11 @@ impl Convolution {
     /// The gradient of the weight. Each part of the depth goes through all images in order, so nothing has to be
     /// summed over threads.
     pub(super) fn weight_gradient<T: Real>(&self, x: &[T], dy: &[T]) -> Vec<T> {
+        if let (1, Some(x), Some(dy)) = (self.groups, T::single(x), T::single(dy))
+            && let Some(dw) = T::from_single(self.weight_gradient_channels_last(x, dy))
+        {
+            return dw;
+        }
         if self.is_depthwise() {
             return self.depthwise_weight_gradient(x, dy);
         }
@@ -128,6 +146,39 @@ impl Convolution {
                 *value = row[channel % outputs];
             }
         });
+        dw
+    }
+
+    fn forward_channels_last(&self, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+        let pool = Pool::default();
+        let mut last = pool.take(x.len());
+        to_channels_last(x, &mut last, self.in_channels, self.input[0] * self.input[1]);
+        let mut y_last = pool.take(self.batch * self.output_len());
+        let finish = Epilogue { bias, ..Epilogue::default() };
+        channels_last::forward(self, &pool, &last, weight, &mut y_last, &finish);
+        let mut y = vec![0.0; y_last.len()];
+        to_channels_first(&y_last, &mut y, self.out_channels, self.positions());
+        y
+    }
+
+    fn input_gradient_channels_last(&self, weight: &[f32], dy: &[f32]) -> Vec<f32> {
+        let pool = Pool::default();
+        let mut last = pool.take(dy.len());
+        to_channels_last(dy, &mut last, self.out_channels, self.positions());
+        let mut dx_last = pool.take(self.batch * self.image_len());
+        channels_last::input_gradient(self, &pool, weight, &last, &mut dx_last, Update::Replace);
+        let mut dx = vec![0.0; dx_last.len()];
+        to_channels_first(&dx_last, &mut dx, self.in_channels, self.input[0] * self.input[1]);
+        dx
+    }
+
+    fn weight_gradient_channels_last(&self, x: &[f32], dy: &[f32]) -> Vec<f32> {
+        let pool = Pool::default();
+        let (mut x_last, mut dy_last) = (pool.take(x.len()), pool.take(dy.len()));
+        to_channels_last(x, &mut x_last, self.in_channels, self.input[0] * self.input[1]);
+        to_channels_last(dy, &mut dy_last, self.out_channels, self.positions());
+        let mut dw = vec![0.0; self.out_channels * self.depth()];
+        channels_last::weight_gradient(self, &pool, &x_last, &dy_last, &mut dw);
         dw
     }
 }

@@ -12,7 +12,7 @@ pub(super) struct Left<'a> {
     pub(super) strides: [usize; 2],
 }
 
-/// The right matrix, (depth, columns), in panels of [`panel`] columns.
+/// The right matrix, (depth, columns), in panels.
 #[derive(Clone, Copy)]
 pub(super) struct Right<'a> {
     pub(super) values: &'a [f32],
@@ -26,17 +26,18 @@ pub(super) struct Out<'a> {
     pub(super) stride: usize,
 }
 
-/// How many rows, how deep, and how many panels.
+/// How many rows, how deep, and how many panels of so many columns.
 #[derive(Clone, Copy)]
 pub(super) struct Sizes {
     pub(super) rows: usize,
     pub(super) depth: usize,
     pub(super) panels: usize,
+    pub(super) panel: usize,
 }
 
-/// The columns of a panel: two vectors.
-pub(super) const fn panel<S: Simd>() -> usize {
-    2 * S::F32_LANES
+/// The columns of a panel of a matrix with so many columns: two vectors, or one where that holds them all.
+pub(super) const fn panel<S: Simd>(columns: usize) -> usize {
+    if columns <= S::F32_LANES { S::F32_LANES } else { 2 * S::F32_LANES }
 }
 
 /// The rows of a block: with two vectors each they fill the registers but for those of one step.
@@ -57,7 +58,8 @@ pub(super) fn product<S: Simd>(
     out: Out<'_>,
     update: Update,
 ) {
-    let Sizes { rows, depth, panels } = sizes;
+    let Sizes { rows, depth, panels, panel } = sizes;
+    assert!(panel == S::F32_LANES || panel == 2 * S::F32_LANES, "a panel is one vector wide or two");
     if rows == 0 || panels == 0 {
         return;
     }
@@ -68,12 +70,12 @@ pub(super) fn product<S: Simd>(
             "the left matrix reaches over its values"
         );
         assert!(
-            last(right.strides, [depth, panels]) + panel::<S>() <= right.values.len(),
+            last(right.strides, [depth, panels]) + panel <= right.values.len(),
             "the right matrix reaches over its values"
         );
     }
     assert!(
-        last([out.stride, panel::<S>()], [rows, panels]) + panel::<S>() <= out.values.len(),
+        last([out.stride, panel], [rows, panels]) + panel <= out.values.len(),
         "the product reaches over its output"
     );
     let (a, b, c) = (left.values.as_ptr(), right.values.as_ptr(), out.values.as_mut_ptr());
@@ -85,7 +87,7 @@ pub(super) fn product<S: Simd>(
             unsafe {
                 let a = a.add(row * left.strides[0]);
                 let b = b.add(index * right.strides[1]);
-                let c = c.add(row * out.stride + index * panel::<S>());
+                let c = c.add(row * out.stride + index * panel);
                 let block = Block {
                     depth,
                     a,
@@ -95,21 +97,10 @@ pub(super) fn product<S: Simd>(
                     c,
                     c_stride: out.stride,
                 };
-                match count {
-                    1 => block.run::<S, 1>(simd, update),
-                    2 => block.run::<S, 2>(simd, update),
-                    3 => block.run::<S, 3>(simd, update),
-                    4 => block.run::<S, 4>(simd, update),
-                    5 => block.run::<S, 5>(simd, update),
-                    6 => block.run::<S, 6>(simd, update),
-                    7 => block.run::<S, 7>(simd, update),
-                    8 => block.run::<S, 8>(simd, update),
-                    9 => block.run::<S, 9>(simd, update),
-                    10 => block.run::<S, 10>(simd, update),
-                    11 => block.run::<S, 11>(simd, update),
-                    12 => block.run::<S, 12>(simd, update),
-                    13 => block.run::<S, 13>(simd, update),
-                    _ => block.run::<S, 14>(simd, update),
+                if panel == S::F32_LANES {
+                    block.run_rows::<S, 1>(simd, update, count);
+                } else {
+                    block.run_rows::<S, 2>(simd, update, count);
                 }
             }
             row += count;
@@ -130,36 +121,55 @@ struct Block {
 
 impl Block {
     /// # Safety
-    /// `ROWS` rows of `a`, one panel of `b`, both `depth` deep, and `ROWS` rows of one panel of `c` must lie in their
-    /// allocations, `c` overlapping nothing else.
+    /// That of [`Block::run`], for `rows` rows, of which there are 1 to 14.
+    #[inline(always)]
+    unsafe fn run_rows<S: Simd, const VECTORS: usize>(self, simd: S, update: Update, rows: usize) {
+        macro_rules! run {
+            ($($rows:literal)*) => {
+                match rows {
+                    // SAFETY: the caller answers for so many rows.
+                    $($rows => unsafe { self.run::<S, $rows, VECTORS>(simd, update) },)*
+                    _ => {}
+                }
+            };
+        }
+        run!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+    }
+
+    /// # Safety
+    /// `ROWS` rows of `a`, one panel of `VECTORS` vectors of `b`, both `depth` deep, and `ROWS` rows of one panel of `c`
+    /// must lie in their allocations, `c` overlapping nothing else.
     #[allow(
         clippy::needless_range_loop,
         reason = "an iterator is not made of the vector instructions of its caller"
     )]
     #[inline(always)]
-    unsafe fn run<S: Simd, const ROWS: usize>(self, simd: S, update: Update) {
+    unsafe fn run<S: Simd, const ROWS: usize, const VECTORS: usize>(self, simd: S, update: Update) {
         let zero = simd.splat_f32s(0.0);
-        let mut sums = [[zero; 2]; ROWS];
+        let mut sums = [[zero; VECTORS]; ROWS];
         // SAFETY: every place is one of those that the caller answers for. Vectors are read and written as `S::f32s`,
         // which is plain data, without asking for alignment.
         unsafe {
             for k in 0..self.depth {
                 let b = self.b.add(k * self.b_stride);
-                let left = b.cast::<S::f32s>().read_unaligned();
-                let right = b.add(S::F32_LANES).cast::<S::f32s>().read_unaligned();
+                let mut right = [zero; VECTORS];
+                for vector in 0..VECTORS {
+                    right[vector] = b.add(vector * S::F32_LANES).cast::<S::f32s>().read_unaligned();
+                }
                 let a = self.a.add(k * self.a_strides[1]);
                 for row in 0..ROWS {
                     let a = simd.splat_f32s(*a.add(row * self.a_strides[0]));
-                    sums[row][0] = simd.mul_add_f32s(a, left, sums[row][0]);
-                    sums[row][1] = simd.mul_add_f32s(a, right, sums[row][1]);
+                    for vector in 0..VECTORS {
+                        sums[row][vector] = simd.mul_add_f32s(a, right[vector], sums[row][vector]);
+                    }
                 }
             }
             for row in 0..ROWS {
-                for half in 0..2 {
-                    let c = self.c.add(row * self.c_stride + half * S::F32_LANES).cast::<S::f32s>();
+                for vector in 0..VECTORS {
+                    let c = self.c.add(row * self.c_stride + vector * S::F32_LANES).cast::<S::f32s>();
                     let sum = match update {
-                        Update::Replace => sums[row][half],
-                        Update::Add => simd.add_f32s(c.read_unaligned(), sums[row][half]),
+                        Update::Replace => sums[row][vector],
+                        Update::Add => simd.add_f32s(c.read_unaligned(), sums[row][vector]),
                     };
                     c.write_unaligned(sum);
                 }

@@ -60,24 +60,24 @@ impl Layer for Convolution {
         let values = residual.as_ref().map(|residual| &**residual.values);
         // In training the moments of the output are needed before it can be normalized.
         let batch_norm = self.norm.filter(|_| context.trains());
-        let folded = match self.norm.filter(|_| !context.trains()) {
-            Some(norm) => Some(fold(context, self.node, norm)?),
+        let constant = match self.norm.filter(|_| !context.trains()) {
+            Some(norm) => Some(Affine::constant(context, norm)?),
             None => None,
         };
         let moments = context.weights(self.node, |weights| {
-            let (weight, bias) = match (&folded, weights) {
-                (Some((weight, bias)), _) => (weight.as_slice(), Some(bias.as_slice())),
-                (None, [weight, bias @ ..]) => (*weight, bias.first().copied()),
-                (None, []) => return None,
-            };
+            let [weight, bias @ ..] = weights else { return None };
+            let bias = bias.first().copied();
             let pool = &context.model.pool;
             if batch_norm.is_some() {
                 let moments = BlockMoments::of_convolution(&sizes);
-                let finish = (Epilogue { bias, residual: None, relu: false }, moments);
+                let finish = (Epilogue { bias, ..Epilogue::default() }, moments);
                 channels_last::forward(&sizes, pool, &x.values, weight, &mut output, &finish);
                 return Some(finish.1.finish());
             }
-            let finish = Epilogue { bias, residual: values, relu: self.relu };
+            let shift = constant.as_ref().map(|affine| affine.shift_of(bias));
+            let scale = constant.as_ref().map(|affine| affine.scale.as_slice());
+            let finish =
+                Epilogue { scale, bias: shift.as_deref().or(bias), residual: values, relu: self.relu };
             channels_last::forward(&sizes, pool, &x.values, weight, &mut output, &finish);
             None
         })?;
@@ -92,7 +92,7 @@ impl Layer for Convolution {
                 node: self.node,
                 sizes,
                 x: context.trains().then_some(x.values),
-                folded: folded.map(|(weight, _)| weight),
+                scale: constant.map(|affine| affine.scale),
                 normalized,
                 output: self.relu.then(|| Arc::clone(&output.values)),
                 residual: self.residual,
@@ -102,45 +102,13 @@ impl Layer for Convolution {
     }
 }
 
-/// Weight and bias of a convolution with the batch norm behind it, whose moments are constants.
-fn fold(context: &Context, node: usize, norm: usize) -> Result<(Vec<f32>, Vec<f32>)> {
-    let affine = Affine::constant(context, norm)?;
-    context.weights(node, |weights| {
-        let weight = weights.first().copied().unwrap_or_default();
-        let outputs = affine.scale.len();
-        let len = (weight.len() / outputs.max(1)).max(1);
-        let scaled =
-            weight.chunks(len).zip(&affine.scale).flat_map(|(row, scale)| row.iter().map(move |w| w * scale));
-        let bias = (0..outputs).map(|out| {
-            let bias = weights.get(1).map_or(0.0, |bias| bias[out]);
-            (bias - affine.mean[out]) * affine.scale[out] + affine.shift[out]
-        });
-        (scaled.collect(), bias.collect())
-    })
-}
-
-impl Affine {
-    /// Of a batch norm in use.
-    pub(super) fn constant(context: &Context, norm: usize) -> Result<Affine> {
-        let eps = super::norm::config(context, norm)?.eps;
-        context.weights(norm, |weights| match *weights {
-            [weight, bias, mean, var] => {
-                let double = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect();
-                let moments = channels_last::Moments { mean: double(mean), var: double(var) };
-                Ok(Affine::new(&moments, eps, weight, bias))
-            }
-            _ => Err(broken("a batch norm without its four tensors")),
-        })?
-    }
-}
-
 struct ConvolutionReverse {
     node: usize,
     sizes: ConvolutionSizes,
     /// The input, where the weight is trained.
     x: Option<Arc<Buffer>>,
-    /// The weight with a batch norm in it.
-    folded: Option<Vec<f32>>,
+    /// What a batch norm with constant moments multiplies each channel with.
+    scale: Option<Vec<f32>>,
     normalized: Option<Normalized>,
     /// The output, if a rectified linear unit gave it.
     output: Option<Arc<Buffer>>,
@@ -149,7 +117,7 @@ struct ConvolutionReverse {
 
 impl Reverse for ConvolutionReverse {
     fn reverse(self: Box<Self>, gradients: &mut Gradients, inputs: &[usize], mut dy: Buffer) -> Result<()> {
-        let ConvolutionReverse { node, sizes, x, folded, normalized, output, residual } = *self;
+        let ConvolutionReverse { node, sizes, x, scale, normalized, output, residual } = *self;
         if let Some(output) = output {
             relu_gradient(&output, &mut dy);
         }
@@ -161,6 +129,9 @@ impl Reverse for ConvolutionReverse {
                     gradients.add_copy(other, &dy);
                 }
             }
+        }
+        if let Some(scale) = scale {
+            channels_last::scale_channels(&mut dy, &scale);
         }
         let tensors = gradients.context.node(node).tensors.clone();
         if let Some(x) = x {
@@ -176,7 +147,7 @@ impl Reverse for ConvolutionReverse {
             let len = sizes.input_dims().iter().product();
             let pool = &context.model.pool;
             context.weights(node, |weights| {
-                let weight = folded.as_deref().or(weights.first().copied()).unwrap_or_default();
+                let weight = weights.first().copied().unwrap_or_default();
                 gradients.add(inputs[0], len, |dx, update| {
                     channels_last::input_gradient(&sizes, pool, weight, &dy, dx, update);
                 });

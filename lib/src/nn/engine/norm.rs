@@ -15,6 +15,20 @@ pub(super) fn config(context: &Context, node: usize) -> Result<BatchNormConfig> 
     }
 }
 
+impl Affine {
+    /// Of a batch norm in use.
+    pub(super) fn constant(context: &Context, norm: usize) -> Result<Affine> {
+        let eps = config(context, norm)?.eps;
+        context.weights(norm, |weights| Affine::new(&running(weights), eps, weights[0], weights[1]))
+    }
+}
+
+/// The running moments of a batch norm with these tensors.
+fn running(weights: &[&[f32]]) -> Moments {
+    let double = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect();
+    Moments { mean: double(weights[2]), var: double(weights[3]) }
+}
+
 /// Normalizes `x` by its own moments and moves the running ones towards them. Gives the output and what its gradient
 /// needs.
 pub(super) fn normalize(
@@ -113,10 +127,7 @@ impl Layer for Norm {
             (affine, moments)
         } else {
             let affine = Affine::constant(context, self.node)?;
-            let moments = context.weights(self.node, |weights| {
-                let double = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect();
-                Moments { mean: double(weights[2]), var: double(weights[3]) }
-            })?;
+            let moments = context.weights(self.node, running)?;
             (affine, moments)
         };
         let mut y = context.buffer(x.values.len());

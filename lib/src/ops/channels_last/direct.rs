@@ -83,18 +83,18 @@ impl<F: Finish> WithSimd for Part<'_, F> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Part { places, output, blocks, x, weight, y, update, index, first, rows, sums, finish } = self;
-        let (outputs, width) = (weight.width, panel::<S>());
+        let (outputs, width) = (weight.width, panel::<S>(weight.width));
         let pixels = y.len() / outputs;
         let panels = outputs.div_ceil(width);
         let whole = outputs % width == 0;
         for (number, block) in blocks.iter().enumerate() {
-            gather::<S>(places, output, x, first..first + pixels, block, rows);
+            gather(places, output, x, first..first + pixels, block, rows);
             let left = Left { values: rows, strides: [block.stride(), 1] };
             let right = Right {
                 values: &weight.values[block.depths.start * width..],
                 strides: [width, weight.depth * width],
             };
-            let sizes = Sizes { rows: pixels, depth: block.len(), panels };
+            let sizes = Sizes { rows: pixels, depth: block.len(), panels, panel: width };
             if whole {
                 let update = if number == 0 { update } else { Update::Add };
                 product(simd, sizes, left, right, Out { values: y, stride: outputs }, update);
@@ -107,7 +107,7 @@ impl<F: Finish> WithSimd for Part<'_, F> {
         if !whole {
             for (y, sums) in y.chunks_exact_mut(outputs).zip(sums.chunks_exact(panels * width)) {
                 match update {
-                    Update::Replace => copy::<S>(y, &sums[..outputs]),
+                    Update::Replace => copy(y, &sums[..outputs]),
                     Update::Add => add(simd, y, &sums[..outputs]),
                 }
             }

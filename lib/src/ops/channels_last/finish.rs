@@ -16,8 +16,12 @@ impl Finish for () {
     fn finish<S: Simd>(&self, _: S, _: &mut [f32], _: usize, _: usize) {}
 }
 
-/// Adds a bias and another value, then negative values become 0 with `relu`.
+/// Multiplies with a scale and adds a bias, both for each channel, adds another value, then negative values become 0
+/// with `relu`.
+#[derive(Default)]
 pub(crate) struct Epilogue<'a> {
+    /// Only together with a bias.
+    pub(crate) scale: Option<&'a [f32]>,
     pub(crate) bias: Option<&'a [f32]>,
     /// All pixels of the output's shape.
     pub(crate) residual: Option<&'a [f32]>,
@@ -27,10 +31,20 @@ pub(crate) struct Epilogue<'a> {
 impl Finish for Epilogue<'_> {
     #[inline(always)]
     fn finish<S: Simd>(&self, simd: S, pixels: &mut [f32], _: usize, first: usize) {
-        if let Some(bias) = self.bias {
-            for pixel in pixels.chunks_exact_mut(bias.len()) {
-                add(simd, pixel, bias);
+        match (self.scale, self.bias) {
+            (Some(scale), Some(bias)) => {
+                for pixel in pixels.chunks_exact_mut(bias.len()) {
+                    for ((value, scale), bias) in pixel.iter_mut().zip(scale).zip(bias) {
+                        *value = *value * scale + bias;
+                    }
+                }
             }
+            (None, Some(bias)) => {
+                for pixel in pixels.chunks_exact_mut(bias.len()) {
+                    add(simd, pixel, bias);
+                }
+            }
+            _ => {}
         }
         if let Some(residual) = self.residual {
             let len = pixels.len();

@@ -84,7 +84,7 @@ impl Places {
 
 /// The rows of a block for `pixels`, each `stride` values after the one before.
 #[inline(always)]
-pub(super) fn gather<S: Simd>(
+pub(super) fn gather(
     places: Places,
     output: [usize; 2],
     x: &[f32],
@@ -103,7 +103,7 @@ pub(super) fn gather<S: Simd>(
             let len = taps.len() * run.channels;
             let (before, to) = to.split_at_mut(taps.start * run.channels);
             let (inside, after) = to.split_at_mut(len);
-            copy::<S>(inside, &x[start..start + len]);
+            copy(inside, &x[start..start + len]);
             fill_zero(before);
             fill_zero(after);
         }
@@ -112,16 +112,26 @@ pub(super) fn gather<S: Simd>(
 }
 
 /// A copy without a call: most are a few vectors long.
-#[allow(clippy::manual_memcpy, reason = "it would be a call")]
 #[inline(always)]
-pub(super) fn copy<S: Simd>(to: &mut [f32], from: &[f32]) {
-    let (to, to_rest) = S::as_mut_simd_f32s(to);
-    let (from, from_rest) = S::as_simd_f32s(from);
-    for index in 0..to.len().min(from.len()) {
-        to[index] = from[index];
+pub(super) fn copy(to: &mut [f32], from: &[f32]) {
+    let len = to.len().min(from.len());
+    macro_rules! by {
+        ($($size:literal)*) => {$(
+            if len >= $size {
+                let mut at = 0;
+                while at + $size <= len {
+                    to[at..at + $size].copy_from_slice(&from[at..at + $size]);
+                    at += $size;
+                }
+                // The rest together with some of what was copied already.
+                to[len - $size..len].copy_from_slice(&from[len - $size..len]);
+                return;
+            }
+        )*};
     }
-    for index in 0..to_rest.len().min(from_rest.len()) {
-        to_rest[index] = from_rest[index];
+    by!(16 8 4 2);
+    if len == 1 {
+        to[0] = from[0];
     }
 }
 

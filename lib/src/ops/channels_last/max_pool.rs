@@ -41,29 +41,31 @@ impl Pool2d {
         let rows = y.par_chunks_mut(row_len).zip(largest.par_chunks_mut(row_len)).enumerate();
         rows.with_min_len(4).for_each(|(index, (y, largest))| {
             let (x, row) = (&x[index / self.output[0] * image..][..image], index % self.output[0]);
-            let pixels = y.chunks_exact_mut(channels).zip(largest.chunks_exact_mut(channels));
-            for (column, (y, largest)) in pixels.enumerate() {
-                // A window with gaps can lie on padding alone.
-                y.fill(0.0);
-                largest.fill(Tap::MAX);
-                let mut first = true;
-                for (tap, pixel) in self.taps(row, column) {
-                    let x = &x[pixel * channels..][..channels];
-                    vectorized(|| {
+            vectorized(|| {
+                let pixels = y.chunks_exact_mut(channels).zip(largest.chunks_exact_mut(channels));
+                for (column, (y, largest)) in pixels.enumerate() {
+                    let mut first = true;
+                    for (tap, pixel) in self.taps(row, column) {
+                        let x = &x[pixel * channels..][..channels];
                         if first {
                             y.copy_from_slice(x);
                             largest.fill(tap);
-                            return;
+                            first = false;
+                            continue;
                         }
                         for ((y, largest), &x) in y.iter_mut().zip(&mut *largest).zip(x) {
                             let larger = (x > *y) | (x.is_nan() & !y.is_nan());
                             *y = if larger { x } else { *y };
                             *largest = if larger { tap } else { *largest };
                         }
-                    });
-                    first = false;
+                    }
+                    // A window with gaps can lie on padding alone.
+                    if first {
+                        y.fill(0.0);
+                        largest.fill(Tap::MAX);
+                    }
                 }
-            }
+            });
         });
     }
 
@@ -74,17 +76,17 @@ impl Pool2d {
         let out_len = (self.output[0] * self.output[1] * channels).max(1);
         let images = dx.par_chunks_mut(image).zip(dy.par_chunks(out_len).zip(largest.par_chunks(out_len)));
         images.for_each(|(dx, (dy, largest))| {
-            let pixels = dy.chunks_exact(channels).zip(largest.chunks_exact(channels));
-            for (index, (dy, largest)) in pixels.enumerate() {
-                for (tap, pixel) in self.taps(index / self.output[1], index % self.output[1]) {
-                    let dx = &mut dx[pixel * channels..][..channels];
-                    vectorized(|| {
+            vectorized(|| {
+                let pixels = dy.chunks_exact(channels).zip(largest.chunks_exact(channels));
+                for (index, (dy, largest)) in pixels.enumerate() {
+                    for (tap, pixel) in self.taps(index / self.output[1], index % self.output[1]) {
+                        let dx = &mut dx[pixel * channels..][..channels];
                         for ((dx, &dy), &largest) in dx.iter_mut().zip(dy).zip(largest) {
                             *dx += if largest == tap { dy } else { 0.0 };
                         }
-                    });
+                    }
                 }
-            }
+            });
         });
     }
 }

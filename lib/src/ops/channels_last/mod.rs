@@ -20,7 +20,7 @@ pub(crate) use convolution::{forward, input_gradient, weight_gradient};
 pub(crate) use finish::Epilogue;
 pub(crate) use max_pool::{Pool2d, Tap};
 pub(crate) use mean::{add_mean_gradient, means};
-pub(crate) use norm::{Affine, BlockMoments, Moments, NormGradient, relu_gradient};
+pub(crate) use norm::{Affine, BlockMoments, Moments, NormGradient, relu_gradient, scale_channels};
 pub(crate) use order::{to_channels_first, to_channels_last};
 
 use std::cell::RefCell;

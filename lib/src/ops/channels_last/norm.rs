@@ -117,6 +117,15 @@ impl Affine {
         }
     }
 
+    /// What is added after a value was multiplied with its scale, where it has a bias already.
+    pub(crate) fn shift_of(&self, bias: Option<&[f32]>) -> Vec<f32> {
+        let shift = |channel: usize| {
+            let bias = bias.map_or(0.0, |bias| bias[channel]);
+            (bias - self.mean[channel]) * self.scale[channel] + self.shift[channel]
+        };
+        (0..self.channels()).map(shift).collect()
+    }
+
     fn channels(&self) -> usize {
         self.mean.len()
     }
@@ -267,5 +276,17 @@ pub(crate) fn relu_gradient(y: &[f32], dy: &mut [f32]) {
     const LEN: usize = 64 * 1024;
     dy.par_chunks_mut(LEN).zip(y.par_chunks(LEN)).for_each(|(dy, y)| {
         vectorized(|| dy.iter_mut().zip(y).for_each(|(dy, &y)| *dy = if y <= 0.0 { 0.0 } else { *dy }));
+    });
+}
+
+/// Multiplies pixels (…, C) with a factor for each channel.
+pub(crate) fn scale_channels(pixels: &mut [f32], scale: &[f32]) {
+    let len = block_rows(scale.len()) * scale.len().max(1);
+    pixels.par_chunks_mut(len).for_each(|pixels| {
+        vectorized(|| {
+            for pixel in pixels.chunks_exact_mut(scale.len()) {
+                pixel.iter_mut().zip(scale).for_each(|(value, scale)| *value *= scale);
+            }
+        });
     });
 }

@@ -57,12 +57,12 @@ impl WithSimd for Pack<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Panels {
         let Pack { pool, weight, sizes: [outputs, channels, taps], side } = self;
-        let width_of_panel = panel::<S>();
         let (depth, width) = match side {
             Side::Forward => (taps * channels, outputs),
             Side::Turned => (taps * outputs, channels),
             Side::Spread => (outputs, taps * channels),
         };
+        let width_of_panel = panel::<S>(width);
         let mut values = pool.take(depth * width.next_multiple_of(width_of_panel));
         let panels = values.par_chunks_mut((depth * width_of_panel).max(1)).enumerate();
         panels.for_each(|(index, panel)| {

@@ -59,13 +59,13 @@ impl WithSimd for Scatter<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Scatter { convolution, weight, dy, dx, image, pixels, rows } = self;
-        let (outputs, width) = (convolution.out_channels, panel::<S>());
+        let (outputs, width) = (convolution.out_channels, panel::<S>(weight.width));
         let panels = weight.width.div_ceil(width);
         let stride = panels * width;
         let start = (image * convolution.positions() + pixels.start) * outputs;
         let left = Left { values: &dy[start..start + pixels.len() * outputs], strides: [outputs, 1] };
         let right = Right { values: &weight.values, strides: [width, weight.depth * width] };
-        let sizes = Sizes { rows: pixels.len(), depth: outputs, panels };
+        let sizes = Sizes { rows: pixels.len(), depth: outputs, panels, panel: width };
         product(simd, sizes, left, right, Out { values: rows, stride }, Update::Replace);
         let places = Places::of(convolution);
         let runs = &blocks(convolution, usize::MAX, 1)[0].runs;

@@ -31,7 +31,7 @@ pub(super) fn weight_gradient(convolution: &Convolution, pool: &Pool, x: &[f32],
     let (channels, outputs) = (convolution.in_channels, convolution.out_channels);
     let taps = convolution.window.kernel[0] * convolution.window.kernel[1];
     let depth = channels * taps;
-    let padded = outputs.next_multiple_of(PANELS);
+    let padded = dispatch(Padded(outputs));
     let blocks = blocks(convolution, (depth / 8).clamp(2 * ROW_STEP, ROWS), ROW_STEP);
     // A window of few values leaves threads without work, so that its pixels are shared out, too.
     let pixels = convolution.batch * convolution.positions();
@@ -71,8 +71,17 @@ pub(super) fn weight_gradient(convolution: &Convolution, pool: &Pool, x: &[f32],
     });
 }
 
-/// What the widest panel has a multiple of columns of.
-const PANELS: usize = 32;
+/// Outputs that fill panels.
+struct Padded(usize);
+
+impl WithSimd for Padded {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        self.0.next_multiple_of(panel::<S>(self.0))
+    }
+}
 
 /// Some rows of the gradient, over some pixels.
 struct Piece<'a> {
@@ -100,18 +109,19 @@ impl WithSimd for Piece<'_> {
         }
         for first in pixels.clone().step_by(PIXELS) {
             let count = PIXELS.min(pixels.end - first);
-            gather::<S>(places, convolution.output, x, first..first + count, block, rows);
+            gather(places, convolution.output, x, first..first + count, block, rows);
             let mut dy = &dy[first * outputs..][..count * outputs];
             if outputs < padded {
                 for (to, from) in gathered.chunks_exact_mut(padded).zip(dy.chunks_exact(outputs)) {
-                    copy::<S>(&mut to[..outputs], from);
+                    copy(&mut to[..outputs], from);
                     to[outputs..].fill(0.0);
                 }
                 dy = &*gathered;
             }
             let left = Left { values: rows, strides: [1, block.stride()] };
-            let right = Right { values: dy, strides: [padded, panel::<S>()] };
-            let sizes = Sizes { rows: block.len(), depth: count, panels: padded / panel::<S>() };
+            let panel = panel::<S>(outputs);
+            let right = Right { values: dy, strides: [padded, panel] };
+            let sizes = Sizes { rows: block.len(), depth: count, panels: padded / panel, panel };
             let update = if first == pixels.start { Update::Replace } else { Update::Add };
             product(simd, sizes, left, right, Out { values: sums, stride: padded }, update);
         }

@@ -45,7 +45,7 @@ impl<F: Finish> WithSimd for Run<'_, F> {
     fn with_simd<S: Simd>(self, _: S) {
         let Run { winograd, weights, x, y, update, finish } = self;
         let [inputs, outputs] = winograd.channels;
-        let width = outputs.next_multiple_of(panel::<S>());
+        let width = outputs.next_multiple_of(panel::<S>(outputs));
         let (from, mut to) = (winograd.input_space::<S>(), winograd.output_space(outputs));
         let direct = to.is_image() && outputs == width;
         if !direct {
@@ -116,9 +116,9 @@ impl<F: Finish> WithSimd for UnitRun<'_, F> {
         let Unit { inputs, width, from, to, weights, block, pixels, spread, products, results } = unit;
         let depth = from.depth();
         let images = x.len() / from.image_len();
-        from.enter::<S>(x, &mut pixels[..images * from.len()]);
+        from.enter(x, &mut pixels[..images * from.len()]);
         let direct = results.is_empty();
-        let len = inputs * width;
+        let (len, panel) = (inputs * width, panel::<S>(width));
         for first in (0..tiles).step_by(block) {
             let count = block.min(tiles - first);
             for tile in 0..count {
@@ -127,13 +127,11 @@ impl<F: Finish> WithSimd for UnitRun<'_, F> {
             }
             for place in 0..PLACES {
                 let left = Left { values: &spread[place * block * depth..], strides: [depth, 1] };
-                let right = Right {
-                    values: &weights[place * len..][..len],
-                    strides: [panel::<S>(), inputs * panel::<S>()],
-                };
+                let weights = &weights[place * len..][..len];
+                let right = Right { values: weights, strides: [panel, inputs * panel] };
                 let out =
                     Out { values: &mut products[place * block * width..][..block * width], stride: width };
-                let sizes = Sizes { rows: count, depth: inputs, panels: width / panel::<S>() };
+                let sizes = Sizes { rows: count, depth: inputs, panels: width / panel, panel };
                 product(simd, sizes, left, right, out, Update::Replace);
             }
             for tile in 0..count {

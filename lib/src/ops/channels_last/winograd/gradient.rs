@@ -46,7 +46,7 @@ impl WithSimd for Run<'_> {
     fn with_simd<S: Simd>(self, _: S) {
         let Run { winograd, pool, x, dy, dw } = self;
         let [inputs, outputs] = winograd.channels;
-        let width = outputs.next_multiple_of(panel::<S>());
+        let width = outputs.next_multiple_of(panel::<S>(outputs));
         let (pixels, gradients) = (winograd.input_space::<S>(), winograd.output_space(width));
         let depth = pixels.depth();
         let images = winograd.unit_images(UNIT_TILES);
@@ -99,8 +99,8 @@ impl WithSimd for SpreadUnit<'_> {
         let images = x.len() / pixels.image_len();
         let (from_x, from_dy) = scratch.split_at_mut(images * pixels.len());
         let from_dy = &mut from_dy[..images * gradients.len()];
-        pixels.enter::<S>(x, from_x);
-        gradients.enter::<S>(dy, from_dy);
+        pixels.enter(x, from_x);
+        gradients.enter(dy, from_dy);
         let (of_pixels, of_gradients) = spread.split_at_mut(PLACES * unit_tiles * depth);
         for tile in 0..images * pixels.tile_count() {
             let (to, place) = (&mut of_pixels[tile * depth..], unit_tiles * depth);
@@ -136,9 +136,9 @@ impl WithSimd for SumPlace<'_> {
             let count = unit_tiles.min(tiles - unit * unit_tiles);
             let (pixels, gradients) = spread.split_at(PLACES * unit_tiles * depth);
             let left = Left { values: &pixels[place * unit_tiles * depth..], strides: [1, depth] };
-            let right =
-                Right { values: &gradients[place * unit_tiles * width..], strides: [width, panel::<S>()] };
-            let sizes = Sizes { rows: inputs, depth: count, panels: width / panel::<S>() };
+            let panel = panel::<S>(width);
+            let right = Right { values: &gradients[place * unit_tiles * width..], strides: [width, panel] };
+            let sizes = Sizes { rows: inputs, depth: count, panels: width / panel, panel };
             let update = if unit == 0 { update } else { Update::Add };
             product(simd, sizes, left, right, Out { values: sums, stride: width }, update);
         }

@@ -96,7 +96,7 @@ impl Space {
 
     /// Brings images into the space, zeros around them.
     #[inline(always)]
-    pub(super) fn enter<S: Simd>(&self, images: &[f32], space: &mut [f32]) {
+    pub(super) fn enter(&self, images: &[f32], space: &mut [f32]) {
         space.fill(0.0);
         let ([rows, columns], [channels, filled]) = (self.room(), self.channels);
         for (image, space) in images.chunks_exact(self.image_len()).zip(space.chunks_exact_mut(self.len())) {
@@ -104,11 +104,11 @@ impl Space {
                 let start = ((row + self.offset[0]) * self.sides[1] + self.offset[1]) * filled;
                 let (to, from) = (&mut space[start..], &image[row * self.image[1] * channels..]);
                 if channels == filled {
-                    copy::<S>(&mut to[..columns * channels], &from[..columns * channels]);
+                    copy(&mut to[..columns * channels], &from[..columns * channels]);
                     continue;
                 }
                 for column in 0..columns {
-                    copy::<S>(&mut to[column * filled..][..channels], &from[column * channels..][..channels]);
+                    copy(&mut to[column * filled..][..channels], &from[column * channels..][..channels]);
                 }
             }
         }
@@ -124,7 +124,7 @@ impl Space {
                     let to = &mut image[(row * self.image[1] + column) * channels..][..channels];
                     let from = &space[(row * self.sides[1] + column) * filled..][..channels];
                     match update {
-                        Update::Replace => copy::<S>(to, from),
+                        Update::Replace => copy(to, from),
                         Update::Add => add(simd, to, from),
                     }
                 }

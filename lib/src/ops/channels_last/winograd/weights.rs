@@ -25,7 +25,7 @@ impl WithSimd for Spread<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Buffer {
-        let (depth, width) = (self.panels.depth / 9, panel::<S>());
+        let (depth, width) = (self.panels.depth / 9, panel::<S>(self.panels.width));
         let count = self.panels.width.div_ceil(width);
         let mut spread = self.pool.take(PLACES * count * depth * width);
         // Every place has its own slice of each panel.
@@ -38,7 +38,7 @@ impl WithSimd for Spread<'_> {
         }
         let panels = self.panels.values.par_chunks_exact(9 * depth * width);
         slices.into_par_iter().zip(panels).for_each(|(places, panel)| {
-            dispatch(SpreadPanel { places, panel, depth });
+            dispatch(SpreadPanel { places, panel, tap: depth * width });
         });
         spread
     }
@@ -47,7 +47,8 @@ impl WithSimd for Spread<'_> {
 struct SpreadPanel<'a> {
     places: Vec<&'a mut [f32]>,
     panel: &'a [f32],
-    depth: usize,
+    /// Values of each element of the window.
+    tap: usize,
 }
 
 impl WithSimd for SpreadPanel<'_> {
@@ -59,13 +60,13 @@ impl WithSimd for SpreadPanel<'_> {
     )]
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let SpreadPanel { mut places, panel, depth } = self;
+        let SpreadPanel { mut places, panel, tap } = self;
         let zero = simd.splat_f32s(0.0);
-        for at in (0..panel.len() / 9).step_by(S::F32_LANES) {
+        for at in (0..tap).step_by(S::F32_LANES) {
             let mut taps = [[zero; 3]; 3];
             for row in 0..3 {
                 for column in 0..3 {
-                    taps[row][column] = load::<S>(panel, (3 * row + column) * depth * 2 * S::F32_LANES + at);
+                    taps[row][column] = load::<S>(panel, (3 * row + column) * tap + at);
                 }
             }
             let values = both!(taps, 3 to 6, zero, |line| weight(simd, line));
