@@ -1,8 +1,8 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 
 use super::composed;
-use super::elementwise::{map, zip_map};
-use super::host::{Real, dtype, output, read, values, with_real};
+use super::elementwise::{map_into, zip_assign};
+use super::host::{Real, dtype, output, read, values, with_real, zeros};
 use super::math::{Math, sigmoid};
 use super::operands::check;
 use crate::Result;
@@ -69,24 +69,25 @@ impl Activation {
         }
     }
 
-    fn forward<T: Real>(self, x: &[T]) -> Vec<T> {
+    /// Of `x`, into `y`.
+    pub(crate) fn forward_into<T: Real>(self, x: &[T], y: &mut [T]) {
         let (zero, one, half) = (T::zero(), T::one(), T::from_f64(0.5));
         match self {
-            Activation::Relu => map(x, |x| if x <= zero { zero } else { x }),
+            Activation::Relu => map_into(x, y, |x| if x <= zero { zero } else { x }),
             Activation::LeakyRelu { slope } => {
                 let slope = T::from_f64(slope);
-                map(x, |x| if x <= zero { x * slope } else { x })
+                map_into(x, y, |x| if x <= zero { x * slope } else { x })
             }
             Activation::Gelu => {
                 let scale = T::from_f64(std::f64::consts::FRAC_1_SQRT_2);
-                map(x, |x| half * x * (one + Math::erf(x * scale)))
+                map_into(x, y, |x| half * x * (one + Math::erf(x * scale)))
             }
-            Activation::GeluTanh => map(x, |x| half * x * (one + tanh_of(x))),
-            Activation::Silu => map(x, |x| x * sigmoid(x)),
-            Activation::Sigmoid => map(x, sigmoid),
+            Activation::GeluTanh => map_into(x, y, |x| half * x * (one + tanh_of(x))),
+            Activation::Silu => map_into(x, y, |x| x * sigmoid(x)),
+            Activation::Sigmoid => map_into(x, y, sigmoid),
             Activation::Hardswish => {
                 let (three, six) = (T::from_f64(3.0), T::from_f64(6.0));
-                map(x, |x| {
+                map_into(x, y, |x| {
                     let inside = x * (x + three) / six;
                     let below = if x <= zero - three { zero } else { inside };
                     if x >= three { x } else { below }
@@ -95,39 +96,39 @@ impl Activation {
         }
     }
 
-    /// `dy` times the slope at `x`, where the output was `y`.
-    fn backward<T: Real>(self, x: &[T], y: &[T], dy: &[T]) -> Vec<T> {
+    /// `dy` times the slope at `x`, where the output was `y`, in the place of `dy`.
+    pub(crate) fn backward_assign<T: Real>(self, x: &[T], y: &[T], dy: &mut [T]) {
         let (zero, one, half) = (T::zero(), T::one(), T::from_f64(0.5));
         match self {
-            Activation::Relu => zip_map(y, dy, |y, dy| if y <= zero { zero } else { dy }),
+            Activation::Relu => zip_assign(y, dy, |y, dy| if y <= zero { zero } else { dy }),
             Activation::LeakyRelu { slope } => {
                 let slope = T::from_f64(slope);
-                zip_map(x, dy, |x, dy| if x <= zero { dy * slope } else { dy })
+                zip_assign(x, dy, |x, dy| if x <= zero { dy * slope } else { dy })
             }
             Activation::Gelu => {
                 let scale = T::from_f64(std::f64::consts::FRAC_1_SQRT_2);
                 let density = T::from_f64(0.398_942_280_401_432_7);
-                zip_map(x, dy, |x, dy| {
+                zip_assign(x, dy, |x, dy| {
                     let normal = density * Math::exp(zero - half * x * x);
                     dy * (half * (one + Math::erf(x * scale)) + x * normal)
                 })
             }
             Activation::GeluTanh => {
                 let (scale, cubic) = (T::from_f64(TANH_SCALE), T::from_f64(3.0 * TANH_CUBIC));
-                zip_map(x, dy, |x, dy| {
+                zip_assign(x, dy, |x, dy| {
                     let tanh = tanh_of(x);
                     let slope = scale * (one + cubic * x * x) * (one - tanh * tanh);
                     dy * half * (one + tanh + x * slope)
                 })
             }
-            Activation::Silu => zip_map(x, dy, |x, dy| {
+            Activation::Silu => zip_assign(x, dy, |x, dy| {
                 let s = sigmoid(x);
                 dy * s * (one + x * (one - s))
             }),
-            Activation::Sigmoid => zip_map(y, dy, |y, dy| dy * y * (one - y)),
+            Activation::Sigmoid => zip_assign(y, dy, |y, dy| dy * y * (one - y)),
             Activation::Hardswish => {
                 let three = T::from_f64(3.0);
-                zip_map(x, dy, |x, dy| {
+                zip_assign(x, dy, |x, dy| {
                     let inside = dy * (x / three + half);
                     let below = if x <= zero - three { zero } else { inside };
                     if x >= three { dy } else { below }
@@ -150,14 +151,21 @@ impl CustomOp1 for Activation {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         with_real!(dtype(x), self.name(), T => {
-            output(self.forward::<T>(values(x, layout)?), layout.dims())
+            let x = values(x, layout)?;
+            let mut y = zeros::<T>(x.len());
+            self.forward_into::<T>(x, &mut y);
+            output(y, layout.dims())
         })
     }
 
     fn bwd(&self, x: &Tensor, y: &Tensor, dy: &Tensor) -> candle_core::Result<Option<Tensor>> {
         let dy = dy.contiguous()?;
         with_real!(x.dtype(), self.name(), T => {
-            let dx = read([x, y, &dy], |[x, y, dy]: [&[T]; 3]| self.backward(x, y, dy))?;
+            let dx = read([x, y, &dy], |[x, y, dy]: [&[T]; 3]| {
+                let mut dx = dy.to_vec();
+                self.backward_assign(x, y, &mut dx);
+                dx
+            })?;
             Tensor::from_vec(dx, x.shape(), x.device()).map(Some)
         })
     }

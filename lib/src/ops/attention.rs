@@ -3,7 +3,7 @@ use rayon::prelude::*;
 
 use super::composed;
 use super::gemm::{Matrix, Threads, Update, multiply};
-use super::host::{Real, dtype, output, read, values, with_real};
+use super::host::{Real, dtype, output, read, values, with_real, zeros};
 use super::math::Math;
 use super::operands::{check, shape_error, shape_text};
 use super::simd::vectorized;
@@ -47,18 +47,22 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
     if composed::computes(q)? {
         return Ok(composed::attention(q, k, v)?);
     }
-    let heads = leading.iter().product();
-    let op = Attention { heads, queries, keys, features, out_features };
+    let batch = leading.iter().product();
+    let op = Attention { batch, heads: 1, queries, keys, features, out_features };
     Ok(q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, op)?)
 }
 
-struct Attention {
-    /// Batches times heads.
-    heads: usize,
-    queries: usize,
-    keys: usize,
-    features: usize,
-    out_features: usize,
+/// Queries (B, N, heads·D), keys (B, M, heads·D) and values (B, M, heads·E) to (B, N, heads·E).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attention {
+    pub(crate) batch: usize,
+    pub(crate) heads: usize,
+    pub(crate) queries: usize,
+    pub(crate) keys: usize,
+    /// D, of one head.
+    pub(crate) features: usize,
+    /// E.
+    pub(crate) out_features: usize,
 }
 
 /// Queries whose weights are there at a time.
@@ -81,9 +85,9 @@ impl Attention {
         1.0 / (self.features as f64).sqrt()
     }
 
-    /// The threads one head's products may use.
+    /// The threads that one product may use.
     fn threads(&self) -> Threads {
-        if self.heads < rayon::current_num_threads() { Threads::All } else { Threads::One }
+        if self.batch < rayon::current_num_threads() { Threads::All } else { Threads::One }
     }
 
     /// The attention weights of some queries, (queries, M), into `weights`.
@@ -109,63 +113,95 @@ impl Attention {
         (0..queries).step_by(QUERIES).map(move |first| (first, QUERIES.min(queries - first)))
     }
 
-    fn forward<T: Real>(&self, q: &[T], k: &[T], v: &[T]) -> Vec<T> {
-        let (q_len, k_len) = (self.queries * self.features, self.keys * self.features);
-        let (v_len, y_len) = (self.keys * self.out_features, self.queries * self.out_features);
-        let mut y = vec![T::zero(); self.heads * y_len];
-        let heads = y.par_chunks_mut(y_len.max(1)).enumerate();
-        heads.for_each_init(Scratch::new, |scratch, (head, y)| {
-            let q = Matrix::packed(&q[head * q_len..][..q_len], self.queries, self.features);
-            let k = Matrix::packed(&k[head * k_len..][..k_len], self.keys, self.features);
-            let v = Matrix::packed(&v[head * v_len..][..v_len], self.keys, self.out_features);
-            for (first, count) in self.blocks() {
-                self.weights(q.rows(first..first + count), k, &mut scratch.weights);
-                let weights = Matrix::packed(&scratch.weights, count, self.keys);
-                let y = &mut y[first * self.out_features..];
-                multiply(y, self.out_features, Update::Replace, weights, v, self.threads());
+    /// A head's part of an image's rows (…, heads·D).
+    fn head<'a, T>(&self, rows: &'a [T], head: usize, features: usize) -> Matrix<'a, T> {
+        let stride = self.heads * features;
+        let rows_of_head = rows.len() / stride.max(1);
+        Matrix {
+            values: &rows[head * features..],
+            rows: rows_of_head,
+            columns: features,
+            strides: [stride, 1],
+        }
+    }
+
+    /// Values of an image's queries, keys, values and outputs.
+    fn lens(&self) -> [usize; 4] {
+        let (d, e) = (self.heads * self.features, self.heads * self.out_features);
+        [self.queries * d, self.keys * d, self.keys * e, self.queries * e]
+    }
+
+    pub(crate) fn forward_into<T: Real>(&self, q: &[T], k: &[T], v: &[T], y: &mut [T]) {
+        let [q_len, k_len, v_len, y_len] = self.lens();
+        let stride = self.heads * self.out_features;
+        let images = y.par_chunks_mut(y_len.max(1)).enumerate();
+        images.for_each_init(Scratch::new, |scratch, (image, y)| {
+            for head in 0..self.heads {
+                let q = self.head(&q[image * q_len..][..q_len], head, self.features);
+                let k = self.head(&k[image * k_len..][..k_len], head, self.features);
+                let v = self.head(&v[image * v_len..][..v_len], head, self.out_features);
+                for (first, count) in self.blocks() {
+                    self.weights(q.rows(first..first + count), k, &mut scratch.weights);
+                    let weights = Matrix::packed(&scratch.weights, count, self.keys);
+                    let y = &mut y[first * stride + head * self.out_features..];
+                    multiply(y, stride, Update::Replace, weights, v, self.threads());
+                }
             }
         });
-        y
     }
 
     /// With P the weights and dP = dy · vᵀ: `dS = P · (dP - Σ dP · P) / √D`, `dq = dS · k`, `dk = dSᵀ · q`,
-    /// `dv = Pᵀ · dy`.
-    fn backward<T: Real>(&self, q: &[T], k: &[T], v: &[T], dy: &[T]) -> [Vec<T>; 3] {
-        let (q_len, k_len) = (self.queries * self.features, self.keys * self.features);
-        let (v_len, y_len) = (self.keys * self.out_features, self.queries * self.out_features);
-        let mut gradients = [q_len, k_len, v_len].map(|len| vec![T::zero(); self.heads * len]);
-        let [dq, dk, dv] = &mut gradients;
-        let heads = dq.par_chunks_mut(q_len.max(1)).zip(dk.par_chunks_mut(k_len.max(1)));
-        let heads = heads.zip(dv.par_chunks_mut(v_len.max(1))).enumerate();
-        heads.for_each_init(Scratch::new, |scratch, (head, ((dq, dk), dv))| {
-            let q = Matrix::packed(&q[head * q_len..][..q_len], self.queries, self.features);
-            let k = Matrix::packed(&k[head * k_len..][..k_len], self.keys, self.features);
-            let v = Matrix::packed(&v[head * v_len..][..v_len], self.keys, self.out_features);
-            let dy = Matrix::packed(&dy[head * y_len..][..y_len], self.queries, self.out_features);
-            let (scale, threads) = (T::from_f64(self.scale()), self.threads());
-            for (first, count) in self.blocks() {
-                let (q, dy) = (q.rows(first..first + count), dy.rows(first..first + count));
-                self.weights(q, k, &mut scratch.weights);
-                let Scratch { weights, slopes } = scratch;
-                let p = Matrix::packed(weights, count, self.keys);
-                multiply(dv, self.out_features, Update::Add, p.transposed(), dy, threads);
-                slopes.resize(count * self.keys, T::zero());
-                multiply(slopes, self.keys, Update::Replace, dy, v.transposed(), threads);
-                for (slopes, weights) in slopes.chunks_mut(self.keys).zip(weights.chunks(self.keys)) {
-                    vectorized(|| {
-                        let mean = T::from_f64(pair_sum(slopes, weights, |slope, weight| slope * weight));
-                        for (slope, &weight) in slopes.iter_mut().zip(weights) {
-                            *slope = weight * (*slope - mean) * scale;
-                        }
-                    });
-                }
-                let slopes = Matrix::packed(slopes, count, self.keys);
-                let dq = &mut dq[first * self.features..];
-                multiply(dq, self.features, Update::Replace, slopes, k, threads);
-                multiply(dk, self.features, Update::Add, slopes.transposed(), q, threads);
+    /// `dv = Pᵀ · dy`, into `gradients`.
+    pub(crate) fn backward_into<T: Real>(&self, inputs: [&[T]; 3], dy: &[T], gradients: [&mut [T]; 3]) {
+        let [q_len, k_len, v_len, y_len] = self.lens();
+        let ([q, k, v], [dq, dk, dv]) = (inputs, gradients);
+        dk.fill(T::zero());
+        dv.fill(T::zero());
+        let images = dq.par_chunks_mut(q_len.max(1)).zip(dk.par_chunks_mut(k_len.max(1)));
+        let images = images.zip(dv.par_chunks_mut(v_len.max(1))).enumerate();
+        images.for_each_init(Scratch::new, |scratch, (image, ((dq, dk), dv))| {
+            for head in 0..self.heads {
+                let q = self.head(&q[image * q_len..][..q_len], head, self.features);
+                let k = self.head(&k[image * k_len..][..k_len], head, self.features);
+                let v = self.head(&v[image * v_len..][..v_len], head, self.out_features);
+                let dy = self.head(&dy[image * y_len..][..y_len], head, self.out_features);
+                let dq = &mut dq[head * self.features..];
+                let dk = &mut dk[head * self.features..];
+                let dv = &mut dv[head * self.out_features..];
+                self.backward_head([q, k, v, dy], [dq, dk, dv], scratch);
             }
         });
-        gradients
+    }
+
+    /// Of one head, whose gradients begin with these slices and are 0 so far.
+    fn backward_head<T: Real>(
+        &self,
+        [q, k, v, dy]: [Matrix<T>; 4],
+        [dq, dk, dv]: [&mut [T]; 3],
+        scratch: &mut Scratch<T>,
+    ) {
+        let (scale, threads) = (T::from_f64(self.scale()), self.threads());
+        let (stride, v_stride) = (self.heads * self.features, self.heads * self.out_features);
+        for (first, count) in self.blocks() {
+            let (q, dy) = (q.rows(first..first + count), dy.rows(first..first + count));
+            self.weights(q, k, &mut scratch.weights);
+            let Scratch { weights, slopes } = &mut *scratch;
+            let p = Matrix::packed(weights, count, self.keys);
+            multiply(dv, v_stride, Update::Add, p.transposed(), dy, threads);
+            slopes.resize(count * self.keys, T::zero());
+            multiply(slopes, self.keys, Update::Replace, dy, v.transposed(), threads);
+            for (slopes, weights) in slopes.chunks_mut(self.keys).zip(weights.chunks(self.keys)) {
+                vectorized(|| {
+                    let mean = T::from_f64(pair_sum(slopes, weights, |slope, weight| slope * weight));
+                    for (slope, &weight) in slopes.iter_mut().zip(weights) {
+                        *slope = weight * (*slope - mean) * scale;
+                    }
+                });
+            }
+            let slopes = Matrix::packed(slopes, count, self.keys);
+            multiply(&mut dq[first * stride..], stride, Update::Replace, slopes, k, threads);
+            multiply(dk, stride, Update::Add, slopes.transposed(), q, threads);
+        }
     }
 }
 
@@ -189,7 +225,9 @@ impl CustomOp3 for Attention {
         }
         with_real!(dtype(q), "attention", T => {
             let (k, v) = (values(k, k_layout)?, values(v, v_layout)?);
-            output(self.forward::<T>(values(q, q_layout)?, k, v), dims)
+            let mut y = zeros::<T>(dims.iter().product());
+            self.forward_into::<T>(values(q, q_layout)?, k, v, &mut y);
+            output(y, dims)
         })
     }
 
@@ -203,8 +241,10 @@ impl CustomOp3 for Attention {
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
         with_real!(q.dtype(), "attention", T => {
-            let [dq, dk, dv] =
-                read([q, k, v, &dy], |[q, k, v, dy]: [&[T]; 4]| self.backward(q, k, v, dy))?;
+            let [mut dq, mut dk, mut dv] = [q, k, v].map(|tensor| zeros::<T>(tensor.elem_count()));
+            read([q, k, v, &dy], |[q, k, v, dy]: [&[T]; 4]| {
+                self.backward_into([q, k, v], dy, [&mut dq, &mut dk, &mut dv]);
+            })?;
             Ok((
                 Some(Tensor::from_vec(dq, q.shape(), q.device())?),
                 Some(Tensor::from_vec(dk, k.shape(), k.device())?),

@@ -6,14 +6,20 @@ use super::simd::vectorized;
 /// Values a thread takes at a time: enough to outweigh handing them over.
 pub(super) const BLOCK: usize = 16 * 1024;
 
-/// `f` of every value.
-pub(super) fn map<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
-    let mut y = vec![T::zero(); x.len()];
+/// `f` of every value, into `y`.
+pub(super) fn map_into<T: Real>(x: &[T], y: &mut [T], f: impl Fn(T) -> T + Sync) {
     let blocks = y.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK));
     blocks.for_each(|(y, x)| {
         vectorized(|| y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x)));
     });
-    y
+}
+
+/// `f` of each value of `a` and the one of `b` at the same place, which it replaces.
+pub(super) fn zip_assign<T: Real>(a: &[T], b: &mut [T], f: impl Fn(T, T) -> T + Sync) {
+    let blocks = b.par_chunks_mut(BLOCK).zip(a.par_chunks(BLOCK));
+    blocks.for_each(|(b, a)| {
+        vectorized(|| b.iter_mut().zip(a).for_each(|(b, &a)| *b = f(a, *b)));
+    });
 }
 
 /// `to += from`.
@@ -28,14 +34,4 @@ pub(crate) fn relu_assign(values: &mut [f32]) {
     values.par_chunks_mut(BLOCK).for_each(|values| {
         vectorized(|| values.iter_mut().for_each(|value| *value = if *value <= 0.0 { 0.0 } else { *value }));
     });
-}
-
-/// `f` of the values of `a` and `b` at the same place.
-pub(super) fn zip_map<T: Real>(a: &[T], b: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T> {
-    let mut y = vec![T::zero(); a.len()];
-    let blocks = y.par_chunks_mut(BLOCK).zip(a.par_chunks(BLOCK)).zip(b.par_chunks(BLOCK));
-    blocks.for_each(|((y, a), b)| {
-        vectorized(|| y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (&a, &b))| *y = f(a, b)));
-    });
-    y
 }

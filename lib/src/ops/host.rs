@@ -97,3 +97,8 @@ pub(super) fn read<T: Real, R, const N: usize>(
     }
     Ok(compute(slices))
 }
+
+/// `len` zeros.
+pub(super) fn zeros<T: Real>(len: usize) -> Vec<T> {
+    vec![T::zero(); len]
+}

@@ -83,6 +83,7 @@ pub use softmax::{log_softmax, softmax};
 pub use stochastic_depth::stochastic_depth;
 pub use window::{Padding, Rounding, Sliding};
 
+pub(crate) use attention::Attention;
 pub(crate) use avg_pool2d::AvgPool2d;
 pub(crate) use batch_norm::{check_count, move_running};
 pub(crate) use buffer::{Buffer, Pool};
@@ -101,7 +102,7 @@ pub(crate) use multi_head_attention::check_heads;
 pub(crate) use operands::{check_environment, shape_text};
 pub(crate) use pad::check_pad;
 pub(crate) use position::check_sine;
+pub(crate) use row_norm::RowNorm;
 pub(crate) use simd::vectorized;
 pub(crate) use slice::check_range;
-pub(crate) use sums::sums_of_channels;
 pub(crate) use window::Window;

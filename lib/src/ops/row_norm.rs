@@ -4,7 +4,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::composed;
-use super::host::{Real, dtype, output, read, values, with_real};
+use super::host::{Real, dtype, output, read, values, with_real, zeros};
 use super::operands::{check, check_shape, shape_error, shape_text};
 use super::simd::vectorized;
 use super::sums::{pair_sum, sum};
@@ -29,8 +29,7 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Resul
         let rows = composed::Rows::Values(weight.elem_count());
         return Ok(composed::row_norm(op, [x, weight, bias], rows, eps)?);
     }
-    let row = weight.elem_count();
-    apply(x, weight, bias, RowNorm { name: op, row, run: 1, groups: 1, eps, statistics: OnceLock::new() })
+    apply(x, weight, bias, RowNorm::layer(weight.elem_count(), eps))
 }
 
 /// Group normalization (Wu and He 2018): in every image each of `groups` equal groups of channels gets mean 0 and
@@ -67,7 +66,7 @@ fn apply(x: &Tensor, weight: &Tensor, bias: &Tensor, op: RowNorm) -> Result<Tens
 }
 
 /// Normalizes rows of `row` values. Row `r` uses the weights of group `r % groups`, one for each `run` of values.
-struct RowNorm {
+pub(crate) struct RowNorm {
     name: &'static str,
     row: usize,
     run: usize,
@@ -82,6 +81,11 @@ struct RowNorm {
 const BLOCK_ROWS: usize = 64;
 
 impl RowNorm {
+    /// Layer normalization of rows of `row` values.
+    pub(crate) fn layer(row: usize, eps: f64) -> RowNorm {
+        RowNorm { name: "layer_norm", row, run: 1, groups: 1, eps, statistics: OnceLock::new() }
+    }
+
     fn statistics<T: Real>(&self, x: &[T]) -> &[[f64; 2]] {
         self.statistics.get_or_init(|| {
             let of_row = |x: &[T]| {
@@ -102,9 +106,8 @@ impl RowNorm {
         &weight[row % self.groups * count..][..count]
     }
 
-    fn forward<T: Real>(&self, x: &[T], weight: &[T], bias: &[T]) -> Vec<T> {
+    pub(crate) fn forward_into<T: Real>(&self, x: &[T], weight: &[T], bias: &[T], y: &mut [T]) {
         let statistics = self.statistics(x);
-        let mut y = vec![T::zero(); x.len()];
         let rows = y.par_chunks_mut(self.row).zip(x.par_chunks(self.row)).zip(statistics).enumerate();
         rows.with_min_len(16).for_each(|(row, ((y, x), &[mean, inverse]))| {
             let (mean, inverse) = (T::from_f64(mean), T::from_f64(inverse));
@@ -123,14 +126,18 @@ impl RowNorm {
                 }
             });
         });
-        y
     }
 
-    /// The gradients of x, weight and bias. With x̂ the normalized values and g = dy · weight:
+    /// The gradients of x, into `dx`, weight and bias. With x̂ the normalized values and g = dy · weight:
     /// `dx = (g - mean(g) - x̂ · mean(g · x̂)) · inverse`.
-    fn backward<T: Real>(&self, x: &[T], weight: &[T], dy: &[T]) -> (Vec<T>, Vec<T>, Vec<T>) {
+    pub(crate) fn backward_into<T: Real>(
+        &self,
+        x: &[T],
+        weight: &[T],
+        dy: &[T],
+        dx: &mut [T],
+    ) -> (Vec<T>, Vec<T>) {
         let statistics = self.statistics(x);
-        let mut dx = vec![T::zero(); x.len()];
         // A block begins with the first group, so that its sums are those of all weights.
         let block_rows = BLOCK_ROWS.div_ceil(self.groups) * self.groups;
         let block = block_rows * self.row;
@@ -150,7 +157,7 @@ impl RowNorm {
             .collect();
         let dw = total(sums.iter().map(|sums| &sums.0), weight.len());
         let db = total(sums.iter().map(|sums| &sums.1), weight.len());
-        (dx, dw, db)
+        (dw, db)
     }
 
     #[inline(always)]
@@ -228,7 +235,10 @@ impl CustomOp3 for RowNorm {
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         with_real!(dtype(x), self.name, T => {
             let (weight, bias) = (values(weight, weight_layout)?, values(bias, bias_layout)?);
-            output(self.forward::<T>(values(x, x_layout)?, weight, bias), x_layout.dims())
+            let x = values(x, x_layout)?;
+            let mut y = zeros::<T>(x.len());
+            self.forward_into::<T>(x, weight, bias, &mut y);
+            output(y, x_layout.dims())
         })
     }
 
@@ -242,8 +252,10 @@ impl CustomOp3 for RowNorm {
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
         with_real!(x.dtype(), self.name, T => {
-            let (dx, dw, db) =
-                read([x, weight, &dy], |[x, weight, dy]: [&[T]; 3]| self.backward(x, weight, dy))?;
+            let mut dx = zeros::<T>(x.elem_count());
+            let (dw, db) = read([x, weight, &dy], |[x, weight, dy]: [&[T]; 3]| {
+                self.backward_into(x, weight, dy, &mut dx)
+            })?;
             Ok((
                 Some(Tensor::from_vec(dx, x.shape(), x.device())?),
                 Some(Tensor::from_vec(dw, weight.shape(), weight.device())?),

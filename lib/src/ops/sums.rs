@@ -78,9 +78,3 @@ impl Channels {
         (0..self.count).into_par_iter().map(channel_sum).collect()
     }
 }
-
-/// The sums over all rows of `rows` (…, C).
-pub(crate) fn sums_of_channels(rows: &[f32], channels: usize) -> Vec<f32> {
-    let sums = Channels { count: channels, plane: 1 }.sums(rows, |_, value| value);
-    sums.into_iter().map(|sum| sum as f32).collect()
-}

@@ -6,9 +6,9 @@ use super::norm::{Normalized, normalize};
 use super::reverse::{Gradients, Reverse};
 use crate::Result;
 use crate::nn::operator::Operator;
+use crate::ops::Rounding;
 use crate::ops::channels_last::{self, Affine, BlockMoments, Epilogue, relu_gradient};
 use crate::ops::{self, Buffer, ConvolutionSizes, Window};
-use crate::ops::{Rounding, sums_of_channels};
 
 /// A convolution, and what comes after it: a batch norm, the sum with another value, a rectified linear unit.
 pub(super) struct Convolution {
@@ -136,7 +136,7 @@ impl Reverse for ConvolutionReverse {
         let tensors = gradients.context.node(node).tensors.clone();
         if let Some(x) = x {
             if let Some(&bias) = tensors.get(1) {
-                gradients.parameter(bias, sums_of_channels(&dy, sizes.out_channels));
+                gradients.parameter(bias, channels_last::channel_sums(&dy, sizes.out_channels));
             }
             let mut dw = vec![0.0; sizes.out_channels * sizes.depth()];
             channels_last::weight_gradient(&sizes, &gradients.context.model.pool, &x, &dy, &mut dw);

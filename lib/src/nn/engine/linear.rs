@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
-use super::activation::Activation;
+use super::activation::{Activation, channels};
 use super::context::{Context, Layer, broken};
 use super::reverse::{Gradients, Reverse};
 use crate::Result;
-use crate::ops::channels_last::relu_gradient;
+use crate::ops::channels_last::{self, relu_gradient};
 use crate::ops::{self, Buffer, LinearSizes};
 
-/// A fully connected layer of features (B, I), with bias, and a rectified linear unit behind it.
+/// A fully connected layer over the last dimension, and a rectified linear unit behind it.
 pub(super) struct Linear {
     pub(super) node: usize,
     pub(super) relu: bool,
@@ -20,16 +20,20 @@ impl Layer for Linear {
         inputs: Vec<Activation>,
     ) -> Result<(Activation, Option<Box<dyn Reverse>>)> {
         let Some(x) = inputs.into_iter().next() else { return Err(broken("a linear layer without input")) };
-        let outputs = context.node(self.node).shape.last().copied().unwrap_or_default();
-        let sizes = LinearSizes { rows: x.batch, in_features: x.len(), out_features: outputs };
-        let mut y = context.buffer(x.batch * outputs);
+        let (inputs, outputs) = (x.channels(), channels(&context.node(self.node).shape));
+        let rows = x.values.len() / inputs.max(1);
+        let sizes = LinearSizes { rows, in_features: inputs, out_features: outputs };
+        let mut y = context.buffer(rows * outputs);
         context.weights(self.node, |weights| {
             sizes.forward_into(&x.values, weights[0], weights.get(1).copied(), &mut y);
         })?;
         if self.relu {
             ops::relu_assign(&mut y);
         }
-        let y = Activation::new(y, x.batch, vec![outputs]);
+        let mut shape = x.shape.clone();
+        shape.pop();
+        shape.push(outputs);
+        let y = Activation::new(y, x.batch, shape);
         let reverse = context.records.then(|| -> Box<dyn Reverse> {
             let output = self.relu.then(|| Arc::clone(&y.values));
             Box::new(LinearReverse {
@@ -62,7 +66,7 @@ impl Reverse for LinearReverse {
             sizes.weight_gradient_into(&x, &dy, &mut dw);
             gradients.parameter(tensors[0], dw);
             if let Some(&bias) = tensors.get(1) {
-                gradients.parameter(bias, ops::sums_of_channels(&dy, sizes.out_features));
+                gradients.parameter(bias, channels_last::channel_sums(&dy, sizes.out_features));
             }
         }
         if gradients.wants(inputs[0]) {

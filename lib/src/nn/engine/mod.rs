@@ -15,10 +15,12 @@ mod linear;
 mod norm;
 mod other;
 mod plan;
+mod pointwise;
 mod pool;
 mod reverse;
 mod shape;
 mod tape;
+mod tokens;
 
 use candle_core::Tensor;
 

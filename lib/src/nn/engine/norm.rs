@@ -179,17 +179,25 @@ impl Layer for Sum {
             return Err(broken("a sum of nothing"));
         };
         let (batch, shape) = (x.batch, x.shape.clone());
-        let mut y = match x.into_buffer() {
-            Ok(x) => x,
-            Err(x) => {
-                let mut y = context.buffer(x.values.len());
-                y.copy_from_slice(&x.values);
+        let copy = |x: &Activation| {
+            let mut y = context.buffer(x.values.len());
+            y.copy_from_slice(&x.values);
+            y
+        };
+        // In the place of one that nothing else needs.
+        let mut y = match (x.into_buffer(), other) {
+            (Ok(x), None) => x,
+            (Err(x), None) => copy(&x),
+            (Ok(mut x), Some(other)) => {
+                ops::add_assign(&mut x, &other.values);
+                x
+            }
+            (Err(x), Some(other)) => {
+                let mut y = other.into_buffer().unwrap_or_else(|other| copy(&other));
+                ops::add_assign(&mut y, &x.values);
                 y
             }
         };
-        if let Some(other) = other {
-            ops::add_assign(&mut y, &other.values);
-        }
         if self.relu {
             ops::relu_assign(&mut y);
         }

@@ -3,8 +3,10 @@ use super::convolution::Convolution;
 use super::linear::Linear;
 use super::norm::{Norm, Sum};
 use super::other::Other;
+use super::pointwise::Pointwise;
 use super::pool::{GlobalAvgPool, MaxPool};
 use super::shape::{Flatten, Same};
+use super::tokens::{LayerNorm, MultiHeadAttention};
 use crate::nn::graph::Graph;
 use crate::nn::{Mode, Operator};
 use crate::ops::Activation as Function;
@@ -101,9 +103,7 @@ impl Planner<'_> {
             (Operator::Conv2d { config, .. }, [_]) if config.groups == 1 => {
                 self.begin(Head::Convolution(index), inputs)
             }
-            (Operator::Linear { .. }, [x])
-                if self.graph.nodes[*x].shape.len() == 1 && node.tensors.len() == 2 =>
-            {
+            (Operator::Linear { .. }, [x]) if self.graph.nodes[*x].shape.len() < 3 => {
                 self.begin(Head::Linear(index), inputs)
             }
             // The channels of tokens and the like are not what lies beside each other.
@@ -148,7 +148,12 @@ impl Planner<'_> {
             (Operator::MaxPool2d(config), &[_]) if MaxPool::fits(config) => Box::new(MaxPool { node: index }),
             (Operator::GlobalAvgPool, &[_]) => Box::new(GlobalAvgPool),
             (Operator::Flatten, &[x]) if is_image(x) => Box::new(Flatten),
-            (Operator::Dropout { .. }, &[_]) if mode == Mode::Eval => Box::new(Same),
+            (Operator::Dropout { .. } | Operator::StochasticDepth { .. }, &[_]) if mode == Mode::Eval => {
+                Box::new(Same)
+            }
+            (&Operator::Activation(function), &[_]) => Box::new(Pointwise { function }),
+            (Operator::LayerNorm { .. }, &[x]) if !is_image(x) => Box::new(LayerNorm { node: index }),
+            (Operator::MultiHeadAttention { .. }, _) => Box::new(MultiHeadAttention { node: index }),
             _ => Box::new(Other { node: index }),
         }
     }

@@ -22,6 +22,7 @@ pub(crate) use max_pool::{Pool2d, Tap};
 pub(crate) use mean::{add_mean_gradient, means};
 pub(crate) use norm::{Affine, BlockMoments, Moments, NormGradient, relu_gradient, scale_channels};
 pub(crate) use order::{to_channels_first, to_channels_last};
+pub(crate) use rows::channel_sums;
 
 use std::cell::RefCell;
 

@@ -2,6 +2,8 @@
 
 use rayon::prelude::*;
 
+use crate::ops::simd::vectorized;
+
 /// Values of a block: a quarter of a core's second cache.
 const BLOCK: usize = 64 * 1024;
 
@@ -32,4 +34,17 @@ pub(super) fn sums<const N: usize>(
         }
     }
     totals
+}
+
+/// The sums over all pixels (…, C).
+pub(crate) fn channel_sums(pixels: &[f32], channels: usize) -> Vec<f32> {
+    let [sum] = sums(pixels.len() / channels.max(1), channels, |rows, [sum]| {
+        let pixels = &pixels[rows.start * channels..rows.end * channels];
+        vectorized(|| {
+            for pixel in pixels.chunks_exact(channels) {
+                sum.iter_mut().zip(pixel).for_each(|(sum, &value)| *sum += value);
+            }
+        });
+    });
+    sum.into_iter().map(|sum| sum as f32).collect()
 }
