@@ -41,6 +41,12 @@ impl Pool {
         Buffer { values, len, pool: self.clone() }
     }
 
+    /// Values of all buffers that are free.
+    #[cfg(test)]
+    pub(crate) fn free_values(&self) -> usize {
+        self.with(|free| free.buffers.iter().map(|(_, buffer)| buffer.len()).sum())
+    }
+
     fn with<R>(&self, work: impl FnOnce(&mut Free) -> R) -> R {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

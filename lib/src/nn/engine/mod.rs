@@ -61,3 +61,6 @@ pub(super) fn forward(model: &Model, x: &Tensor, mode: Mode, wanted: usize) -> R
     drop(values);
     tape::attach(context, x, output, wanted, records)
 }
+
+#[cfg(test)]
+mod tests;
