@@ -2,14 +2,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::convolution::step;
 use super::finish::Finish;
 use super::rows::{block_rows, sums};
 use crate::ops::columns::Convolution;
-use crate::ops::simd::vectorized;
+use crate::ops::simd::{dispatch, vectorized};
 
 /// Mean and (biased) variance of every channel.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,30 +136,41 @@ impl Affine {
         y.par_chunks_mut(len).enumerate().for_each(|(block, y)| {
             let x = &x[block * len..][..y.len()];
             let residual = residual.map(|residual| &residual[block * len..][..y.len()]);
-            vectorized(|| self.apply_block(x, residual, relu, y));
+            dispatch(Apply { affine: self, x, residual, relu, y });
         });
     }
+}
+
+/// Some pixels.
+struct Apply<'a> {
+    affine: &'a Affine,
+    x: &'a [f32],
+    residual: Option<&'a [f32]>,
+    relu: bool,
+    y: &'a mut [f32],
+}
+
+impl WithSimd for Apply<'_> {
+    type Output = ();
 
     #[inline(always)]
-    fn apply_block(&self, x: &[f32], residual: Option<&[f32]>, relu: bool, y: &mut [f32]) {
-        let channels = self.channels();
+    fn with_simd<S: Simd>(self, _: S) {
+        let Apply { affine, x, residual, relu, y } = self;
+        let channels = affine.channels();
         let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
-        let constants = || self.mean.iter().zip(&self.scale).zip(&self.shift);
-        match residual {
-            Some(residual) => {
-                let rows = y.chunks_exact_mut(channels).zip(x.chunks_exact(channels));
-                for ((y, x), residual) in rows.zip(residual.chunks_exact(channels)) {
-                    for (((y, &x), &residual), ((mean, scale), shift)) in
-                        y.iter_mut().zip(x).zip(residual).zip(constants())
-                    {
-                        *y = at_least((x - mean) * scale + shift + residual, floor);
+        let (mean, scale) = (&affine.mean[..channels], &affine.scale[..channels]);
+        let shift = &affine.shift[..channels];
+        for (row, (y, x)) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)).enumerate() {
+            match residual {
+                Some(residual) => {
+                    let residual = &residual[row * channels..][..channels];
+                    for c in 0..channels {
+                        y[c] = at_least((x[c] - mean[c]) * scale[c] + shift[c] + residual[c], floor);
                     }
                 }
-            }
-            None => {
-                for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
-                    for ((y, &x), ((mean, scale), shift)) in y.iter_mut().zip(x).zip(constants()) {
-                        *y = at_least((x - mean) * scale + shift, floor);
+                None => {
+                    for c in 0..channels {
+                        y[c] = at_least((x[c] - mean[c]) * scale[c] + shift[c], floor);
                     }
                 }
             }

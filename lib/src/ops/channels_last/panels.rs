@@ -7,6 +7,9 @@ use crate::ops::buffer::{Buffer, Pool};
 use crate::ops::micro::panel;
 use crate::ops::simd::dispatch;
 
+/// Channels of a row that are taken over at a time.
+const CHANNELS: usize = 16;
+
 /// A matrix (depth, width) in panels of columns, zeros after the last.
 #[derive(Debug)]
 pub(super) struct Panels {
@@ -74,11 +77,21 @@ impl WithSimd for Pack<'_> {
             // The loops write panels line by line.
             match side {
                 Side::Forward => {
-                    for channel in 0..channels {
-                        for tap in 0..taps {
-                            let line = &mut panel[(tap * channels + channel) * width_of_panel..];
-                            for (value, out) in line.iter_mut().zip(columns.clone()) {
-                                *value = weight[(out * channels + channel) * taps + tap];
+                    // A block of every row first: the rows lie far apart, in few places of the cache.
+                    let mut block = vec![0.0; columns.len() * (CHANNELS * taps + 1)];
+                    for start in (0..channels).step_by(CHANNELS) {
+                        let count = CHANNELS.min(channels - start);
+                        let stride = count * taps + 1;
+                        for (row, out) in block.chunks_mut(stride).zip(columns.clone()) {
+                            let from = &weight[(out * channels + start) * taps..][..count * taps];
+                            row[..count * taps].copy_from_slice(from);
+                        }
+                        for channel in 0..count {
+                            for tap in 0..taps {
+                                let line = &mut panel[(tap * channels + start + channel) * width_of_panel..];
+                                let values = block[channel * taps + tap..].iter().step_by(stride);
+                                let line = line[..columns.len()].iter_mut();
+                                line.zip(values).for_each(|(to, from)| *to = *from);
                             }
                         }
                     }

@@ -97,18 +97,28 @@ impl Space {
     /// Brings images into the space, zeros around them.
     #[inline(always)]
     pub(super) fn enter(&self, images: &[f32], space: &mut [f32]) {
-        space.fill(0.0);
         let ([rows, columns], [channels, filled]) = (self.room(), self.channels);
+        if channels < filled {
+            space.fill(0.0);
+        }
+        let (line, start) = (self.sides[1] * filled, self.offset[1] * filled);
         for (image, space) in images.chunks_exact(self.image_len()).zip(space.chunks_exact_mut(self.len())) {
-            for row in 0..rows {
-                let start = ((row + self.offset[0]) * self.sides[1] + self.offset[1]) * filled;
-                let (to, from) = (&mut space[start..], &image[row * self.image[1] * channels..]);
+            let inside = self.offset[0]..self.offset[0] + rows;
+            for (row, to) in space.chunks_exact_mut(line).enumerate() {
+                if !inside.contains(&row) {
+                    to.fill(0.0);
+                    continue;
+                }
+                let from = &image[(row - inside.start) * self.image[1] * channels..];
                 if channels == filled {
-                    copy(&mut to[..columns * channels], &from[..columns * channels]);
+                    to[..start].fill(0.0);
+                    copy(&mut to[start..start + columns * channels], &from[..columns * channels]);
+                    to[start + columns * channels..].fill(0.0);
                     continue;
                 }
                 for column in 0..columns {
-                    copy(&mut to[column * filled..][..channels], &from[column * channels..][..channels]);
+                    let to = &mut to[start + column * filled..][..channels];
+                    copy(to, &from[column * channels..][..channels]);
                 }
             }
         }
