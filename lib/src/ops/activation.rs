@@ -1,10 +1,13 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
 
 use super::composed;
-use super::elementwise::{map_into, zip_assign};
+use super::elementwise::BLOCK;
 use super::host::{Real, dtype, output, read, values, with_real, zeros};
 use super::math::{Math, sigmoid};
 use super::operands::check;
+use super::simd::dispatch;
 use crate::Result;
 
 /// What a layer does to every value by itself.
@@ -71,23 +74,71 @@ impl Activation {
 
     /// Of `x`, into `y`.
     pub(crate) fn forward_into<T: Real>(self, x: &[T], y: &mut [T]) {
+        let blocks = y.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK));
+        blocks.for_each(|(y, x)| dispatch(Forward { function: self, x, y }));
+    }
+
+    /// `dy` times the slope at `x`, where the output was `y`, in the place of `dy`.
+    pub(crate) fn backward_assign<T: Real>(self, x: &[T], y: &[T], dy: &mut [T]) {
+        let blocks = dy.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK).zip(y.par_chunks(BLOCK)));
+        blocks.for_each(|(dy, (x, y))| dispatch(Backward { function: self, x, y, dy }));
+    }
+}
+
+/// A function of every value of `x`, into `y`. A macro, because a closure may not be made of the vector instructions of
+/// its caller.
+macro_rules! map {
+    ($from:expr, $to:expr, |$x:ident| $function:expr) => {
+        for (to, &$x) in $to.iter_mut().zip($from) {
+            *to = $function;
+        }
+    };
+    ($from:expr, $to:expr, $function:ident) => {
+        for (to, &x) in $to.iter_mut().zip($from) {
+            *to = $function(x);
+        }
+    };
+}
+
+/// A function of each value of `from` and the one of `to` at the same place, which it replaces.
+macro_rules! zip {
+    ($from:expr, $to:expr, |$x:ident, $y:ident| $function:expr) => {
+        for (to, &$x) in $to.iter_mut().zip($from) {
+            let $y = *to;
+            *to = $function;
+        }
+    };
+}
+
+struct Forward<'a, T> {
+    function: Activation,
+    x: &'a [T],
+    y: &'a mut [T],
+}
+
+impl<T: Real> WithSimd for Forward<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Forward { function, x, y } = self;
         let (zero, one, half) = (T::zero(), T::one(), T::from_f64(0.5));
-        match self {
-            Activation::Relu => map_into(x, y, |x| if x <= zero { zero } else { x }),
+        match function {
+            Activation::Relu => map!(x, y, |x| if x <= zero { zero } else { x }),
             Activation::LeakyRelu { slope } => {
                 let slope = T::from_f64(slope);
-                map_into(x, y, |x| if x <= zero { x * slope } else { x })
+                map!(x, y, |x| if x <= zero { x * slope } else { x })
             }
             Activation::Gelu => {
                 let scale = T::from_f64(std::f64::consts::FRAC_1_SQRT_2);
-                map_into(x, y, |x| half * x * (one + Math::erf(x * scale)))
+                map!(x, y, |x| half * x * (one + Math::erf(x * scale)))
             }
-            Activation::GeluTanh => map_into(x, y, |x| half * x * (one + tanh_of(x))),
-            Activation::Silu => map_into(x, y, |x| x * sigmoid(x)),
-            Activation::Sigmoid => map_into(x, y, sigmoid),
+            Activation::GeluTanh => map!(x, y, |x| half * x * (one + tanh_of(x))),
+            Activation::Silu => map!(x, y, |x| x * sigmoid(x)),
+            Activation::Sigmoid => map!(x, y, sigmoid),
             Activation::Hardswish => {
                 let (three, six) = (T::from_f64(3.0), T::from_f64(6.0));
-                map_into(x, y, |x| {
+                map!(x, y, |x| {
                     let inside = x * (x + three) / six;
                     let below = if x <= zero - three { zero } else { inside };
                     if x >= three { x } else { below }
@@ -95,40 +146,52 @@ impl Activation {
             }
         }
     }
+}
 
-    /// `dy` times the slope at `x`, where the output was `y`, in the place of `dy`.
-    pub(crate) fn backward_assign<T: Real>(self, x: &[T], y: &[T], dy: &mut [T]) {
+struct Backward<'a, T> {
+    function: Activation,
+    x: &'a [T],
+    y: &'a [T],
+    dy: &'a mut [T],
+}
+
+impl<T: Real> WithSimd for Backward<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Backward { function, x, y, dy } = self;
         let (zero, one, half) = (T::zero(), T::one(), T::from_f64(0.5));
-        match self {
-            Activation::Relu => zip_assign(y, dy, |y, dy| if y <= zero { zero } else { dy }),
+        match function {
+            Activation::Relu => zip!(y, dy, |y, dy| if y <= zero { zero } else { dy }),
             Activation::LeakyRelu { slope } => {
                 let slope = T::from_f64(slope);
-                zip_assign(x, dy, |x, dy| if x <= zero { dy * slope } else { dy })
+                zip!(x, dy, |x, dy| if x <= zero { dy * slope } else { dy })
             }
             Activation::Gelu => {
                 let scale = T::from_f64(std::f64::consts::FRAC_1_SQRT_2);
                 let density = T::from_f64(0.398_942_280_401_432_7);
-                zip_assign(x, dy, |x, dy| {
+                zip!(x, dy, |x, dy| {
                     let normal = density * Math::exp(zero - half * x * x);
                     dy * (half * (one + Math::erf(x * scale)) + x * normal)
                 })
             }
             Activation::GeluTanh => {
                 let (scale, cubic) = (T::from_f64(TANH_SCALE), T::from_f64(3.0 * TANH_CUBIC));
-                zip_assign(x, dy, |x, dy| {
+                zip!(x, dy, |x, dy| {
                     let tanh = tanh_of(x);
                     let slope = scale * (one + cubic * x * x) * (one - tanh * tanh);
                     dy * half * (one + tanh + x * slope)
                 })
             }
-            Activation::Silu => zip_assign(x, dy, |x, dy| {
+            Activation::Silu => zip!(x, dy, |x, dy| {
                 let s = sigmoid(x);
                 dy * s * (one + x * (one - s))
             }),
-            Activation::Sigmoid => zip_assign(y, dy, |y, dy| dy * y * (one - y)),
+            Activation::Sigmoid => zip!(y, dy, |y, dy| dy * y * (one - y)),
             Activation::Hardswish => {
                 let three = T::from_f64(3.0);
-                zip_assign(x, dy, |x, dy| {
+                zip!(x, dy, |x, dy| {
                     let inside = dy * (x / three + half);
                     let below = if x <= zero - three { zero } else { inside };
                     if x >= three { dy } else { below }

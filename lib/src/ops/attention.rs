@@ -1,4 +1,5 @@
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::composed;
@@ -6,7 +7,7 @@ use super::gemm::{Matrix, Threads, Update, multiply};
 use super::host::{Real, dtype, output, read, values, with_real, zeros};
 use super::math::Math;
 use super::operands::{check, shape_error, shape_text};
-use super::simd::vectorized;
+use super::simd::dispatch;
 use super::sums::{pair_sum, sum};
 use crate::Result;
 
@@ -65,6 +66,8 @@ pub(crate) struct Attention {
     pub(crate) out_features: usize,
 }
 
+/// Values of a row that are compared side by side.
+const LANES: usize = 16;
 /// Queries whose weights are there at a time.
 const QUERIES: usize = 64;
 
@@ -95,16 +98,7 @@ impl Attention {
         let (len, scale) = (q.rows * self.keys, T::from_f64(self.scale()));
         weights.resize(len, T::zero());
         multiply(weights, self.keys, Update::Replace, q, k.transposed(), self.threads());
-        for row in weights.chunks_mut(self.keys) {
-            vectorized(|| {
-                let largest = row.iter().fold(T::neg_infinity(), |a, &b| if b > a { b } else { a });
-                // All -∞, or a NaN: what comes out is NaN, as it must.
-                let shift = if largest == T::neg_infinity() { T::zero() } else { largest };
-                row.iter_mut().for_each(|value| *value = Math::exp((*value - shift) * scale));
-                let inverse = T::from_f64(1.0 / sum(row, |value| value));
-                row.iter_mut().for_each(|value| *value *= inverse);
-            });
-        }
+        dispatch(SoftmaxRows { rows: weights, len: self.keys, scale });
     }
 
     /// Blocks of queries: the first one and how many.
@@ -190,17 +184,70 @@ impl Attention {
             multiply(dv, v_stride, Update::Add, p.transposed(), dy, threads);
             slopes.resize(count * self.keys, T::zero());
             multiply(slopes, self.keys, Update::Replace, dy, v.transposed(), threads);
-            for (slopes, weights) in slopes.chunks_mut(self.keys).zip(weights.chunks(self.keys)) {
-                vectorized(|| {
-                    let mean = T::from_f64(pair_sum(slopes, weights, |slope, weight| slope * weight));
-                    for (slope, &weight) in slopes.iter_mut().zip(weights) {
-                        *slope = weight * (*slope - mean) * scale;
-                    }
-                });
-            }
+            dispatch(SlopeRows { slopes: &mut *slopes, weights: &*weights, len: self.keys, scale });
             let slopes = Matrix::packed(slopes, count, self.keys);
             multiply(&mut dq[first * stride..], stride, Update::Replace, slopes, k, threads);
             multiply(dk, stride, Update::Add, slopes.transposed(), q, threads);
+        }
+    }
+}
+
+/// The softmax of `scale` times rows of `len` values.
+struct SoftmaxRows<'a, T> {
+    rows: &'a mut [T],
+    len: usize,
+    scale: T,
+}
+
+impl<T: Real> WithSimd for SoftmaxRows<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for row in self.rows.chunks_exact_mut(self.len) {
+            let mut lanes = [T::neg_infinity(); LANES];
+            let (whole, rest) = row.as_chunks::<LANES>();
+            for chunk in whole {
+                for lane in 0..LANES {
+                    lanes[lane] = if chunk[lane] > lanes[lane] { chunk[lane] } else { lanes[lane] };
+                }
+            }
+            let mut largest = T::neg_infinity();
+            for &value in rest.iter().chain(&lanes) {
+                largest = if value > largest { value } else { largest };
+            }
+            // All -∞, or a NaN: what comes out is NaN, as it must.
+            let shift = if largest == T::neg_infinity() { T::zero() } else { largest };
+            for value in row.iter_mut() {
+                *value = Math::exp((*value - shift) * self.scale);
+            }
+            let inverse = T::from_f64(1.0 / sum(row, |value| value));
+            for value in row.iter_mut() {
+                *value *= inverse;
+            }
+        }
+    }
+}
+
+/// From the gradients of the weights, rows of `len` values, to those of what the softmax was taken of.
+struct SlopeRows<'a, T> {
+    slopes: &'a mut [T],
+    weights: &'a [T],
+    len: usize,
+    scale: T,
+}
+
+impl<T: Real> WithSimd for SlopeRows<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let rows = self.slopes.chunks_exact_mut(self.len).zip(self.weights.chunks_exact(self.len));
+        for (slopes, weights) in rows {
+            let mean = T::from_f64(pair_sum(slopes, weights, |slope, weight| slope * weight));
+            for (slope, &weight) in slopes.iter_mut().zip(weights) {
+                *slope = weight * (*slope - mean) * self.scale;
+            }
         }
     }
 }
