@@ -2,10 +2,13 @@
 //! the arithmetic.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 /// Uses of the pool after which a buffer that nothing took is given back to the system.
 const PATIENCE: u64 = 4;
+
+/// The memory of operators that candle's tape leads through one by one.
+static OPERATORS: LazyLock<Pool> = LazyLock::new(Pool::default);
 
 /// Buffers that are free. Clones are handles to one pool.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +22,12 @@ struct Free {
 }
 
 impl Pool {
+    /// The pool of operators that belong to no graph, for another use.
+    pub(super) fn of_operators() -> &'static Pool {
+        OPERATORS.begin();
+        &OPERATORS
+    }
+
     /// Begins another use of the pool: what earlier ones left over for long is given up.
     pub(crate) fn begin(&self) {
         self.with(|free| {

@@ -98,7 +98,7 @@ impl Convolution {
     }
 
     /// Whether the columns are the image itself.
-    fn is_pointwise(&self) -> bool {
+    pub(super) fn is_pointwise(&self) -> bool {
         let sliding = self.window.sliding;
         self.window.kernel == [1, 1] && sliding.stride == [1, 1] && sliding.padding == Padding::default()
     }

@@ -150,35 +150,35 @@ impl Convolution {
     }
 
     fn forward_channels_last(&self, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-        let pool = Pool::default();
+        let pool = Pool::of_operators();
         let mut last = pool.take(x.len());
         to_channels_last(x, &mut last, self.in_channels, self.input[0] * self.input[1]);
         let mut y_last = pool.take(self.batch * self.output_len());
         let finish = Epilogue { bias, ..Epilogue::default() };
-        channels_last::forward(self, &pool, &last, weight, &mut y_last, &finish);
+        channels_last::forward(self, pool, &last, weight, &mut y_last, &finish);
         let mut y = vec![0.0; y_last.len()];
         to_channels_first(&y_last, &mut y, self.out_channels, self.positions());
         y
     }
 
     fn input_gradient_channels_last(&self, weight: &[f32], dy: &[f32]) -> Vec<f32> {
-        let pool = Pool::default();
+        let pool = Pool::of_operators();
         let mut last = pool.take(dy.len());
         to_channels_last(dy, &mut last, self.out_channels, self.positions());
         let mut dx_last = pool.take(self.batch * self.image_len());
-        channels_last::input_gradient(self, &pool, weight, &last, &mut dx_last, Update::Replace);
+        channels_last::input_gradient(self, pool, weight, &last, &mut dx_last, Update::Replace);
         let mut dx = vec![0.0; dx_last.len()];
         to_channels_first(&dx_last, &mut dx, self.in_channels, self.input[0] * self.input[1]);
         dx
     }
 
     fn weight_gradient_channels_last(&self, x: &[f32], dy: &[f32]) -> Vec<f32> {
-        let pool = Pool::default();
+        let pool = Pool::of_operators();
         let (mut x_last, mut dy_last) = (pool.take(x.len()), pool.take(dy.len()));
         to_channels_last(x, &mut x_last, self.in_channels, self.input[0] * self.input[1]);
         to_channels_last(dy, &mut dy_last, self.out_channels, self.positions());
         let mut dw = vec![0.0; self.out_channels * self.depth()];
-        channels_last::weight_gradient(self, &pool, &x_last, &dy_last, &mut dw);
+        channels_last::weight_gradient(self, pool, &x_last, &dy_last, &mut dw);
         dw
     }
 }

@@ -1,9 +1,11 @@
+use std::sync::OnceLock;
+
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::composed;
 use super::host::{Real, dtype, output, read, values, with_real};
-use super::operands::{check, image_dims};
+use super::operands::{check, image_dims, shape_error};
 use super::window::{Rounding, Sliding, Window};
 use crate::Result;
 
@@ -30,13 +32,18 @@ pub(crate) struct MaxPool2d {
     pub(super) window: Window,
     pub(super) input: [usize; 2],
     pub(crate) output: [usize; 2],
+    /// The largest pixel of each window in its plane, from the forward pass.
+    largest: OnceLock<Vec<u32>>,
 }
 
 impl MaxPool2d {
     pub(crate) fn new(op: &str, window: Window, input: [usize; 2]) -> Result<MaxPool2d> {
         window.check_padding(op)?;
         let output = window.output_size(op, input)?;
-        Ok(MaxPool2d { window, input, output })
+        if input[0].saturating_mul(input[1]) >= NOTHING as usize {
+            return Err(shape_error(op, "images of fewer than 2^32 - 1 pixels", &input, "Cut them into parts."));
+        }
+        Ok(MaxPool2d { window, input, output, largest: OnceLock::new() })
     }
 
     /// Calls `visit` with every output position of a plane and the largest pixel under it.
@@ -77,23 +84,37 @@ impl MaxPool2d {
     fn forward<T: Real>(&self, x: &[T]) -> Vec<T> {
         let (input, output) = (self.input[0] * self.input[1], self.output[0] * self.output[1]);
         let mut y = vec![T::zero(); x.len() / input.max(1) * output];
-        let planes = y.par_chunks_mut(output.max(1)).zip(x.par_chunks(input.max(1)));
-        planes.with_min_len(16).for_each(|(y, x)| {
-            self.for_each_largest(x, |position, largest| y[position] = x[largest]);
+        let mut largest = vec![NOTHING; y.len()];
+        let planes = y.par_chunks_mut(output.max(1)).zip(largest.par_chunks_mut(output.max(1)));
+        planes.zip(x.par_chunks(input.max(1))).with_min_len(16).for_each(|((y, largest), x)| {
+            self.for_each_largest(x, |position, pixel| {
+                y[position] = x[pixel];
+                largest[position] = pixel as u32;
+            });
         });
+        // A second forward pass of the same operator, which candle does not do, would find the same.
+        let _ = self.largest.set(largest);
         y
     }
 
     fn backward<T: Real>(&self, x: &[T], dy: &[T]) -> Vec<T> {
         let (input, output) = (self.input[0] * self.input[1], self.output[0] * self.output[1]);
         let mut dx = vec![T::zero(); x.len()];
-        let planes = dx.par_chunks_mut(input.max(1)).zip(x.par_chunks(input.max(1)));
-        planes.zip(dy.par_chunks(output.max(1))).with_min_len(16).for_each(|((dx, x), dy)| {
-            self.for_each_largest(x, |position, largest| dx[largest] += dy[position]);
+        let Some(largest) = self.largest.get() else { return dx };
+        let planes = dx.par_chunks_mut(input.max(1)).zip(largest.par_chunks(output.max(1)));
+        planes.zip(dy.par_chunks(output.max(1))).with_min_len(16).for_each(|((dx, largest), dy)| {
+            for (&pixel, &dy) in largest.iter().zip(dy) {
+                if pixel != NOTHING {
+                    dx[pixel as usize] += dy;
+                }
+            }
         });
         dx
     }
 }
+
+/// Of a window that lies on no pixel.
+const NOTHING: u32 = u32::MAX;
 
 fn is_nan<T: Real>(value: T) -> bool {
     value.partial_cmp(&value).is_none()

@@ -1,12 +1,13 @@
 use std::sync::OnceLock;
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::composed;
 use super::host::{Real, dtype, output, read, values, with_real, zeros};
 use super::operands::{check, check_shape, shape_error, shape_text};
-use super::simd::vectorized;
+use super::simd::dispatch;
 use super::sums::{pair_sum, sum};
 use crate::Result;
 
@@ -88,14 +89,7 @@ impl RowNorm {
 
     fn statistics<T: Real>(&self, x: &[T]) -> &[[f64; 2]] {
         self.statistics.get_or_init(|| {
-            let of_row = |x: &[T]| {
-                vectorized(|| {
-                    let mean = sum(x, |x| x) / self.row as f64;
-                    let centre = T::from_f64(mean);
-                    let var = sum(x, |x| (x - centre) * (x - centre)) / self.row as f64;
-                    [mean, 1.0 / (var + self.eps).sqrt()]
-                })
-            };
+            let of_row = |x: &[T]| dispatch(Moments { x, eps: self.eps });
             x.par_chunks(self.row).with_min_len(16).map(of_row).collect()
         })
     }
@@ -112,19 +106,7 @@ impl RowNorm {
         rows.with_min_len(16).for_each(|(row, ((y, x), &[mean, inverse]))| {
             let (mean, inverse) = (T::from_f64(mean), T::from_f64(inverse));
             let (weight, bias) = (self.of_row(row, weight), self.of_row(row, bias));
-            vectorized(|| {
-                if self.run == 1 {
-                    let affine = weight.iter().zip(bias);
-                    for ((y, &x), (&weight, &bias)) in y.iter_mut().zip(x).zip(affine) {
-                        *y = (x - mean) * inverse * weight + bias;
-                    }
-                    return;
-                }
-                let runs = y.chunks_mut(self.run).zip(x.chunks(self.run));
-                for ((y, x), (&weight, &bias)) in runs.zip(weight.iter().zip(bias)) {
-                    y.iter_mut().zip(x).for_each(|(y, &x)| *y = (x - mean) * inverse * weight + bias);
-                }
-            });
+            dispatch(ForwardRow { run: self.run, x, y, mean, inverse, weight, bias });
         });
     }
 
@@ -150,7 +132,8 @@ impl RowNorm {
                 for (row, (((dx, x), dy), &statistics)) in rows.zip(statistics).enumerate() {
                     let first = row % self.groups * (weight.len() / self.groups);
                     let (dw, db) = (&mut sums.0[first..], &mut sums.1[first..]);
-                    vectorized(|| self.row_gradient(x, self.of_row(row, weight), dy, statistics, dx, dw, db));
+                    let weight = self.of_row(row, weight);
+                    dispatch(BackwardRow { norm: self, x, weight, dy, statistics, dx, dw, db });
                 }
                 sums
             })
@@ -207,6 +190,75 @@ impl RowNorm {
                 *dx = (dy * weight - shift - (x - mean) * slope) * inverse;
             }
         }
+    }
+}
+
+/// Mean and inverse standard deviation of a row.
+struct Moments<'a, T> {
+    x: &'a [T],
+    eps: f64,
+}
+
+impl<T: Real> WithSimd for Moments<'_, T> {
+    type Output = [f64; 2];
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> [f64; 2] {
+        let mean = sum(self.x, |x| x) / self.x.len() as f64;
+        let centre = T::from_f64(mean);
+        let var = sum(self.x, |x| (x - centre) * (x - centre)) / self.x.len() as f64;
+        [mean, 1.0 / (var + self.eps).sqrt()]
+    }
+}
+
+struct ForwardRow<'a, T> {
+    run: usize,
+    x: &'a [T],
+    y: &'a mut [T],
+    mean: T,
+    inverse: T,
+    weight: &'a [T],
+    bias: &'a [T],
+}
+
+impl<T: Real> WithSimd for ForwardRow<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let ForwardRow { run, x, y, mean, inverse, weight, bias } = self;
+        if run == 1 {
+            for ((y, &x), (&weight, &bias)) in y.iter_mut().zip(x).zip(weight.iter().zip(bias)) {
+                *y = (x - mean) * inverse * weight + bias;
+            }
+            return;
+        }
+        for ((y, x), (&weight, &bias)) in y.chunks_mut(run).zip(x.chunks(run)).zip(weight.iter().zip(bias)) {
+            for (y, &x) in y.iter_mut().zip(x) {
+                *y = (x - mean) * inverse * weight + bias;
+            }
+        }
+    }
+}
+
+struct BackwardRow<'a, T> {
+    norm: &'a RowNorm,
+    x: &'a [T],
+    weight: &'a [T],
+    dy: &'a [T],
+    statistics: [f64; 2],
+    dx: &'a mut [T],
+    dw: &'a mut [T],
+    db: &'a mut [T],
+}
+
+impl<T: Real> WithSimd for BackwardRow<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let BackwardRow { norm, x, weight, dy, statistics, dx, dw, db } = self;
+        norm.row_gradient(x, weight, dy, statistics, dx, dw, db);
     }
 }
 

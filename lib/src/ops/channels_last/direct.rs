@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::depths::{Block, blocks};
 use super::finish::Finish;
-use super::gather::{Places, add, copy, gather};
+use super::gather::{Places, add, copy, gather, lies_ready};
 use super::panels::Panels;
 use super::scratch;
 use crate::ops::columns::Convolution;
@@ -46,6 +46,7 @@ pub(super) fn forward<F: Finish>(
             dispatch(Part {
                 places,
                 output: convolution.output,
+                pointwise: lies_ready(convolution).then_some(convolution.in_channels),
                 blocks: &blocks,
                 x,
                 weight,
@@ -65,6 +66,8 @@ pub(super) fn forward<F: Finish>(
 struct Part<'a, F> {
     places: Places,
     output: [usize; 2],
+    /// The channels of a pixel, if nothing has to be gathered.
+    pointwise: Option<usize>,
     blocks: &'a [Block],
     x: &'a [f32],
     weight: &'a Panels,
@@ -82,14 +85,35 @@ impl<F: Finish> WithSimd for Part<'_, F> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Part { places, output, blocks, x, weight, y, update, index, first, rows, sums, finish } = self;
+        let Part {
+            places,
+            output,
+            pointwise,
+            blocks,
+            x,
+            weight,
+            y,
+            update,
+            index,
+            first,
+            rows,
+            sums,
+            finish,
+        } = self;
         let (outputs, width) = (weight.width, panel::<S>(weight.width));
         let pixels = y.len() / outputs;
         let panels = outputs.div_ceil(width);
         let whole = outputs % width == 0;
         for (number, block) in blocks.iter().enumerate() {
-            gather(places, output, x, first..first + pixels, block, rows);
-            let left = Left { values: rows, strides: [block.stride(), 1] };
+            let left = match pointwise {
+                Some(channels) => {
+                    Left { values: &x[first * channels + block.depths.start..], strides: [channels, 1] }
+                }
+                None => {
+                    gather(places, output, x, first..first + pixels, block, rows);
+                    Left { values: rows, strides: [block.stride(), 1] }
+                }
+            };
             let right = Right {
                 values: &weight.values[block.depths.start * width..],
                 strides: [width, weight.depth * width],

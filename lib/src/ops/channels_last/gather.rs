@@ -82,6 +82,12 @@ impl Places {
     }
 }
 
+/// Whether the values under the windows can be taken where they lie: each window is a pixel, and pixels do not lie so
+/// far apart that they meet in few places of the cache.
+pub(super) fn lies_ready(convolution: &Convolution) -> bool {
+    convolution.is_pointwise() && convolution.in_channels < 1024
+}
+
 /// The rows of a block for `pixels`, each `stride` values after the one before.
 #[inline(always)]
 pub(super) fn gather(

@@ -6,7 +6,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::depths::{Block, blocks};
-use super::gather::{Places, copy, gather};
+use super::gather::{Places, copy, gather, lies_ready};
 use super::scratch;
 use crate::ops::buffer::Pool;
 use crate::ops::columns::Convolution;
@@ -109,7 +109,10 @@ impl WithSimd for Piece<'_> {
         }
         for first in pixels.clone().step_by(PIXELS) {
             let count = PIXELS.min(pixels.end - first);
-            gather(places, convolution.output, x, first..first + count, block, rows);
+            let ready = lies_ready(convolution);
+            if !ready {
+                gather(places, convolution.output, x, first..first + count, block, rows);
+            }
             let mut dy = &dy[first * outputs..][..count * outputs];
             if outputs < padded {
                 for (to, from) in gathered.chunks_exact_mut(padded).zip(dy.chunks_exact(outputs)) {
@@ -118,7 +121,12 @@ impl WithSimd for Piece<'_> {
                 }
                 dy = &*gathered;
             }
-            let left = Left { values: rows, strides: [1, block.stride()] };
+            let left = if ready {
+                let channels = convolution.in_channels;
+                Left { values: &x[first * channels + block.depths.start..], strides: [1, channels] }
+            } else {
+                Left { values: rows, strides: [1, block.stride()] }
+            };
             let panel = panel::<S>(outputs);
             let right = Right { values: dy, strides: [padded, panel] };
             let sizes = Sizes { rows: block.len(), depth: count, panels: padded / panel, panel };
