@@ -41,7 +41,12 @@ impl MaxPool2d {
         window.check_padding(op)?;
         let output = window.output_size(op, input)?;
         if input[0].saturating_mul(input[1]) >= NOTHING as usize {
-            return Err(shape_error(op, "images of fewer than 2^32 - 1 pixels", &input, "Cut them into parts."));
+            return Err(shape_error(
+                op,
+                "images of fewer than 2^32 - 1 pixels",
+                &input,
+                "Cut them into parts.",
+            ));
         }
         Ok(MaxPool2d { window, input, output, largest: OnceLock::new() })
     }
