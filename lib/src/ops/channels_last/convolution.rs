@@ -2,12 +2,30 @@
 
 use super::direct;
 use super::finish::Finish;
+use super::narrow::Narrow;
 use super::panels::Panels;
 use super::scatter;
 use super::winograd::{self, Winograd};
 use crate::ops::buffer::Pool;
 use crate::ops::columns::Convolution;
 use crate::ops::gemm::Update;
+
+/// How a convolution is computed.
+enum Way {
+    Tiles(Winograd),
+    Narrow(Narrow),
+    Direct,
+}
+
+impl Way {
+    fn of(convolution: &Convolution) -> Way {
+        match (Winograd::of(convolution), Narrow::of(convolution)) {
+            (Some(winograd), _) => Way::Tiles(winograd),
+            (None, Some(narrow)) => Way::Narrow(narrow),
+            (None, None) => Way::Direct,
+        }
+    }
+}
 
 /// The convolution of `x` (B, H, W, C) with `weight` (O, C, KH, KW) into `y` (B, OH, OW, O), in one group.
 pub(crate) fn forward(
@@ -31,16 +49,20 @@ fn run(
     update: Update,
     finish: &impl Finish,
 ) {
-    match Winograd::of(convolution) {
-        Some(winograd) => winograd::forward(&winograd, pool, x, panels, y, update, finish),
-        None => direct::forward(convolution, x, panels, y, update, finish),
+    match Way::of(convolution) {
+        Way::Tiles(winograd) => winograd::forward(&winograd, pool, x, panels, y, update, finish),
+        Way::Narrow(narrow) => narrow.forward(x, panels, y, update, finish),
+        Way::Direct => direct::forward(convolution, x, panels, y, update, finish),
     }
 }
 
 /// Output pixels that [`forward`] finishes together.
 pub(super) fn step(convolution: &Convolution) -> usize {
-    Winograd::of(convolution)
-        .map_or_else(|| direct::step(convolution.all_positions()), |winograd| winograd.step())
+    match Way::of(convolution) {
+        Way::Tiles(winograd) => winograd.step(),
+        Way::Narrow(narrow) => narrow.step(),
+        Way::Direct => direct::step(convolution.all_positions()),
+    }
 }
 
 /// The gradient of the input, where that of the output is `dy` (B, OH, OW, O), into `dx` (B, H, W, C); `weight` is
@@ -63,9 +85,10 @@ pub(crate) fn input_gradient(
 /// The gradient of the weight (O, C, KH, KW), where that of the output is `dy` (B, OH, OW, O), of `x` (B, H, W, C).
 /// The order of the sums depends on sizes only, never on the threads there are.
 pub(crate) fn weight_gradient(convolution: &Convolution, pool: &Pool, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    match Winograd::of(convolution) {
-        Some(winograd) => winograd::weight_gradient(&winograd, pool, x, dy, dw),
-        None => super::weight_gradient::weight_gradient(convolution, pool, x, dy, dw),
+    match Way::of(convolution) {
+        Way::Tiles(winograd) => winograd::weight_gradient(&winograd, pool, x, dy, dw),
+        Way::Narrow(narrow) => narrow.weight_gradient(pool, x, dy, dw),
+        Way::Direct => super::weight_gradient::weight_gradient(convolution, pool, x, dy, dw),
     }
 }
 

@@ -8,6 +8,7 @@ mod finish;
 mod gather;
 mod max_pool;
 mod mean;
+mod narrow;
 mod norm;
 mod order;
 mod panels;

@@ -49,6 +49,11 @@ fn it_is_the_convolution_and_its_gradients() {
         (2, [70, 32], [6, 5], [1, 1], Sliding { stride: [2, 2], ..Sliding::default() }),
         (2, [300, 64], [5, 6], [3, 3], padded(Padding::from(1))),
         (1, [4, 4], [3, 3], [2, 2], padded(Padding::from(2))),
+        // Of few channels: with strides, gaps between rows, padding, outputs that fill panels or do not.
+        (4, [3, 6], [14, 14], [5, 5], Sliding::default()),
+        (3, [2, 70], [11, 9], [3, 4], Sliding { stride: [2, 3], ..padded(Padding::from(2)) }),
+        (2, [16, 32], [12, 10], [3, 3], Sliding { dilation: [2, 1], ..padded(Padding::from(2)) }),
+        (1, [5, 16], [40, 37], [2, 5], padded(Padding { top: 0, bottom: 1, left: 3, right: 0 })),
         // By tiles, which fill panels or do not.
         (32, [16, 16], [8, 8], [3, 3], padded(Padding::from(1))),
         (9, [17, 33], [12, 17], [3, 3], padded(Padding::from(1))),

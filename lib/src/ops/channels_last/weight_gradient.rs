@@ -28,10 +28,8 @@ const OUTPUTS: usize = 16;
 /// The gradient of the weight (O, C, KH, KW), where that of the output is `dy` (B, OH, OW, O), of `x` (B, H, W, C).
 /// The order of the sums depends on sizes only, never on the threads there are.
 pub(super) fn weight_gradient(convolution: &Convolution, pool: &Pool, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    let (channels, outputs) = (convolution.in_channels, convolution.out_channels);
-    let taps = convolution.window.kernel[0] * convolution.window.kernel[1];
-    let depth = channels * taps;
-    let padded = dispatch(Padded(outputs));
+    let (outputs, depth) = (convolution.out_channels, convolution.depth());
+    let padded = padded(outputs);
     let blocks = blocks(convolution, (depth / 8).clamp(2 * ROW_STEP, ROWS), ROW_STEP);
     // A window of few values leaves threads without work, so that its pixels are shared out, too.
     let pixels = convolution.batch * convolution.positions();
@@ -54,7 +52,13 @@ pub(super) fn weight_gradient(convolution: &Convolution, pool: &Pool, x: &[f32],
             dispatch(Piece { convolution, x, dy, pixels, block, rows, gathered, padded, sums });
         });
     });
-    // From (KH·KW·C, O) to (O, C, KH·KW).
+    to_weight(&sums, dw, convolution, padded);
+}
+
+/// Adds sums (KH·KW·C, O), which follow each other and whose rows lie `padded` values apart, into (O, C, KH·KW).
+pub(super) fn to_weight(sums: &[f32], dw: &mut [f32], convolution: &Convolution, padded: usize) {
+    let (channels, depth) = (convolution.in_channels, convolution.depth());
+    let taps = convolution.window.kernel[0] * convolution.window.kernel[1];
     dw.par_chunks_mut((OUTPUTS * depth).max(1)).enumerate().for_each(|(index, dw)| {
         let count = dw.len() / depth;
         for channel in 0..channels {
@@ -71,7 +75,11 @@ pub(super) fn weight_gradient(convolution: &Convolution, pool: &Pool, x: &[f32],
     });
 }
 
-/// Outputs that fill panels.
+/// So many outputs, filled up to whole panels.
+pub(super) fn padded(outputs: usize) -> usize {
+    dispatch(Padded(outputs))
+}
+
 struct Padded(usize);
 
 impl WithSimd for Padded {
