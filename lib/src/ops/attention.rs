@@ -69,7 +69,7 @@ pub(crate) struct Attention {
 /// Values of a row that are compared side by side.
 const LANES: usize = 16;
 /// Queries whose weights are there at a time.
-const QUERIES: usize = 256;
+const QUERIES: usize = 64;
 
 /// The weights of a block of queries, and what else a gradient needs room for.
 struct Scratch<T> {
