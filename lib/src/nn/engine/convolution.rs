@@ -10,12 +10,11 @@ use crate::ops::Rounding;
 use crate::ops::channels_last::{self, Affine, BlockMoments, Epilogue, relu_gradient};
 use crate::ops::{self, Buffer, ConvolutionSizes, Window};
 
-/// A convolution, and what comes after it: a batch norm, the sum with another value, a rectified linear unit.
+/// A convolution, and what comes after it: a batch norm, the sum with the step's second input, if it has one, a
+/// rectified linear unit.
 pub(super) struct Convolution {
     pub(super) node: usize,
     pub(super) norm: Option<usize>,
-    /// Whether the step's second input is added.
-    pub(super) residual: bool,
     pub(super) relu: bool,
 }
 
@@ -51,15 +50,15 @@ impl Layer for Convolution {
             return Err(broken("a convolution without input"));
         };
         let sizes = self.sizes(context, &x)?;
-        if let Some(norm) = self.norm.filter(|_| context.trains()) {
+        // In training the moments of the output are needed before it can be normalized.
+        let batch_norm = self.norm.filter(|_| context.trains());
+        if let Some(norm) = batch_norm {
             let count = sizes.all_positions();
             ops::check_count(count, &sizes.output_dims()).map_err(context.of_layer(norm))?;
         }
         let mut output = context.buffer(sizes.output_dims().iter().product());
         let shape = vec![sizes.out_channels, sizes.output[0], sizes.output[1]];
         let values = residual.as_ref().map(|residual| &**residual.values);
-        // In training the moments of the output are needed before it can be normalized.
-        let batch_norm = self.norm.filter(|_| context.trains());
         let constant = match self.norm.filter(|_| !context.trains()) {
             Some(norm) => Some(Affine::constant(context, norm)?),
             None => None,
@@ -83,7 +82,7 @@ impl Layer for Convolution {
         })?;
         let mut normalized = None;
         if let (Some(node), Some(moments)) = (batch_norm, moments) {
-            let (y, norm) = normalize(context, node, output, moments, values, self.relu)?;
+            let (y, norm) = normalize(context, node, Arc::new(output), moments, values, self.relu)?;
             (output, normalized) = (y, Some(norm));
         }
         let output = Activation::new(output, sizes.batch, shape);
@@ -95,7 +94,6 @@ impl Layer for Convolution {
                 scale: constant.map(|affine| affine.scale),
                 normalized,
                 output: self.relu.then(|| Arc::clone(&output.values)),
-                residual: self.residual,
             })
         });
         Ok((output, reverse))
@@ -112,16 +110,15 @@ struct ConvolutionReverse {
     normalized: Option<Normalized>,
     /// The output, if a rectified linear unit gave it.
     output: Option<Arc<Buffer>>,
-    residual: bool,
 }
 
 impl Reverse for ConvolutionReverse {
     fn reverse(self: Box<Self>, gradients: &mut Gradients, inputs: &[usize], mut dy: Buffer) -> Result<()> {
-        let ConvolutionReverse { node, sizes, x, scale, normalized, output, residual } = *self;
+        let ConvolutionReverse { node, sizes, x, scale, normalized, output } = *self;
         if let Some(output) = output {
             relu_gradient(&output, &mut dy);
         }
-        let residual = inputs.get(1).copied().filter(|&other| residual && gradients.wants(other));
+        let residual = inputs.get(1).copied().filter(|&other| gradients.wants(other));
         match normalized {
             Some(normalized) => dy = normalized.reverse(gradients, residual, dy)?,
             None => {

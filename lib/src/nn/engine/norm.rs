@@ -34,7 +34,7 @@ fn running(weights: &[&[f32]]) -> Moments {
 pub(super) fn normalize(
     context: &Context,
     node: usize,
-    x: Buffer,
+    x: Arc<Buffer>,
     moments: Moments,
     residual: Option<&[f32]>,
     relu: bool,
@@ -48,7 +48,7 @@ pub(super) fn normalize(
         context.weights(node, |weights| Affine::new(&moments, config.eps, weights[0], weights[1]))?;
     let mut y = context.buffer(x.len());
     affine.apply(&x, residual, relu, &mut y);
-    Ok((y, Normalized { node, x: Arc::new(x), affine, moments, eps: config.eps, of_batch: true }))
+    Ok((y, Normalized { node, x, affine, moments, eps: config.eps, of_batch: true }))
 }
 
 /// What the gradient of a batch norm needs.
@@ -96,7 +96,6 @@ impl Normalized {
 /// A batch norm that follows no convolution, and what comes after it.
 pub(super) struct Norm {
     pub(super) node: usize,
-    pub(super) residual: bool,
     pub(super) relu: bool,
 }
 
@@ -112,32 +111,25 @@ impl Layer for Norm {
         };
         let values = residual.as_ref().map(|residual| &**residual.values);
         let (batch, shape) = (x.batch, x.shape.clone());
-        let channels = x.channels();
-        let eps = config(context, self.node)?.eps;
-        let (affine, moments) = if context.trains() {
-            let moments = Moments::of(&x.values, channels);
+        let (y, normalized) = if context.trains() {
+            let channels = x.channels();
             let count = x.values.len() / channels.max(1);
-            let tensors = &context.node(self.node).tensors;
-            let running = (&context.model.vars[tensors[2]], &context.model.vars[tensors[3]]);
-            let momentum = config(context, self.node)?.momentum;
             ops::check_count(count, &x.dims()).map_err(context.of_layer(self.node))?;
-            ops::move_running(running, &moments.mean, &moments.var, count, momentum)?;
-            let affine =
-                context.weights(self.node, |weights| Affine::new(&moments, eps, weights[0], weights[1]))?;
-            (affine, moments)
+            let moments = Moments::of(&x.values, channels);
+            normalize(context, self.node, x.values, moments, values, self.relu)?
         } else {
-            let affine = Affine::constant(context, self.node)?;
-            let moments = context.weights(self.node, running)?;
-            (affine, moments)
+            let (node, x) = (self.node, x.values);
+            let affine = Affine::constant(context, node)?;
+            let moments = context.weights(node, running)?;
+            let eps = config(context, node)?.eps;
+            let mut y = context.buffer(x.len());
+            affine.apply(&x, values, self.relu, &mut y);
+            (y, Normalized { node, x, affine, moments, eps, of_batch: false })
         };
-        let mut y = context.buffer(x.values.len());
-        affine.apply(&x.values, values, self.relu, &mut y);
         let y = Activation::new(y, batch, shape);
         let reverse = context.records.then(|| -> Box<dyn Reverse> {
-            let normalized =
-                Normalized { node: self.node, x: x.values, affine, moments, eps, of_batch: context.trains() };
             let output = self.relu.then(|| Arc::clone(&y.values));
-            Box::new(NormReverse { normalized, output, residual: self.residual })
+            Box::new(NormReverse { normalized, output })
         });
         Ok((y, reverse))
     }
@@ -146,7 +138,6 @@ impl Layer for Norm {
 struct NormReverse {
     normalized: Normalized,
     output: Option<Arc<Buffer>>,
-    residual: bool,
 }
 
 impl Reverse for NormReverse {
@@ -154,7 +145,7 @@ impl Reverse for NormReverse {
         if let Some(output) = self.output {
             relu_gradient(&output, &mut dy);
         }
-        let residual = inputs.get(1).copied().filter(|&other| self.residual && gradients.wants(other));
+        let residual = inputs.get(1).copied().filter(|&other| gradients.wants(other));
         let dx = self.normalized.reverse(gradients, residual, dy)?;
         if gradients.wants(inputs[0]) {
             gradients.give(inputs[0], dx);

@@ -31,7 +31,6 @@ struct Chain {
     head: Head,
     inputs: Vec<usize>,
     norm: Option<usize>,
-    residual: bool,
     relu: bool,
 }
 
@@ -46,19 +45,22 @@ enum Head {
 
 impl Chain {
     fn takes_norm(&self) -> bool {
-        matches!(self.head, Head::Convolution(_)) && self.norm.is_none() && !self.residual && !self.relu
+        matches!(self.head, Head::Convolution(_))
+            && self.norm.is_none()
+            && self.inputs.len() == 1
+            && !self.relu
     }
 
     fn takes_residual(&self) -> bool {
-        matches!(self.head, Head::Convolution(_) | Head::Norm) && !self.residual && !self.relu
+        matches!(self.head, Head::Convolution(_) | Head::Norm) && self.inputs.len() == 1 && !self.relu
     }
 
     fn step(self, output: usize) -> Step {
-        let Chain { head, inputs, norm, residual, relu } = self;
+        let Chain { head, inputs, norm, relu } = self;
         let layer: Box<dyn Layer> = match (head, norm) {
-            (Head::Convolution(node), norm) => Box::new(Convolution { node, norm, residual, relu }),
+            (Head::Convolution(node), norm) => Box::new(Convolution { node, norm, relu }),
             (Head::Linear(node), _) => Box::new(Linear { node, relu }),
-            (_, Some(node)) => Box::new(Norm { node, residual, relu }),
+            (_, Some(node)) => Box::new(Norm { node, relu }),
             (_, None) => Box::new(Sum { relu }),
         };
         Step { inputs, output, layer }
@@ -122,7 +124,7 @@ impl Planner<'_> {
                     Some(mut chain) => {
                         self.flush(other);
                         chain.inputs.push(other);
-                        Chain { residual: true, ..chain }
+                        chain
                     }
                     None => self.begin(Head::Sum, inputs),
                 }

@@ -99,7 +99,7 @@ fn it_is_the_convolution_and_its_gradients() {
 
 /// `cargo test --release -p sconce speed_of_convolutions -- --ignored --nocapture`
 #[test]
-#[ignore = "measures"]
+#[ignore = "prints speeds of kernels that a bench outside the crate cannot reach; asserts nothing"]
 #[allow(clippy::print_stdout)]
 fn speed_of_convolutions() {
     let one = Padding::from(1);
