@@ -19,6 +19,7 @@ pub mod prelude;
 pub mod rich;
 pub mod threads;
 pub mod train;
+pub mod transforms;
 pub mod widgets;
 
 pub use error::{Error, Result};

@@ -3,9 +3,17 @@
 mod batches;
 mod dataset;
 pub mod datasets;
+mod image;
+mod sample;
 mod show;
+mod source;
 mod split;
+mod transform;
 
 pub use batches::{Batch, BatchConfig, Batches, LastBatch};
 pub use dataset::Dataset;
+pub use image::{Image, Pixels, PixelsMut};
+pub use sample::{BBox, ClassMap, Keypoint, Mask, Object, Sample, Target, Visibility};
+pub use source::Source;
 pub use split::DataSplit;
+pub use transform::Transform;

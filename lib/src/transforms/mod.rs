@@ -1,0 +1,5 @@
+//! Changes to samples: sizes, crops, flips, colours.
+
+mod flip;
+
+pub use flip::HorizontalFlip;
