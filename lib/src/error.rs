@@ -51,6 +51,18 @@ pub enum Error {
         /// What to do about it, a sentence.
         hint: String,
     },
+    /// An image could not be decoded. A file that cannot be read at all is [`Error::Io`].
+    #[error("{}: {problem}: {got}. {hint}", path.display())]
+    Image {
+        /// The file, or what stands for it where the bytes came from memory.
+        path: PathBuf,
+        /// In which of the ways it is bad.
+        problem: ImageProblem,
+        /// What was found.
+        got: String,
+        /// What to do about it, a sentence.
+        hint: String,
+    },
     /// The user asked for a stop; everything done so far is kept.
     #[error("interrupted {at}: everything up to there is kept; call it again to go on")]
     Interrupted {
@@ -78,6 +90,37 @@ pub enum Error {
     /// candle refused an operation.
     #[error("candle: {0}")]
     Candle(#[from] candle_core::Error),
+}
+
+/// The ways in which a file that can be read is no good image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ImageProblem {
+    /// It has no bytes.
+    Empty,
+    /// It does not start as any known format does.
+    NotAnImage,
+    /// A format, or a variant of one, that is not read here.
+    Unsupported,
+    /// It ends before the image does.
+    Truncated,
+    /// It contradicts its own format.
+    Damaged,
+    /// Its header tells of more pixels or bytes than are allowed; nothing was decoded.
+    TooLarge,
+}
+
+impl std::fmt::Display for ImageProblem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            ImageProblem::Empty => "an empty file",
+            ImageProblem::NotAnImage => "not an image",
+            ImageProblem::Unsupported => "an image of a kind that is not read",
+            ImageProblem::Truncated => "an image that was cut off",
+            ImageProblem::Damaged => "a damaged image",
+            ImageProblem::TooLarge => "an image larger than allowed",
+        })
+    }
 }
 
 /// A result whose error is the library's own.

@@ -22,6 +22,6 @@ pub mod train;
 pub mod transforms;
 pub mod widgets;
 
-pub use error::{Error, Result};
+pub use error::{Error, ImageProblem, Result};
 pub use input::{input, password};
 pub use seed::{Rng, Seed};

@@ -92,7 +92,7 @@ pub(crate) fn problems(lists: [(&str, Vec<String>); 3]) -> Option<String> {
 
 /// Writes a file beside its place, brings it to the disk and moves it there, so that nobody ever sees
 /// half of it.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no file name"))?;
     let folder = match path.parent() {

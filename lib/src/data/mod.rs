@@ -1,8 +1,11 @@
 //! Data sets: images with labels, their parts and batches.
 
 mod batches;
+mod color;
 mod dataset;
 pub mod datasets;
+mod decode;
+mod encode;
 mod image;
 mod sample;
 mod show;
@@ -11,7 +14,9 @@ mod split;
 mod transform;
 
 pub use batches::{Batch, BatchConfig, Batches, LastBatch};
+pub use color::Background;
 pub use dataset::Dataset;
+pub use decode::{DecodeConfig, ExifOrientation};
 pub use image::{Image, Pixels, PixelsMut};
 pub use sample::{BBox, ClassMap, Keypoint, Mask, Object, Sample, Target, Visibility};
 pub use source::Source;

@@ -1,0 +1,6 @@
+//! Files of images and data sets in the layouts of the world: what they hold, and what is wrong with them.
+#![allow(clippy::unwrap_used)]
+
+mod broken;
+mod images;
+mod mutate;
