@@ -87,7 +87,7 @@ fn train(model: Model, seed: Seed) -> Result<f64> {
     learner.model()?.save(&path)?;
     let loaded = network()?.init(Seed(0), &Device::Cpu)?;
     loaded.load(&path)?;
-    let images = learner.data().test.images();
+    let images = learner.data().test.images()?;
     let before = learner.model()?.forward(&images, Mode::Eval)?.to_vec2::<f32>()?;
     let after = loaded.forward(&images, Mode::Eval)?.to_vec2::<f32>()?;
     std::fs::remove_dir_all(&folder).map_err(|source| Error::Io { op: "remove", path: folder, source })?;

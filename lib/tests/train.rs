@@ -156,7 +156,7 @@ fn an_evaluation_is_what_the_hand_counts() -> Result<()> {
 #[test]
 fn predictions_are_probabilities_in_the_order_of_the_images() -> Result<()> {
     let learner = Learner::new(pixels(1.0)?, triples()?).batch_size(2);
-    let images = learner.data().test.images();
+    let images = learner.data().test.images()?;
     let predictions = learner.predict(&images)?;
     assert_eq!(predictions.labels(), [0, 1, 1, 2, 2]);
     assert_eq!(predictions.names(), ["a", "b", "b", "c", "c"]);
@@ -271,7 +271,7 @@ fn everything_shows_itself() -> Result<()> {
     }
     assert_eq!(text(&history).lines().count(), 2 + 2, "a head, a rule and a line for each epoch");
     assert!(text(&learner.evaluate(Split::Valid)?).contains("valid part"));
-    assert!(text(&learner.predict(&learner.data().test.images())?).contains("right"));
+    assert!(text(&learner.predict(&learner.data().test.images()?)?).contains("right"));
     assert_eq!(format!("{learner:?}"), shown);
     Ok(())
 }

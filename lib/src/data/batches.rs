@@ -3,8 +3,11 @@
 use candle_core::Tensor;
 use sconce_display::Bundle;
 
+use super::collate::{Collated, Sizes, collate};
 use super::dataset::Dataset;
-use super::show::images_grid;
+use super::sample::Target;
+use super::show::{Drawn, images_grid};
+use super::tensors::Tensors;
 use crate::rich::Rich;
 use crate::{Error, Result, Seed};
 
@@ -27,12 +30,14 @@ pub struct BatchConfig {
     pub shuffle: Option<Seed>,
     /// What happens to images at the end that do not fill a batch.
     pub drop_last: LastBatch,
+    /// What happens to images of several sizes in one batch.
+    pub sizes: Sizes,
 }
 
 impl Default for BatchConfig {
     /// 32 images, in order, all of them.
     fn default() -> BatchConfig {
-        BatchConfig { batch_size: 32, shuffle: None, drop_last: LastBatch::Keep }
+        BatchConfig { batch_size: 32, shuffle: None, drop_last: LastBatch::Keep, sizes: Sizes::Same }
     }
 }
 
@@ -42,13 +47,19 @@ impl From<usize> for BatchConfig {
     }
 }
 
-/// Some images with their labels.
+/// Some images with what is to be learnt from them.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// f32 `(B, C, H, W)`.
+    /// f32 `(B, C, H, W)`, bytes as fractions of 255.
     pub images: Tensor,
-    /// u32 `(B,)`, each below the number of classes.
+    /// u32 `(B,)`, each below the number of classes, where every image has exactly one class; else u32
+    /// `(0,)`, and what is to be learnt is in `targets`.
     pub labels: Tensor,
+    /// What is to be learnt from each image.
+    pub targets: Vec<Target>,
+    /// u8 `(B, H, W)`, 1 where there is an image and 0 where there is padding, if [`Sizes::Pad`] was asked
+    /// for.
+    pub pixel_mask: Option<Tensor>,
     /// Where each image stands in the data set.
     pub indices: Vec<usize>,
 }
@@ -92,6 +103,13 @@ impl Batches {
         self.restarted()
     }
 
+    /// Sets what happens to images of several sizes in one batch.
+    #[must_use]
+    pub fn sizes(mut self, sizes: Sizes) -> Batches {
+        self.config.sizes = sizes;
+        self.restarted()
+    }
+
     fn restarted(mut self) -> Batches {
         self.order = None;
         self.position = 0;
@@ -129,8 +147,16 @@ impl Batches {
         });
         let indices = order[self.position..end].to_vec();
         self.position = end;
-        let (images, labels, _) = self.dataset.select("batches", &indices)?;
-        Ok(Batch { images, labels, indices })
+        match self.dataset.whole_tensors() {
+            Some(tensors) => Batch::picked(&self.dataset, tensors, indices),
+            None => {
+                let draw = |&index: &usize| {
+                    self.dataset.transformed(index, self.epoch, self.config.shuffle.unwrap_or(Seed(0)))
+                };
+                let samples = indices.iter().map(draw).collect::<Result<_>>()?;
+                Batch::collated(&self.dataset, collate(samples, self.config.sizes)?, indices)
+            }
+        }
     }
 }
 
@@ -156,6 +182,34 @@ impl ExactSizeIterator for Batches {}
 impl std::iter::FusedIterator for Batches {}
 
 impl Batch {
+    /// Images that are picked out of a tensor at once.
+    fn picked(dataset: &Dataset, tensors: &Tensors, indices: Vec<usize>) -> Result<Batch> {
+        let places =
+            indices.iter().map(|&index| dataset.place("batches", index)).collect::<Result<Vec<_>>>()?;
+        let labels: Vec<u32> = places.iter().map(|&place| tensors.label(place)).collect();
+        let targets =
+            labels.iter().map(|&label| Target { labels: vec![label], ..Target::default() }).collect();
+        let labels = Tensor::from_vec(labels, places.len(), tensors.device())?;
+        Ok(Batch { images: tensors.pick(Some(&places))?, labels, targets, pixel_mask: None, indices })
+    }
+
+    /// Samples that were made one by one.
+    fn collated(dataset: &Dataset, collated: Collated, indices: Vec<usize>) -> Result<Batch> {
+        let Collated { images, pixel_mask, targets } = collated;
+        let mut labels = Vec::with_capacity(targets.len());
+        for (target, &index) in targets.iter().zip(&indices) {
+            dataset.check_labels("batches", &target.labels, index)?;
+            if let &[label] = target.labels.as_slice() {
+                labels.push(label);
+            }
+        }
+        if labels.len() != targets.len() {
+            labels.clear();
+        }
+        let labels = Tensor::from_slice(&labels, labels.len(), images.device())?;
+        Ok(Batch { images, labels, targets, pixel_mask, indices })
+    }
+
     /// The number of images.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -172,8 +226,9 @@ impl Batch {
 impl Rich for Batch {
     fn rich(&self) -> Bundle {
         let grid = || -> Result<_> {
-            let captions: Vec<String> = self.labels.to_vec1::<u32>()?.iter().map(u32::to_string).collect();
-            images_grid(&self.images, &captions.iter().map(String::as_str).collect::<Vec<_>>())
+            let caption =
+                |target: &Target| target.labels.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+            images_grid(&Drawn::batch(&self.images)?, &self.targets.iter().map(caption).collect::<Vec<_>>())
         };
         match grid() {
             Ok(grid) => grid.title(&format!("batch of {}", self.len())).rich(),

@@ -1,16 +1,24 @@
-//! Images with labels in memory.
+//! A data set: a handle over any source.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use candle_core::{DType, Device, IndexOp, Tensor};
+use candle_core::Device;
 
 use super::batches::{BatchConfig, Batches};
-use crate::{Error, Result};
+use super::labels::Labels;
+use super::sample::Sample;
+use super::source::Source;
+use super::tensors::Tensors;
+use super::transform::Transform;
+use crate::{Error, Result, Seed};
 
-/// Images with a class each.
+/// Where images lie that are not in a tensor of the user's.
+static HOST: Device = Device::Cpu;
+
+/// Images with what is to be learnt from them, wherever they come from.
 ///
-/// Images are f32 `(C, H, W)`, all of one shape; a label is the class's place in [`Dataset::class_names`].
-/// Cloning is cheap: the pixels are shared.
+/// Cloning is cheap: a data set is a handle over a [`Source`], the places of its samples in it, and the
+/// transforms that change them on their way into a batch. Nothing is read before it is asked for.
 ///
 /// ```
 /// use sconce::data::Dataset;
@@ -18,7 +26,7 @@ use crate::{Error, Result};
 ///
 /// let images = Tensor::zeros((6, 1, 4, 4), DType::F32, &Device::Cpu)?;
 /// let data = Dataset::new(images, &[0, 1, 0, 1, 0, 1], &["cat", "dog"])?;
-/// assert_eq!((data.len(), data.image_shape()), (6, [1, 4, 4]));
+/// assert_eq!((data.len(), data.image_shape()), (6, Some([1, 4, 4])));
 /// for batch in data.batches(4).shuffle(Seed(1)) {
 ///     let batch = batch?;
 ///     assert_eq!(batch.images.dim(0)?, batch.labels.dim(0)?);
@@ -27,102 +35,63 @@ use crate::{Error, Result};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Dataset {
-    images: Tensor,  // (N, C, H, W)
-    targets: Tensor, // (N,)
-    labels: Arc<[u32]>,
-    shape: [usize; 3],
+    source: Arc<dyn Source>,
+    /// The source once more where it is one of tensors: it gives whole batches at once.
+    tensors: Option<Arc<Tensors>>,
+    /// Places in the source; all of them, in its order, where there is no list.
+    places: Option<Arc<[usize]>>,
+    transforms: Vec<Arc<dyn Transform>>,
+    /// The classes of each sample, read when they are first asked for.
+    labels: Arc<OnceLock<Labels>>,
     about: Arc<About>,
 }
 
 /// What all parts of a data set share.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct About {
     name: String,
     description: String,
-    class_names: Vec<String>,
 }
 
 impl Dataset {
-    /// A data set of one's own tensors: images f32 `(N, C, H, W)`, as many labels, each below the number
-    /// of class names.
+    /// A data set that reads from `source`: files of some layout, drawings, whatever implements [`Source`].
+    #[must_use]
+    pub fn from_source(source: impl Source + 'static) -> Dataset {
+        Dataset::over(Arc::new(source), None)
+    }
+
+    pub(super) fn over(source: Arc<dyn Source>, tensors: Option<Arc<Tensors>>) -> Dataset {
+        Dataset {
+            source,
+            tensors,
+            places: None,
+            transforms: Vec::new(),
+            labels: Arc::default(),
+            about: Arc::default(),
+        }
+    }
+
+    /// The data set with one more transform, which changes each sample on its way into a batch, after those
+    /// that are there already. The data set it is called on stays as it is: transform the training part and
+    /// not the others.
     ///
-    /// # Errors
-    /// When the images have another rank or dtype, an image has no pixels, there are no class names, the
-    /// number of labels is another than N, or a label is out of range.
-    pub fn new(images: Tensor, labels: &[u32], class_names: &[&str]) -> Result<Dataset> {
-        let op = || "Dataset::new".to_owned();
-        let &[n, channels, height, width] = images.dims() else {
-            let one_image = images.rank() == 3;
-            return Err(Error::Shape {
-                op: op(),
-                expected: "images of shape (N, C, H, W)".into(),
-                got: format!("{:?}", images.dims()),
-                hint: if one_image {
-                    "Make a batch of one with `unsqueeze(0)`."
-                } else {
-                    "Reshape them first."
-                }
-                .into(),
-            });
-        };
-        if channels * height * width == 0 {
-            return Err(Error::Shape {
-                op: op(),
-                expected: "at least one channel, row and column".into(),
-                got: format!("{:?}", images.dims()),
-                hint: "The shape is (N, C, H, W).".into(),
-            });
-        }
-        if images.dtype() != DType::F32 {
-            return Err(Error::Argument {
-                op: op(),
-                expected: "images of dtype f32".into(),
-                got: images.dtype().as_str().into(),
-                hint:
-                    "Convert them: `images.to_dtype(DType::F32)?`, and for bytes `/ 255.0` to reach 0 to 1."
-                        .into(),
-            });
-        }
-        if labels.len() != n {
-            return Err(Error::Argument {
-                op: op(),
-                expected: format!("{n} labels, one for each image"),
-                got: format!("{} labels", labels.len()),
-                hint: "Images and labels stand in the same order.".into(),
-            });
-        }
-        if let Some((at, label)) =
-            labels.iter().enumerate().find(|(_, label)| **label as usize >= class_names.len())
-        {
-            return Err(Error::Argument {
-                op: op(),
-                expected: format!("labels below {}, the number of class names", class_names.len()),
-                got: format!("label {label} of image {at}"),
-                hint: "A label is the place of its class in `class_names`, from 0.".into(),
-            });
-        }
-        if class_names.is_empty() {
-            return Err(Error::Argument {
-                op: op(),
-                expected: "at least one class name".into(),
-                got: "none".into(),
-                hint: "Name the classes in the order of the labels.".into(),
-            });
-        }
-        let about = About {
-            name: String::new(),
-            description: String::new(),
-            class_names: class_names.iter().map(|&name| name.to_owned()).collect(),
-        };
-        let images = images.detach();
-        let targets = Tensor::from_slice(labels, n, images.device())?;
-        Ok(Dataset {
-            images,
-            targets,
-            labels: labels.into(),
-            shape: [channels, height, width],
-            about: Arc::new(about),
-        })
+    /// ```
+    /// # use sconce::{Seed, data::datasets, transforms::HorizontalFlip};
+    /// let mut data = datasets::digits()?.split([0.7, 0.15, 0.15], Seed(42))?;
+    /// data.train = data.train.transform(HorizontalFlip { p: 0.5 });
+    /// # Ok::<(), sconce::Error>(())
+    /// ```
+    #[must_use]
+    pub fn transform(&self, transform: impl Transform + 'static) -> Dataset {
+        let mut changed = self.clone();
+        changed.transforms.push(Arc::new(transform));
+        changed
+    }
+
+    /// The data set without any of its transforms.
+    #[must_use]
+    pub fn untransformed(&self) -> Dataset {
+        Dataset { transforms: Vec::new(), ..self.clone() }
     }
 
     /// Sets the name, e.g. `digits`.
@@ -151,123 +120,100 @@ impl Dataset {
         &self.about.description
     }
 
-    /// The number of images.
+    /// The number of samples.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.places.as_ref().map_or_else(|| self.source.len(), |places| places.len())
     }
 
-    /// Whether there is no image.
+    /// Whether there is no sample.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.len() == 0
     }
 
     /// The number of classes, with images or not.
     #[must_use]
     pub fn num_classes(&self) -> usize {
-        self.about.class_names.len()
+        self.class_names().len()
     }
 
     /// The names of the classes, in the order of the labels.
     #[must_use]
     pub fn class_names(&self) -> &[String] {
-        &self.about.class_names
+        self.source.class_names()
     }
 
-    /// `[channels, height, width]` of every image.
+    /// `[channels, height, width]` of every image as it comes into a batch, where that is known without
+    /// reading: in tensors and samples in memory that are all of one shape. `None` for files, whose images
+    /// may be of several sizes, and where transforms may change the size.
     #[must_use]
-    pub fn image_shape(&self) -> [usize; 3] {
-        self.shape
+    pub fn image_shape(&self) -> Option<[usize; 3]> {
+        if self.transforms.is_empty() { self.source.image_shape() } else { None }
     }
 
     /// Where the pixels are.
     #[must_use]
     pub fn device(&self) -> &Device {
-        self.images.device()
+        self.tensors.as_ref().map_or(&HOST, |tensors| tensors.device())
     }
 
-    /// All images, f32 `(N, C, H, W)`.
-    #[must_use]
-    pub fn images(&self) -> Tensor {
-        self.images.clone()
-    }
-
-    /// All labels, u32 `(N,)`, on the images' device.
-    #[must_use]
-    pub fn labels(&self) -> Tensor {
-        self.targets.clone()
-    }
-
-    /// All labels, as plain numbers.
-    #[must_use]
-    pub fn label_values(&self) -> &[u32] {
-        &self.labels
-    }
-
-    /// Image `index`, f32 `(C, H, W)`, and its label.
+    /// What sample `index` is called: a path below the root, a name, a number.
     ///
     /// # Errors
-    /// When there is no such image.
-    pub fn get(&self, index: usize) -> Result<(Tensor, usize)> {
-        match self.labels.get(index) {
-            Some(&label) => Ok((self.images.i(index)?, label as usize)), // (C, H, W)
-            None => Err(self.no_such("Dataset::get", index)),
-        }
+    /// When there is no such sample.
+    pub fn id(&self, index: usize) -> Result<String> {
+        Ok(self.source.id(self.place("Dataset::id", index)?))
     }
 
-    /// The images at these indices, in this order. An index may come several times.
+    /// Sample `index` as the source has it, before any transform.
+    ///
+    /// # Errors
+    /// When there is no such sample, or its file is missing or damaged.
+    pub fn sample(&self, index: usize) -> Result<Sample> {
+        self.source.sample(self.place("Dataset::sample", index)?)
+    }
+
+    /// Sample `index` as it comes into a batch of this epoch and seed: what is random in the transforms
+    /// follows from seed, epoch and index alone. `data.batches(32).shuffle(seed).epoch(epoch)` gives the
+    /// same.
+    ///
+    /// # Errors
+    /// As [`Dataset::sample`], and whatever a transform refuses.
+    pub fn transformed(&self, index: usize, epoch: usize, seed: Seed) -> Result<Sample> {
+        self.drawn(index, epoch, seed, 0)
+    }
+
+    /// The same for a sample that has come `times` times before in this epoch.
+    pub(super) fn drawn(&self, index: usize, epoch: usize, seed: Seed, times: usize) -> Result<Sample> {
+        let mut sample = self.source.sample(self.place("Dataset::transformed", index)?)?;
+        if self.transforms.is_empty() {
+            return Ok(sample);
+        }
+        let again = if times == 0 { String::new() } else { format!(", time {times}") };
+        let mut rng = seed.derive(&format!("epoch {epoch}, sample {index}{again}")).rng();
+        for transform in &self.transforms {
+            sample = transform.apply(sample, &mut rng)?;
+        }
+        Ok(sample)
+    }
+
+    /// The samples at these indices, in this order. An index may come several times. Nothing is copied.
     ///
     /// # Errors
     /// When an index is out of range.
     pub fn subset(&self, indices: &[usize]) -> Result<Dataset> {
-        let (images, targets, labels) = self.select("Dataset::subset", indices)?;
+        let places: Vec<usize> =
+            indices.iter().map(|&index| self.place("Dataset::subset", index)).collect::<Result<_>>()?;
+        let labels = self.labels.get().map(|labels| labels.pick(indices));
         Ok(Dataset {
-            images,
-            targets,
-            labels: labels.into(),
-            shape: self.shape,
-            about: Arc::clone(&self.about),
+            places: Some(places.into()),
+            labels: Arc::new(labels.map_or_else(OnceLock::new, OnceLock::from)),
+            ..self.clone()
         })
     }
 
-    /// Images, labels as a tensor and labels as numbers at these indices.
-    pub(super) fn select(&self, op: &str, indices: &[usize]) -> Result<(Tensor, Tensor, Vec<u32>)> {
-        let mut labels = Vec::with_capacity(indices.len());
-        for &index in indices {
-            labels.push(*self.labels.get(index).ok_or_else(|| self.no_such(op, index))?);
-        }
-        let targets = Tensor::from_slice(&labels, labels.len(), self.device())?;
-        let images = if indices.is_empty() {
-            let [channels, height, width] = self.shape;
-            Tensor::zeros((0, channels, height, width), DType::F32, self.device())?
-        } else {
-            let at: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
-            self.images.index_select(&Tensor::from_vec(at, indices.len(), self.device())?, 0)?
-        };
-        Ok((images, targets, labels))
-    }
-
-    fn no_such(&self, op: &str, index: usize) -> Error {
-        Error::Argument {
-            op: op.into(),
-            expected: format!("an index below {}, the number of images", self.len()),
-            got: index.to_string(),
-            hint: "The first image has index 0.".into(),
-        }
-    }
-
-    /// How many images each class has.
-    #[must_use]
-    pub fn class_counts(&self) -> Vec<usize> {
-        let mut counts = vec![0; self.num_classes()];
-        for &label in self.labels.iter() {
-            counts[label as usize] += 1;
-        }
-        counts
-    }
-
-    /// The images in batches: of a number of images, or as a [`BatchConfig`] says.
+    /// The samples in batches: of a number of samples, or as a [`BatchConfig`] says.
     ///
     /// ```
     /// # use sconce::{Seed, data::{BatchConfig, LastBatch, datasets}};
@@ -280,5 +226,37 @@ impl Dataset {
     #[must_use]
     pub fn batches(&self, config: impl Into<BatchConfig>) -> Batches {
         Batches::new(self.clone(), config.into())
+    }
+
+    /// Where sample `index` is in the source.
+    pub(super) fn place(&self, op: &str, index: usize) -> Result<usize> {
+        let place = match &self.places {
+            Some(places) => places.get(index).copied(),
+            None => (index < self.source.len()).then_some(index),
+        };
+        place.ok_or_else(|| Error::Argument {
+            op: op.into(),
+            expected: format!("an index below {}, the number of images", self.len()),
+            got: index.to_string(),
+            hint: "The first image has index 0.".into(),
+        })
+    }
+
+    /// The classes of all samples, read once.
+    pub(super) fn label_table(&self) -> &Labels {
+        self.labels.get_or_init(|| match &self.places {
+            Some(places) => Labels::read(&*self.source, places.iter().copied()),
+            None => Labels::read(&*self.source, 0..self.source.len()),
+        })
+    }
+
+    /// The tensors that whole batches may be picked from; none where each sample must be made by itself.
+    pub(super) fn whole_tensors(&self) -> Option<&Tensors> {
+        self.tensors.as_deref().filter(|_| self.transforms.is_empty())
+    }
+
+    /// The places of all samples in the source, `None` where they are all of it in its order.
+    pub(super) fn places(&self) -> Option<&[usize]> {
+        self.places.as_deref()
     }
 }

@@ -42,4 +42,9 @@ pub trait Source: Debug + Send + Sync {
 
     /// The names of the classes, in the order of the labels.
     fn class_names(&self) -> &[String];
+
+    /// `[channels, height, width]` of every image, where all are known to have the same without reading one.
+    fn image_shape(&self) -> Option<[usize; 3]> {
+        None
+    }
 }

@@ -50,7 +50,7 @@ impl Dataset {
                 "For example [0.7, 0.15, 0.15].",
             ));
         }
-        let mut parts = self.deal(fractions, seed);
+        let mut parts = self.deal(fractions, seed)?;
         if let Some(part) = parts.iter().position(Vec::is_empty) {
             return Err(refused(
                 "images enough for one in each part",
@@ -66,10 +66,15 @@ impl Dataset {
     }
 
     /// Deals the images of each class out to the parts.
-    fn deal(&self, fractions: [f64; 3], seed: Seed) -> [Vec<usize>; 3] {
-        let mut classes: Vec<Vec<usize>> = vec![Vec::new(); self.num_classes()];
-        for (index, &label) in self.label_values().iter().enumerate() {
-            classes[label as usize].push(index);
+    fn deal(&self, fractions: [f64; 3], seed: Seed) -> Result<[Vec<usize>; 3]> {
+        // Images without a class of their own are dealt out as one more class.
+        let mut classes: Vec<Vec<usize>> = vec![Vec::new(); self.num_classes() + 1];
+        for index in 0..self.len() {
+            let class = match *self.labels_of(index)? {
+                [label] => label as usize,
+                _ => self.num_classes(),
+            };
+            classes[class].push(index);
         }
         let mut parts: [Vec<usize>; 3] = Default::default();
         // What each part should have got so far and has not. Carried from class to class, so that the
@@ -95,15 +100,15 @@ impl Dataset {
                 rest = left;
             }
         }
-        parts
+        Ok(parts)
     }
 }
 
 impl DataSplit {
     /// Images by class and part: at most 20 classes, the others summed up.
-    fn table(&self) -> Table {
+    fn table(&self) -> Result<Table> {
         let parts = [&self.train, &self.valid, &self.test];
-        let counts = parts.map(Dataset::class_counts);
+        let counts = parts.iter().map(|part| part.class_counts()).collect::<Result<Vec<_>>>()?;
         let classes = self.train.num_classes();
         let shown = if classes > 20 { 19 } else { classes };
         let mut table = Table::new(&["class", PARTS[0], PARTS[1], PARTS[2], "all"]);
@@ -120,25 +125,26 @@ impl DataSplit {
             row(&format!("{} others", classes - shown), [0, 1, 2].map(rest));
         }
         row("all", parts.map(Dataset::len));
-        table
+        Ok(table)
     }
 
     fn headline(&self) -> String {
         let name = if self.train.name().is_empty() { "DataSplit" } else { self.train.name() };
-        let [channels, height, width] = self.train.image_shape();
         let sizes = [&self.train, &self.valid, &self.test].map(Dataset::len);
         let sizes = format!("{} train, {} valid, {} test", sizes[0], sizes[1], sizes[2]);
-        format!("{name}: {sizes} images of {channels} x {height} x {width}")
+        format!("{name}: {sizes} images{}", self.train.shape_text())
     }
 }
 
 impl Rich for DataSplit {
     fn rich(&self) -> Bundle {
-        let table = self.table();
-        Bundle::text(format!("{}\n{}", self.headline(), table.text())).html(format!(
-            "<div style=\"font-size:13px\"><b>{}</b>{}<small>{}</small></div>",
+        let (table, table_html) = match self.table() {
+            Ok(table) => (table.text(), table.html()),
+            Err(error) => (format!("{error}\n"), escape(&error.to_string())),
+        };
+        Bundle::text(format!("{}\n{table}", self.headline())).html(format!(
+            "<div style=\"font-size:13px\"><b>{}</b>{table_html}<small>{}</small></div>",
             escape(&self.headline()),
-            table.html(),
             escape(self.train.description()),
         ))
     }
