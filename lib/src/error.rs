@@ -63,6 +63,16 @@ pub enum Error {
         /// What to do about it, a sentence.
         hint: String,
     },
+    /// A sample of a data set could not be read or changed.
+    #[error("sample {index} ({id}): {source}")]
+    Sample {
+        /// Where it stands in the data set.
+        index: usize,
+        /// What it is called there.
+        id: String,
+        /// What was wrong.
+        source: Box<Error>,
+    },
     /// The user asked for a stop; everything done so far is kept.
     #[error("interrupted {at}: everything up to there is kept; call it again to go on")]
     Interrupted {

@@ -5,6 +5,7 @@
 
 mod error;
 mod input;
+mod progress;
 mod seed;
 mod tensor_file;
 

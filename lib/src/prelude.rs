@@ -1,6 +1,8 @@
 //! Everything a notebook names: `use sconce::prelude::*;`.
 
-pub use crate::data::{Batch, BatchConfig, Batches, DataSplit, Dataset, LastBatch, datasets};
+pub use crate::data::{
+    Batch, BatchConfig, Batches, DataSplit, Dataset, LastBatch, OnError, Sampler, Sizes, datasets,
+};
 pub use crate::losses::{Loss, cross_entropy};
 pub use crate::metrics::{Metric, accuracy};
 pub use crate::nn::{

@@ -1,5 +1,6 @@
 //! A data set: a handle over any source.
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use candle_core::Device;
@@ -164,6 +165,14 @@ impl Dataset {
     /// When there is no such sample.
     pub fn id(&self, index: usize) -> Result<String> {
         Ok(self.source.id(self.place("Dataset::id", index)?))
+    }
+
+    /// The file of sample `index`, where it has one of its own.
+    ///
+    /// # Errors
+    /// When there is no such sample.
+    pub fn path(&self, index: usize) -> Result<Option<PathBuf>> {
+        Ok(self.source.path(self.place("Dataset::path", index)?))
     }
 
     /// Sample `index` as the source has it, before any transform.

@@ -108,7 +108,7 @@ impl Learner {
             return Ok(());
         }
         let batches = data.train.batches(self.batch_size).shuffle(self.seed).epoch(partial.epoch);
-        for batch in batches.skip(partial.step) {
+        for batch in batches.start_at(partial.step) {
             let step = partial.step + 1;
             let place = || format!("in epoch {}, step {step} of {}", partial.epoch, partial.steps);
             check_interrupt(|| partial.place())?;

@@ -6,17 +6,6 @@ use super::learner::Learner;
 use crate::plot::{Table, count, number};
 use crate::rich::Rich;
 
-/// A time for people: `12.3 s`, `4 min 05 s`, `2 h 07 min`.
-pub(super) fn duration(seconds: f64) -> String {
-    let whole = seconds.round() as u64;
-    match seconds {
-        s if !s.is_finite() => "?".into(),
-        s if s < 60.0 => format!("{s:.1} s"),
-        _ if whole < 3600 => format!("{} min {:02} s", whole / 60, whole % 60),
-        _ => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
-    }
-}
-
 /// `1 epoch`, `2 epochs`.
 pub(super) fn epochs(count: usize) -> String {
     format!("{count} epoch{}", if count == 1 { "" } else { "s" })

@@ -1,0 +1,189 @@
+//! How long work shows how far it is.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use sconce_display::{Bundle, Handle, display_with_id, in_notebook};
+
+use crate::Error;
+use crate::plot::{count, escape};
+
+/// Between two updates lies at least so much time.
+const PAUSE: Duration = Duration::from_millis(250);
+/// No update is made while drawing and sending the earlier ones took more than this share of the time, so
+/// that a client that is slow to take them can't slow the work down. The first and the last always come.
+const SHARE: f64 = 0.015;
+/// A line that is written over must not be wider than the terminal, and few are narrower than this.
+const COLUMNS: usize = 79;
+
+/// Who looks on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Audience {
+    /// Sees a bar and what belongs to it.
+    Notebook,
+    /// Sees a line that is written over and over.
+    Terminal,
+    Nobody,
+}
+
+/// A bar with a line beside it, updated in place.
+#[derive(Debug)]
+pub(crate) struct Bar {
+    audience: Audience,
+    handle: Option<Handle>,
+    started: Instant,
+    updated: Instant,
+    /// Spent on drawing and sending.
+    cost: Duration,
+}
+
+impl Bar {
+    pub(crate) fn start() -> Bar {
+        let now = Instant::now();
+        Bar {
+            audience: match (in_notebook(), std::io::stderr().is_terminal()) {
+                (true, _) => Audience::Notebook,
+                (false, true) => Audience::Terminal,
+                (false, false) => Audience::Nobody,
+            },
+            handle: None,
+            started: now,
+            updated: now,
+            cost: Duration::ZERO,
+        }
+    }
+
+    /// Seconds since the start.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
+    }
+
+    pub(crate) fn is_due(&self) -> bool {
+        self.audience != Audience::Nobody
+            && self.updated.elapsed() >= PAUSE
+            && self.cost.as_secs_f64() <= SHARE * self.seconds()
+    }
+
+    /// Seconds that are left if it goes on as it went; none where that can't be told.
+    pub(crate) fn left(&self, fraction: f64) -> Option<f64> {
+        (fraction > 0.0).then(|| self.seconds() * (1.0 - fraction) / fraction)
+    }
+
+    /// Shows the bar at `fraction` with this line; in a notebook with what `below` makes under it.
+    pub(crate) fn show(&mut self, fraction: f64, line: &str, below: impl FnOnce() -> String) {
+        let start = Instant::now();
+        let bundle = match self.audience {
+            Audience::Nobody => return,
+            Audience::Terminal => {
+                Bundle::text(text_bar(fraction, line, 10).chars().take(COLUMNS).collect::<String>())
+            }
+            Audience::Notebook => {
+                Bundle::text(text_bar(fraction, line, 24)).html(html_bar(fraction, line) + &below())
+            }
+        };
+        match &self.handle {
+            Some(handle) => handle.update(bundle),
+            None if self.audience == Audience::Notebook => self.handle = Some(display_with_id(bundle)),
+            None => {
+                // A plain program's first display would go to stdout, which is the program's own.
+                let handle = display_with_id(Bundle::default());
+                handle.update(bundle);
+                self.handle = Some(handle);
+            }
+        }
+        self.updated = Instant::now();
+        self.cost += start.elapsed();
+    }
+
+    /// Leaves the last state: what the program prints next starts on a clean line.
+    pub(crate) fn close(&self) {
+        if self.audience == Audience::Terminal
+            && let Some(handle) = &self.handle
+        {
+            handle.update(Bundle::text("\n\n"));
+        }
+    }
+}
+
+/// The bar of a walk over images: how many are through, how fast, how long it will take.
+#[derive(Debug)]
+pub(crate) struct Walk {
+    bar: Bar,
+    what: String,
+    done: usize,
+    of: usize,
+}
+
+impl Walk {
+    /// Shows an empty bar for `of` images.
+    pub(crate) fn start(what: &str, of: usize) -> Walk {
+        let mut walk = Walk { bar: Bar::start(), what: what.to_owned(), done: 0, of };
+        walk.show(walk.line());
+        walk
+    }
+
+    /// Takes note of some more images.
+    pub(crate) fn advance(&mut self, images: usize) {
+        self.done += images;
+        if self.bar.is_due() {
+            self.show(self.line());
+        }
+    }
+
+    /// Shows how it ended.
+    pub(crate) fn finish(mut self, failed: Option<&Error>) {
+        let images = format!("{}: {} of {} images", self.what, count(self.done), count(self.of));
+        let line = match failed {
+            None => format!("{images}, {}, {} images/s", duration(self.bar.seconds()), self.rate()),
+            Some(Error::Interrupted { .. }) => format!("{images}, interrupted"),
+            Some(_) => format!("{images}, stopped by an error"),
+        };
+        self.show(line);
+        self.bar.close();
+    }
+
+    fn show(&mut self, line: String) {
+        let fraction = if self.of == 0 { 1.0 } else { self.fraction() };
+        self.bar.show(fraction, &line, String::new);
+    }
+
+    fn fraction(&self) -> f64 {
+        (self.done as f64 / self.of as f64).clamp(0.0, 1.0)
+    }
+
+    fn rate(&self) -> String {
+        count((self.done as f64 / self.bar.seconds().max(1e-9)).round() as usize)
+    }
+
+    fn line(&self) -> String {
+        let line = format!("{}: {} of {} images", self.what, count(self.done), count(self.of));
+        match self.bar.left(self.fraction()) {
+            Some(left) => format!("{line}, {} images/s, {} left", self.rate(), duration(left)),
+            None => line,
+        }
+    }
+}
+
+/// A time for people: `12.3 s`, `4 min 05 s`, `2 h 07 min`.
+pub(crate) fn duration(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match seconds {
+        s if !s.is_finite() => "?".into(),
+        s if s < 60.0 => format!("{s:.1} s"),
+        _ if whole < 3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
+    }
+}
+
+fn text_bar(fraction: f64, line: &str, width: usize) -> String {
+    let full = (fraction * width as f64).round() as usize;
+    format!("[{}{}] {line}", "#".repeat(full), ".".repeat(width - full))
+}
+
+fn html_bar(fraction: f64, line: &str) -> String {
+    format!(
+        "<div style=\"margin:4px 0\"><progress value=\"{fraction:.4}\" max=\"1\" style=\"width:16em;\
+         vertical-align:middle\"></progress> <span style=\"font-variant-numeric:tabular-nums\">{}</span></div>",
+        escape(line)
+    )
+}
