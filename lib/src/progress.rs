@@ -8,6 +8,8 @@ use sconce_display::{Bundle, Handle, display_with_id, in_notebook};
 use crate::Error;
 use crate::plot::{count, escape};
 
+/// A walk that takes fewer seconds shows nothing.
+const PATIENCE: f64 = 1.0;
 /// Between two updates lies at least so much time.
 const PAUSE: Duration = Duration::from_millis(250);
 /// No update is made while drawing and sending the earlier ones took more than this share of the time, so
@@ -105,33 +107,36 @@ impl Bar {
     }
 }
 
-/// The bar of a walk over images: how many are through, how fast, how long it will take.
+/// The bar of a walk over images: how many are through, how fast, how long it will take. What is over within a
+/// second shows nothing.
 #[derive(Debug)]
 pub(crate) struct Walk {
     bar: Bar,
     what: String,
     done: usize,
     of: usize,
+    shown: bool,
 }
 
 impl Walk {
-    /// Shows an empty bar for `of` images.
+    /// A walk over `of` images.
     pub(crate) fn start(what: &str, of: usize) -> Walk {
-        let mut walk = Walk { bar: Bar::start(), what: what.to_owned(), done: 0, of };
-        walk.show(walk.line());
-        walk
+        Walk { bar: Bar::start(), what: what.to_owned(), done: 0, of, shown: false }
     }
 
     /// Takes note of some more images.
     pub(crate) fn advance(&mut self, images: usize) {
         self.done += images;
-        if self.bar.is_due() {
+        if self.bar.is_due() && self.bar.seconds() >= PATIENCE {
             self.show(self.line());
         }
     }
 
-    /// Shows how it ended.
+    /// Shows how it ended, if anything was shown.
     pub(crate) fn finish(mut self, failed: Option<&Error>) {
+        if !self.shown {
+            return;
+        }
         let images = format!("{}: {} of {} images", self.what, count(self.done), count(self.of));
         let line = match failed {
             None => format!("{images}, {}, {} images/s", duration(self.bar.seconds()), self.rate()),
@@ -143,6 +148,7 @@ impl Walk {
     }
 
     fn show(&mut self, line: String) {
+        self.shown = true;
         let fraction = if self.of == 0 { 1.0 } else { self.fraction() };
         self.bar.show(fraction, &line, String::new);
     }

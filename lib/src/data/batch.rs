@@ -5,8 +5,8 @@ use sconce_display::Bundle;
 
 use super::collate::Collated;
 use super::dataset::Dataset;
+use super::look::{Drawn, images_grid};
 use super::sample::Target;
-use super::show::{Drawn, images_grid};
 use super::tensors::Tensors;
 use crate::Result;
 use crate::rich::Rich;
@@ -85,7 +85,11 @@ impl Rich for Batch {
         let grid = || -> Result<_> {
             let caption =
                 |target: &Target| target.labels.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-            images_grid(&Drawn::batch(&self.images)?, &self.targets.iter().map(caption).collect::<Vec<_>>())
+            images_grid(
+                &Drawn::batch(&self.images)?,
+                &self.targets.iter().map(caption).collect::<Vec<_>>(),
+                |_, picture| Ok(picture),
+            )
         };
         match grid() {
             Ok(grid) => grid.title(&format!("batch of {}", self.len())).rich(),

@@ -209,7 +209,7 @@ impl Batches {
         self.restarted()
     }
 
-    /// Shows how far it is, how fast it goes and how long it will take.
+    /// Shows how far it is, how fast it goes and how long it will take, if it takes longer than a second.
     #[must_use]
     pub fn progress(mut self) -> Batches {
         self.shown = true;

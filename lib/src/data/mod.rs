@@ -1,17 +1,20 @@
 //! Data sets: images with labels, their parts and batches.
 
 mod ahead;
+mod balance;
 mod batch;
 mod batches;
 mod collate;
 mod color;
 mod dataset;
 pub mod datasets;
+mod dealing;
 mod decode;
 mod encode;
 mod image;
 mod labels;
 mod loading;
+mod look;
 mod memory;
 mod sample;
 mod sampler;
@@ -19,6 +22,7 @@ mod show;
 mod skipped;
 mod source;
 mod split;
+mod statistics;
 mod tensors;
 mod transform;
 
@@ -33,5 +37,6 @@ pub use sample::{BBox, ClassMap, Keypoint, Mask, Object, Sample, Target, Visibil
 pub use sampler::{Replacement, Sampler};
 pub use skipped::{OnError, SkipReport, Skipped};
 pub use source::Source;
-pub use split::DataSplit;
+pub use split::{DataSplit, Fold};
+pub use statistics::ChannelStatistics;
 pub use transform::Transform;

@@ -2,40 +2,18 @@
 
 use std::fmt::Write as _;
 
-use candle_core::{Device, Tensor};
 use sconce_display::Bundle;
 
-use super::collate::channels_first;
 use super::dataset::Dataset;
-use super::image::Image;
-use crate::plot::{ImageGrid, Picture, Table, ValueRange, count, escape, percent};
+use crate::Result;
+use crate::plot::{ImageGrid, Table, count, escape, percent};
 use crate::rich::Rich;
-use crate::{Result, Seed};
 
 impl Dataset {
     /// The first `n` images with their class names as a picture; all of them where there are fewer.
     #[must_use]
     pub fn show_batch(&self, n: usize) -> ImageGrid {
         self.grid(&(0..self.len().min(n)).collect::<Vec<_>>())
-    }
-
-    /// These images as they come into a batch, with their class names; what cannot be drawn is said in the
-    /// note.
-    fn grid(&self, indices: &[usize]) -> ImageGrid {
-        let drawn = || {
-            let mut images = Vec::with_capacity(indices.len());
-            let mut captions = Vec::with_capacity(indices.len());
-            for &index in indices {
-                let sample = self.transformed(index, 0, Seed(0))?;
-                self.check_labels("show_batch", &sample.target.labels, index)?;
-                images.push(Drawn::of(&sample.image));
-                let names =
-                    sample.target.labels.iter().map(|&label| self.class_names()[label as usize].as_str());
-                captions.push(names.collect::<Vec<_>>().join(", "));
-            }
-            images_grid(&images, &captions)
-        };
-        drawn().unwrap_or_else(|error| ImageGrid::new().note(&format!("could not be drawn: {error}")))
     }
 
     /// The first image of each of the first 20 classes.
@@ -114,62 +92,4 @@ impl Rich for Dataset {
             escape(&self.headline()),
         ))
     }
-}
-
-/// The numbers of an image to be drawn.
-pub(super) struct Drawn {
-    /// `[channels, height, width]`.
-    shape: [usize; 3],
-    values: Vec<f32>,
-}
-
-impl Drawn {
-    fn of(image: &Image) -> Drawn {
-        let [height, width, channels] = image.shape();
-        Drawn { shape: [channels, height, width], values: channels_first(image) }
-    }
-
-    /// The images of a batch (B, C, H, W).
-    pub(super) fn batch(images: &Tensor) -> Result<Vec<Drawn>> {
-        let (_, channels, height, width) = images.dims4()?;
-        let values: Vec<f32> = images.to_device(&Device::Cpu)?.flatten_all()?.to_vec1()?;
-        let shape = [channels, height, width];
-        Ok(values
-            .chunks(channels * height * width)
-            .map(|values| Drawn { shape, values: values.to_vec() })
-            .collect())
-    }
-}
-
-/// Images as a grid. 3 channels are drawn as RGB, others by their first one.
-pub(super) fn images_grid(images: &[Drawn], captions: &[String]) -> Result<ImageGrid> {
-    let drawn = |image: &Drawn| if image.shape[0] == 3 { 3 } else { 1 };
-    let seen = |image: &Drawn| drawn(image) * image.shape[1] * image.shape[2];
-    let values = || images.iter().flat_map(|image| &image.values[..seen(image)]).copied();
-    let unit = values().all(|value| !value.is_finite() || (0.0..=1.0).contains(&value));
-    let range = if unit { ValueRange::Unit } else { span(values()) };
-    let mut grid = ImageGrid::new();
-    for (at, image) in images.iter().enumerate() {
-        let [_, height, width] = image.shape;
-        let picture =
-            Picture::from_values([drawn(image), height, width], &image.values[..seen(image)], range)?;
-        grid.push(picture, captions.get(at).map_or("", String::as_str));
-    }
-    let mut notes = Vec::new();
-    if let Some(other) = images.iter().find(|image| drawn(image) != image.shape[0]) {
-        notes.push(format!("channel 0 of {}", other.shape[0]));
-    }
-    if let ValueRange::Between { black, white } = range {
-        notes.push(format!("black is {black:.3}, white is {white:.3}"));
-    }
-    Ok(grid.note(&notes.join("; ")))
-}
-
-/// From the least to the greatest finite value, the same for all images of a grid.
-fn span(values: impl Iterator<Item = f32>) -> ValueRange {
-    let start = (f32::INFINITY, f32::NEG_INFINITY);
-    let (black, white) = values
-        .filter(|value| value.is_finite())
-        .fold(start, |(low, high), value| (low.min(value), high.max(value)));
-    ValueRange::Between { black, white }
 }

@@ -1,8 +1,11 @@
 //! Training, validation and test part of a data set.
 
+use std::collections::BTreeMap;
+
 use sconce_display::Bundle;
 
 use super::dataset::Dataset;
+use super::dealing::deal;
 use crate::plot::{Table, escape};
 use crate::rich::Rich;
 use crate::{Error, Result, Seed};
@@ -20,17 +23,90 @@ pub struct DataSplit {
     pub test: Dataset,
 }
 
+/// One way to cut a data set in two for cross-validation.
+#[derive(Debug, Clone)]
+pub struct Fold {
+    /// What a model learns from.
+    pub train: Dataset,
+    /// What it is measured on. Over all folds each image is in it once.
+    pub valid: Dataset,
+}
+
+/// Which images must stay in proportion, or together.
+enum Kin<'a> {
+    /// Each class in proportion.
+    Classes,
+    /// Nothing: by chance.
+    Nothing,
+    /// Images with the same key, told from their id, are in one part.
+    Groups(&'a dyn Fn(&str) -> String),
+}
+
 impl Dataset {
-    /// Parts for training, validation and test, of these fractions. Every image is in exactly one part;
-    /// each class is in each part in proportion, to within one or two images; each part is shuffled. The
-    /// same seed gives the same parts.
+    /// Parts for training, validation and test, of these fractions. Every image is in exactly one part; the
+    /// size of each part, and the number of images of each class in it, differ from their share by less than
+    /// 1; each part is shuffled. The same seed gives the same parts. Images without a class of their own are
+    /// dealt out as one more class.
     ///
     /// # Errors
     /// When a fraction is negative, not finite or 0, they do not sum to 1 (within 1e-6), or the images do
     /// not suffice for one in each part.
     pub fn split(&self, fractions: [f64; 3], seed: Seed) -> Result<DataSplit> {
+        self.split_by("Dataset::split", fractions, Kin::Classes, seed)
+    }
+
+    /// The same by chance alone, whatever the classes.
+    ///
+    /// # Errors
+    /// As [`Dataset::split`].
+    pub fn split_random(&self, fractions: [f64; 3], seed: Seed) -> Result<DataSplit> {
+        self.split_by("Dataset::split_random", fractions, Kin::Nothing, seed)
+    }
+
+    /// The same with images together that belong together, such as those of one person or one film: those
+    /// for whose ids `key` gives the same. As groups cannot be cut, parts are as near to their fractions as
+    /// dealing out the largest groups first brings them.
+    ///
+    /// ```
+    /// # use sconce::{Seed, data::datasets};
+    /// let data = datasets::digits()?;
+    /// // The digits are called by their number; ten in a row are one group.
+    /// let parts = data.split_grouped([0.6, 0.2, 0.2], |id| id[..id.len() - 1].to_owned(), Seed(1))?;
+    /// assert_eq!(parts.train.len() + parts.valid.len() + parts.test.len(), data.len());
+    /// # Ok::<(), sconce::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Dataset::split`], also when there are fewer groups than parts.
+    pub fn split_grouped(
+        &self,
+        fractions: [f64; 3],
+        key: impl Fn(&str) -> String,
+        seed: Seed,
+    ) -> Result<DataSplit> {
+        self.split_by("Dataset::split_grouped", fractions, Kin::Groups(&key), seed)
+    }
+
+    /// `count` folds for cross-validation: the images in so many parts of equal size, each of which is what
+    /// is measured on once. Each class is in each part in proportion, as in [`Dataset::split`].
+    ///
+    /// # Errors
+    /// When there are fewer than 2 folds, or fewer images than folds.
+    pub fn folds(&self, count: usize, seed: Seed) -> Result<Vec<Fold>> {
+        self.folds_by("Dataset::folds", count, Kin::Classes, seed)
+    }
+
+    /// The same with images together that belong together, as in [`Dataset::split_grouped`].
+    ///
+    /// # Errors
+    /// When there are fewer than 2 folds, or fewer groups than folds.
+    pub fn folds_grouped(&self, count: usize, key: impl Fn(&str) -> String, seed: Seed) -> Result<Vec<Fold>> {
+        self.folds_by("Dataset::folds_grouped", count, Kin::Groups(&key), seed)
+    }
+
+    fn split_by(&self, op: &str, fractions: [f64; 3], kin: Kin<'_>, seed: Seed) -> Result<DataSplit> {
         let refused = |expected: &str, got: String, hint: &str| Error::Argument {
-            op: "Dataset::split".into(),
+            op: op.into(),
             expected: expected.into(),
             got,
             hint: hint.into(),
@@ -50,49 +126,73 @@ impl Dataset {
                 "For example [0.7, 0.15, 0.15].",
             ));
         }
-        let mut parts = self.deal(fractions, seed)?;
+        let mut parts = self.parts(&fractions.map(|fraction| fraction / sum), kin, seed)?;
         if let Some(part) = parts.iter().position(Vec::is_empty) {
             return Err(refused(
                 "images enough for one in each part",
                 format!("{} images, of which part `{}` gets none", self.len(), PARTS[part]),
-                "Take more images or a greater fraction.",
+                "Take more images, more groups or a greater fraction.",
             ));
         }
         for (part, name) in parts.iter_mut().zip(PARTS) {
             seed.derive(name).rng().shuffle(part);
         }
-        let [train, valid, test] = parts;
-        Ok(DataSplit { train: self.subset(&train)?, valid: self.subset(&valid)?, test: self.subset(&test)? })
+        Ok(DataSplit {
+            train: self.subset(&parts[0])?,
+            valid: self.subset(&parts[1])?,
+            test: self.subset(&parts[2])?,
+        })
     }
 
-    /// Deals the images of each class out to the parts.
-    fn deal(&self, fractions: [f64; 3], seed: Seed) -> Result<[Vec<usize>; 3]> {
-        // Images without a class of their own are dealt out as one more class.
-        let mut classes: Vec<Vec<usize>> = vec![Vec::new(); self.num_classes() + 1];
-        for index in 0..self.len() {
-            let class = match *self.labels_of(index)? {
-                [label] => label as usize,
-                _ => self.num_classes(),
-            };
-            classes[class].push(index);
+    fn folds_by(&self, op: &str, count: usize, kin: Kin<'_>, seed: Seed) -> Result<Vec<Fold>> {
+        let refused = |expected: &str, got: String| Error::Argument {
+            op: op.into(),
+            expected: expected.into(),
+            got,
+            hint: "5 and 10 folds are common.".into(),
+        };
+        if count < 2 {
+            return Err(refused("at least 2 folds", count.to_string()));
         }
-        let mut parts: [Vec<usize>; 3] = Default::default();
-        // What each part should have got so far and has not. Carried from class to class, so that the
-        // sizes of the parts come out right too and not only those of each class.
-        let mut owed = [0.0; 3];
-        for (class, mut indices) in classes.into_iter().enumerate() {
-            seed.derive(&format!("class {class}")).rng().shuffle(&mut indices);
-            let mut sizes = [0_usize; 3];
-            for (owed, fraction) in owed.iter_mut().zip(fractions) {
-                *owed += fraction * indices.len() as f64;
+        if count > self.len() {
+            return Err(refused("at most as many folds as images", format!("{count} of {}", self.len())));
+        }
+        let mut parts = self.parts(&vec![1.0 / count as f64; count], kin, seed)?;
+        if let Some(empty) = parts.iter().position(Vec::is_empty) {
+            return Err(refused(
+                "images or groups enough for one in each fold",
+                format!("none for fold {empty}"),
+            ));
+        }
+        for (at, part) in parts.iter_mut().enumerate() {
+            seed.derive(&format!("fold {at}")).rng().shuffle(part);
+        }
+        (0..count)
+            .map(|at| {
+                let mut others: Vec<usize> = Vec::with_capacity(self.len() - parts[at].len());
+                for (_, part) in parts.iter().enumerate().filter(|(part, _)| *part != at) {
+                    others.extend(part);
+                }
+                seed.derive(&format!("all but fold {at}")).rng().shuffle(&mut others);
+                Ok(Fold { train: self.subset(&others)?, valid: self.subset(&parts[at])? })
+            })
+            .collect()
+    }
+
+    /// Which images go into each part.
+    fn parts(&self, fractions: &[f64], kin: Kin<'_>, seed: Seed) -> Result<Vec<Vec<usize>>> {
+        let mut parts = vec![Vec::new(); fractions.len()];
+        let mut classes: Vec<Vec<usize>> = match kin {
+            Kin::Classes => self.by_class()?,
+            Kin::Nothing => vec![(0..self.len()).collect()],
+            Kin::Groups(key) => {
+                self.deal_groups(&mut parts, fractions, key, seed)?;
+                return Ok(parts);
             }
-            for _ in 0..indices.len() {
-                // To whom most is owed, the earlier part if two are equal: largest remainder.
-                let part =
-                    (1..3).fold(0, |best, part| if owed[part] > owed[best] + 1e-9 { part } else { best });
-                owed[part] -= 1.0;
-                sizes[part] += 1;
-            }
+        };
+        let sizes: Vec<usize> = classes.iter().map(Vec::len).collect();
+        for (class, (indices, sizes)) in classes.iter_mut().zip(deal(&sizes, fractions)).enumerate() {
+            seed.derive(&format!("class {class}")).rng().shuffle(indices);
             let mut rest = indices.as_slice();
             for (part, size) in parts.iter_mut().zip(sizes) {
                 let (taken, left) = rest.split_at(size);
@@ -101,6 +201,43 @@ impl Dataset {
             }
         }
         Ok(parts)
+    }
+
+    /// The images of each class, then those that have none or several.
+    fn by_class(&self) -> Result<Vec<Vec<usize>>> {
+        let mut classes = vec![Vec::new(); self.num_classes() + 1];
+        for index in 0..self.len() {
+            let class = match *self.labels_of(index)? {
+                [label] => label as usize,
+                _ => self.num_classes(),
+            };
+            classes[class].push(index);
+        }
+        Ok(classes)
+    }
+
+    /// Gives each group, the largest first, to the part that lacks most.
+    fn deal_groups(
+        &self,
+        parts: &mut [Vec<usize>],
+        fractions: &[f64],
+        key: &dyn Fn(&str) -> String,
+        seed: Seed,
+    ) -> Result<()> {
+        let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for index in 0..self.len() {
+            groups.entry(key(&self.id(index)?)).or_default().push(index);
+        }
+        let mut groups: Vec<Vec<usize>> = groups.into_values().collect();
+        seed.derive("groups").rng().shuffle(&mut groups);
+        groups.sort_by_key(|group| std::cmp::Reverse(group.len()));
+        for group in groups {
+            let lacks = |part: usize| fractions[part] * self.len() as f64 - parts[part].len() as f64;
+            let most = (1..parts.len())
+                .fold(0, |best, part| if lacks(part) > lacks(best) + 1e-9 { part } else { best });
+            parts[most].extend(group);
+        }
+        Ok(())
     }
 }
 

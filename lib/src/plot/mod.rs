@@ -3,6 +3,7 @@
 //! Every picture is a value: it shows itself in a notebook ([`crate::rich::Rich`]), gives its SVG and
 //! text, and saves itself to a file. The same data give the same bytes.
 
+mod annotated;
 mod axis;
 mod color;
 mod confusion;
@@ -18,6 +19,7 @@ mod sparkline;
 mod svg;
 mod table;
 
+pub use annotated::{Annotated, Mark, MarkPoint, PointLook};
 pub use confusion::ConfusionMatrix;
 pub use curves::Curves;
 pub use grid::ImageGrid;

@@ -150,6 +150,9 @@ impl Learner {
         if self.data.train.is_empty() {
             return argument("images in the training part", "none", "Give it a fraction above 0 in split().");
         }
+        // Loss and metrics get one class an image.
+        self.data.train.label_values()?;
+        self.data.valid.label_values()?;
         if self.net.parameters().is_empty() {
             return argument(
                 "a model with parameters",
