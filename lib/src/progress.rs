@@ -144,7 +144,6 @@ impl Walk {
             Some(_) => format!("{images}, stopped by an error"),
         };
         self.show(line);
-        self.bar.close();
     }
 
     fn show(&mut self, line: String) {
@@ -166,6 +165,15 @@ impl Walk {
         match self.bar.left(self.fraction()) {
             Some(left) => format!("{line}, {} images/s, {} left", self.rate(), duration(left)),
             None => line,
+        }
+    }
+}
+
+impl Drop for Walk {
+    /// Also where a walk is left half-way.
+    fn drop(&mut self) {
+        if self.shown {
+            self.bar.close();
         }
     }
 }

@@ -113,10 +113,8 @@ fn path(
             }
             return Some(steps);
         }
-        for next in 0..parts {
-            if next == start || came[next].is_some() {
-                continue;
-            }
+        let fresh: Vec<usize> = (0..parts).filter(|&part| part != start && came[part].is_none()).collect();
+        for next in fresh {
             let (from, to) = if gives { (at, next) } else { (next, at) };
             if let Some(row) = table.iter().position(|row| row.more[from] && row.may_have_more(to)) {
                 came[next] = Some((row, at));

@@ -92,6 +92,7 @@ impl Learner {
 
     fn train_steps(&mut self, live: &mut Live) -> Result<()> {
         self.optimizer_mut()?;
+        let batches = self.batches(&self.data.train);
         let Learner { net, data, loss, optimizer: Some(optimizer), history, partial, metrics, .. } = self
         else {
             return Ok(());
@@ -107,7 +108,7 @@ impl Learner {
         if partial.step == partial.steps {
             return Ok(());
         }
-        let batches = data.train.batches(self.batch_size).shuffle(self.seed).epoch(partial.epoch);
+        let batches = batches.shuffle(self.seed).epoch(partial.epoch);
         for batch in batches.start_at(partial.step) {
             let step = partial.step + 1;
             let place = || format!("in epoch {}, step {step} of {}", partial.epoch, partial.steps);
@@ -140,9 +141,8 @@ fn train_step(
     mode: Mode,
     place: &dyn Fn() -> String,
 ) -> Result<(f64, Tensor)> {
-    let device = net.device();
-    let output = net.forward(&batch.images.to_device(&device)?, mode)?;
-    let loss = loss.of(&output, &batch.labels.to_device(&device)?)?;
+    let output = net.forward(&batch.images, mode)?;
+    let loss = loss.of(&output, &batch.labels)?;
     let value = finite(&loss, batch, optimizer.learning_rate(), place)?;
     let gradients = loss.backward()?;
     optimizer.step(&gradients)?;
@@ -163,15 +163,14 @@ impl Pass {
         place: &str,
         seen: &mut dyn FnMut(&Tensor, &Batch) -> Result<()>,
     ) -> Result<Pass> {
-        let device = learner.net.device();
         let mut mean = Mean::default();
         let mut metrics: Vec<Metric> = learner.metrics.iter().map(Metric::fresh).collect();
-        for (at, batch) in part.batches(learner.batch_size).enumerate() {
+        for (at, batch) in learner.batches(part).enumerate() {
             check_interrupt(|| format!("{place}, after batch {at}"))?;
             let place = || format!("{place}, batch {}", at + 1);
             let batch = batch?;
-            let output = learner.net.forward(&batch.images.to_device(&device)?, Mode::Eval)?;
-            let loss = learner.loss.of(&output, &batch.labels.to_device(&device)?)?;
+            let output = learner.net.forward(&batch.images, Mode::Eval)?;
+            let loss = learner.loss.of(&output, &batch.labels)?;
             mean.add(finite(&loss, &batch, learner.learning_rate(), &place)?, batch.len());
             for metric in &mut metrics {
                 metric.update(&output, &batch.labels)?;

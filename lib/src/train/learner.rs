@@ -7,7 +7,7 @@ use super::history::History;
 use super::live::Live;
 use super::net::Net;
 use super::predictions::Predictions;
-use crate::data::{DataSplit, Dataset};
+use crate::data::{BatchConfig, Batches, DataSplit, Dataset};
 use crate::losses::{Loss, cross_entropy};
 use crate::metrics::Metric;
 use crate::nn::Model;
@@ -39,6 +39,8 @@ pub struct Learner {
     pub(super) optimizer: Option<Optimizer>,
     pub(super) metrics: Vec<Metric>,
     pub(super) batch_size: usize,
+    /// Threads that load; `None` leaves it to the loader.
+    pub(super) workers: Option<usize>,
     pub(super) seed: Seed,
     pub(super) history: History,
     /// The epoch that was begun and not ended.
@@ -58,6 +60,7 @@ impl Learner {
             optimizer: None,
             metrics: Vec::new(),
             batch_size: 64,
+            workers: None,
             seed: Seed(42),
             history: History::default(),
             partial: None,
@@ -95,7 +98,22 @@ impl Learner {
         self.restarting_the_epoch()
     }
 
-    /// Where shuffling and dropout start.
+    /// How many threads read, decode and transform images beside the training step, as many as there are cores
+    /// unless told. The results do not depend on it.
+    #[must_use]
+    pub fn workers(mut self, threads: usize) -> Learner {
+        self.workers = Some(threads);
+        self
+    }
+
+    /// A part of the data in batches, where the model is.
+    pub(super) fn batches(&self, part: &Dataset) -> Batches {
+        let config =
+            BatchConfig { batch_size: self.batch_size, workers: self.workers, ..BatchConfig::default() };
+        part.batches(config).device(&self.net.device())
+    }
+
+    /// Where shuffling, transforms and dropout start.
     #[must_use]
     pub fn seed(mut self, seed: Seed) -> Learner {
         self.seed = seed;
