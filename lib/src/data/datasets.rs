@@ -7,6 +7,7 @@ use candle_core::{Device, Tensor};
 use flate2::read::GzDecoder;
 
 use super::dataset::Dataset;
+pub use super::sets::{cifar10, cifar100, coco, fashion_mnist, image_folder, image_folders, mnist, voc};
 use crate::{Error, Result};
 
 /// The file, as `digits.md` describes it.

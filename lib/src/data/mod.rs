@@ -10,14 +10,17 @@ mod dataset;
 pub mod datasets;
 mod dealing;
 mod decode;
+mod download;
 mod encode;
 mod image;
 mod labels;
 mod loading;
 mod look;
 mod memory;
+mod progress;
 mod sample;
 mod sampler;
+mod sets;
 mod show;
 mod skipped;
 mod source;
@@ -32,9 +35,14 @@ pub use collate::Sizes;
 pub use color::Background;
 pub use dataset::Dataset;
 pub use decode::{DecodeConfig, ExifOrientation};
+pub use download::{Checksum, Download, ExtractLimits, Remote, extract};
 pub use image::{Image, Pixels, PixelsMut};
 pub use sample::{BBox, ClassMap, Keypoint, Mask, Object, Sample, Target, Visibility};
 pub use sampler::{Replacement, Sampler};
+pub use sets::{
+    Coco, CocoCategory, Ignored, ImageFolder, ImageFolderConfig, TrainTest, Voc, VocAnnotation, VocConfig,
+    VocObject, VocTask,
+};
 pub use skipped::{OnError, SkipReport, Skipped};
 pub use source::Source;
 pub use split::{DataSplit, Fold};

@@ -2,5 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod broken;
+mod coco;
+mod fetching;
+mod folders;
 mod images;
 mod mutate;
+mod small;

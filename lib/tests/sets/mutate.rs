@@ -3,7 +3,7 @@
 use sconce::{Rng, Seed};
 
 /// Rounds for each file; an unoptimised decoder is slow.
-pub const ROUNDS: u64 = if cfg!(debug_assertions) { 600 } else { 5_000 };
+pub const ROUNDS: u64 = if cfg!(debug_assertions) { 300 } else { 5_000 };
 
 /// The bytes with a few things wrong: bits, bytes, lengths, pieces gone or twice, the end missing.
 fn mutated(bytes: &[u8], rng: &mut Rng) -> Vec<u8> {

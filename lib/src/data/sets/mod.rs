@@ -1,0 +1,77 @@
+//! Data sets in the layouts of the world, each a [`Source`](super::Source).
+
+mod annotated;
+mod cifar;
+mod coco;
+mod folder;
+mod idx;
+mod names;
+mod pickle;
+mod public;
+mod rle;
+mod stack;
+mod voc;
+mod walk;
+
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
+
+use super::dataset::Dataset;
+use crate::{Error, Result};
+
+pub use coco::{Coco, CocoCategory, coco};
+pub use folder::{ImageFolder, ImageFolderConfig, image_folder, image_folders};
+pub use public::{cifar10, cifar100, fashion_mnist, mnist};
+pub use voc::{Voc, VocAnnotation, VocConfig, VocObject, VocTask, voc};
+pub use walk::Ignored;
+
+/// A data set in the two parts that its makers divided it into.
+#[derive(Debug, Clone)]
+pub struct TrainTest {
+    /// What a model learns from.
+    pub train: Dataset,
+    /// What it is judged by.
+    pub test: Dataset,
+}
+
+fn no_such(index: usize, len: usize) -> Error {
+    Error::Argument {
+        op: "Source::sample".into(),
+        expected: format!("an index below {len}, the number of samples"),
+        got: index.to_string(),
+        hint: "The first sample has index 0.".into(),
+    }
+}
+
+/// The label of each class name.
+fn placed<'a>(op: &str, classes: &'a [String]) -> Result<HashMap<&'a str, u32>> {
+    let mut labels = HashMap::with_capacity(classes.len());
+    for (label, name) in classes.iter().enumerate() {
+        if labels.insert(name.as_str(), label as u32).is_some() {
+            return Err(Error::Argument {
+                op: op.into(),
+                expected: "class names that differ".into(),
+                got: format!("`{name}` twice"),
+                hint: "A label is the place of its class in the list.".into(),
+            });
+        }
+    }
+    Ok(labels)
+}
+
+/// A path below a folder; `None` for one that is absolute, climbs out with `..`, or names nothing.
+pub(super) fn below(folder: &Path, path: &Path) -> Option<PathBuf> {
+    let mut place = folder.to_owned();
+    let mut named = false;
+    for component in path.components() {
+        match component {
+            Component::Normal(part) => {
+                place.push(part);
+                named = true;
+            }
+            Component::CurDir => {}
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    named.then_some(place)
+}
