@@ -1,7 +1,7 @@
 //! The rows of whole models, as far as the model graph can build them.
 
 use candle_core::{Device, Tensor};
-use sconce::nn::{Conv2dConfig, LayerNormConfig, Mode, Model, Pool2dConfig, Value};
+use sconce::nn::{Conv2dConfig, LayerNormConfig, Mode, Model, Pool2dConfig, Value, backward};
 use sconce::optim::{OptimizerConfig, adamw, sgd};
 use sconce::{Seed, ops};
 
@@ -104,7 +104,7 @@ pub fn run(rows: &mut Rows) -> Result<(), Failed> {
         rows.training(&train, runs, || {
             let logits = net.forward(&x, Mode::Train(Seed(0)))?;
             let loss = ops::softmax_cross_entropy(&logits, &targets, 0.0)?;
-            optimizer.step(&loss.backward()?)
+            optimizer.step(&backward(&loss)?)
         })?;
         rows.row(&infer, runs, || net.forward(&x, Mode::Eval))?;
     }

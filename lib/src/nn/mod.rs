@@ -34,6 +34,7 @@ pub use config::{
     AvgPool2dConfig, Conv2dConfig, ConvTranspose2dConfig, GroupNormConfig, LayerNormConfig, LinearConfig,
     Pool2dConfig, TargetSize,
 };
+pub use engine::backward;
 pub use feature_maps::FeatureMaps;
 pub use graph::{Graph, Node, TensorSpec};
 pub use mode::Mode;

@@ -1,4 +1,7 @@
+use std::ops::Range;
+
 use candle_core::Tensor;
+use rayon::prelude::*;
 
 use super::composed;
 use super::gemm::{Matrix, Threads, Update, multiply};
@@ -46,30 +49,114 @@ pub(crate) struct LinearSizes {
     pub(crate) out_features: usize,
 }
 
+/// From so many rows on, a thread takes some of them and multiplies them by itself: then it needs no other one, and what
+/// follows finds them in its cache. Fewer rows would read the weight too often.
+const ROWS: usize = 1024;
+/// From so many rows on, the gradient of the weight is taken over some of them at a time.
+const SHARED_ROWS: usize = 4096;
+const SHARES: usize = 8;
+/// Otherwise each thread takes some outputs, at least so many.
+const OUTPUTS: usize = 48;
+
 impl LinearSizes {
-    pub(crate) fn forward_into<T: Real>(&self, x: &[T], weight: &[T], bias: Option<&[T]>, y: &mut [T]) {
-        let update = match bias {
-            Some(bias) => {
-                y.chunks_exact_mut(self.out_features.max(1)).for_each(|row| row.copy_from_slice(bias));
-                Update::Add
+    /// Rows that are finished together. It depends on sizes only, never on the threads there are.
+    pub(super) fn step(&self) -> usize {
+        self.rows.div_ceil((self.rows / ROWS).max(4)).max(1)
+    }
+
+    /// `x` (N, I) times `weight` (O, I) into `y` (N, O). Each [`step`](Self::step) of rows is handed to `finish` with its
+    /// number.
+    pub(super) fn forward_finished<T: Real>(
+        &self,
+        x: &[T],
+        weight: &[T],
+        y: &mut [T],
+        update: Update,
+        finish: impl Fn(&mut [T], usize) + Sync,
+    ) {
+        let [inputs, outputs] = [self.in_features, self.out_features];
+        let weight = Matrix::packed(weight, outputs, inputs).transposed();
+        let apart = self.rows >= ROWS;
+        if !apart {
+            multiply(y, outputs, update, Matrix::packed(x, self.rows, inputs), weight, Threads::All);
+        }
+        let step = self.step();
+        y.par_chunks_mut((step * outputs).max(1)).enumerate().for_each(|(index, y)| {
+            if apart {
+                let rows = y.len() / outputs;
+                let x = Matrix::packed(&x[index * step * inputs..], rows, inputs);
+                multiply(y, outputs, update, x, weight, Threads::One);
             }
-            None => Update::Replace,
-        };
-        let x = Matrix::packed(x, self.rows, self.in_features);
-        let weight = Matrix::packed(weight, self.out_features, self.in_features).transposed();
-        multiply(y, self.out_features, update, x, weight, Threads::All);
+            finish(y, index);
+        });
     }
 
+    /// `x` (N, I) times `weight` (O, I), and `bias` (O), into `y` (N, O).
+    pub(crate) fn forward_into<T: Real>(&self, x: &[T], weight: &[T], bias: Option<&[T]>, y: &mut [T]) {
+        self.forward_finished(x, weight, y, Update::Replace, |y, _| {
+            for row in y.chunks_exact_mut(self.out_features.max(1)) {
+                for (value, &bias) in row.iter_mut().zip(bias.unwrap_or_default()) {
+                    *value += bias;
+                }
+            }
+        });
+    }
+
+    /// `dy` (N, O) times `weight` (O, I) into `dx` (N, I).
     pub(crate) fn input_gradient_into<T: Real>(&self, weight: &[T], dy: &[T], dx: &mut [T], update: Update) {
-        let dy = Matrix::packed(dy, self.rows, self.out_features);
-        let weight = Matrix::packed(weight, self.out_features, self.in_features);
-        multiply(dx, self.in_features, update, dy, weight, Threads::All);
+        let [inputs, outputs] = [self.in_features, self.out_features];
+        let weight = Matrix::packed(weight, outputs, inputs);
+        if self.rows < ROWS {
+            return multiply(
+                dx,
+                inputs,
+                update,
+                Matrix::packed(dy, self.rows, outputs),
+                weight,
+                Threads::All,
+            );
+        }
+        let step = self.step();
+        dx.par_chunks_mut((step * inputs).max(1)).enumerate().for_each(|(index, dx)| {
+            let dy = Matrix::packed(&dy[index * step * outputs..], dx.len() / inputs, outputs);
+            multiply(dx, inputs, update, dy, weight, Threads::One);
+        });
     }
 
+    /// The gradient of the weight, `dyᵀ` (O, N) times `x` (N, I), into `dw` (O, I).
     pub(crate) fn weight_gradient_into<T: Real>(&self, x: &[T], dy: &[T], dw: &mut [T]) {
-        let dy = Matrix::packed(dy, self.rows, self.out_features);
-        let x = Matrix::packed(x, self.rows, self.in_features);
-        multiply(dw, self.in_features, Update::Replace, dy.transposed(), x, Threads::All);
+        let [inputs, outputs] = [self.in_features, self.out_features];
+        let len = inputs * outputs;
+        let product = |dw: &mut [T], rows: Range<usize>, columns: Range<usize>| {
+            let dy = Matrix {
+                values: &dy[rows.start * outputs + columns.start..],
+                rows: rows.len(),
+                columns: columns.len(),
+                strides: [outputs, 1],
+            };
+            let x = Matrix::packed(&x[rows.start * inputs..], rows.len(), inputs);
+            multiply(dw, inputs, Update::Replace, dy.transposed(), x, Threads::One);
+        };
+        if self.rows < SHARED_ROWS || len == 0 {
+            let step = outputs.div_ceil((outputs / OUTPUTS).clamp(1, 4));
+            dw.par_chunks_mut((step * inputs).max(1)).enumerate().for_each(|(index, dw)| {
+                product(dw, 0..self.rows, index * step..index * step + dw.len() / inputs);
+            });
+            return;
+        }
+        let share = self.rows.div_ceil(SHARES);
+        let mut sums = vec![T::zero(); SHARES * len];
+        sums.par_chunks_exact_mut(len).enumerate().for_each(|(index, sums)| {
+            let end = ((index + 1) * share).min(self.rows);
+            product(sums, (index * share).min(end)..end, 0..outputs);
+        });
+        dw.par_chunks_mut(inputs).enumerate().for_each(|(output, dw)| {
+            dw.copy_from_slice(&sums[output * inputs..][..inputs]);
+            for sums in sums.chunks_exact(len).skip(1) {
+                let sums = &sums[output * inputs..][..inputs];
+                dw.iter_mut().zip(sums).for_each(|(to, &sum)| *to += sum);
+            }
+        });
     }
 }
 

@@ -46,14 +46,17 @@ impl Math for f32 {
         const LN2_LOW: f32 = -0.000_212_194_44;
         let x = if self > 88.8 { 88.8 } else { self };
         let x = if x < -104.0 { -104.0 } else { x };
-        let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
+        let shifted = x * std::f32::consts::LOG2_E + ROUND;
+        let n = shifted - ROUND;
         let r = (x - n * LN2_HIGH) - n * LN2_LOW;
         let series = [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
         let power = series.into_iter().fold(0.0, |sum, factor| sum * r + factor);
+        // The last bits of the shifted number are the whole number. A conversion, which saturates, would not become
+        // vector code. Of a NaN they are anything, and the power is NaN.
+        let n = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
         // In two steps, for powers that have no normal f32.
-        let n = n as i32;
         let half = n >> 1;
-        power * two_to(half) * two_to(n - half)
+        power * two_to(half) * two_to(n.wrapping_sub(half))
     }
 
     #[inline(always)]
@@ -81,7 +84,7 @@ impl Math for f32 {
 /// 2ⁿ for n in -126..=127.
 #[inline(always)]
 fn two_to(n: i32) -> f32 {
-    f32::from_bits(((n + 127) << 23) as u32)
+    f32::from_bits((n.wrapping_add(127) << 23) as u32)
 }
 
 /// `1 / (1 + e⁻ˣ)`.

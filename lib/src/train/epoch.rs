@@ -9,7 +9,7 @@ use super::net::Net;
 use crate::data::{Batch, Dataset};
 use crate::losses::Loss;
 use crate::metrics::Metric;
-use crate::nn::Mode;
+use crate::nn::{Mode, backward};
 use crate::optim::Optimizer;
 use crate::{Error, Result};
 
@@ -144,7 +144,7 @@ fn train_step(
     let output = net.forward(&batch.images, mode)?;
     let loss = loss.of(&output, &batch.labels)?;
     let value = finite(&loss, batch, optimizer.learning_rate(), place)?;
-    let gradients = loss.backward()?;
+    let gradients = backward(&loss)?;
     optimizer.step(&gradients)?;
     Ok((value, output.detach()))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Shape, Tensor};
 
+use super::backward::hand_over;
 use super::tape::Tape;
 use crate::Result;
 
@@ -60,9 +61,9 @@ impl CustomOp3 for Join {
         _: &Tensor,
         signal: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let gradient = |place: Option<usize>, tensor: &Tensor| match place {
-            Some(place) => self.tape.gradient(place, tensor),
-            None => Ok(Some(signal.clone())),
+        let gradient = |place: Option<usize>, tensor: &Tensor| -> candle_core::Result<_> {
+            let Some(place) = place else { return Ok(Some(signal.clone())) };
+            Ok(self.tape.gradient(place, tensor)?.and_then(|gradient| hand_over(tensor, gradient)))
         };
         let [first, second, third] = self.places;
         Ok((gradient(first, a)?, gradient(second, b)?, gradient(third, c)?))

@@ -4,10 +4,11 @@ use super::activation::{Activation, channels};
 use super::context::{Context, Layer, broken};
 use super::reverse::{Gradients, Reverse};
 use crate::Result;
-use crate::ops::channels_last::{self, relu_gradient};
-use crate::ops::{self, Buffer, LinearSizes};
+use crate::ops::channels_last::{self, Epilogue, relu_gradient};
+use crate::ops::{Buffer, LinearSizes, Update};
 
-/// A fully connected layer over the last dimension, and a rectified linear unit behind it.
+/// A fully connected layer over the last dimension, and what comes after it: the sum with the step's second input,
+/// if it has one, a rectified linear unit.
 pub(super) struct Linear {
     pub(super) node: usize,
     pub(super) relu: bool,
@@ -19,20 +20,26 @@ impl Layer for Linear {
         context: &Context,
         inputs: Vec<Activation>,
     ) -> Result<(Activation, Option<Box<dyn Reverse>>)> {
-        let Some(x) = inputs.into_iter().next() else { return Err(broken("a linear layer without input")) };
-        let (inputs, outputs) = (x.channels(), channels(&context.node(self.node).shape));
-        let rows = x.values.len() / inputs.max(1);
-        let sizes = LinearSizes { rows, in_features: inputs, out_features: outputs };
-        let mut y = context.buffer(rows * outputs);
+        let mut inputs = inputs.into_iter();
+        let (Some(x), residual) = (inputs.next(), inputs.next()) else {
+            return Err(broken("a linear layer without input"));
+        };
+        let (in_features, out_features) = (x.channels(), channels(&context.node(self.node).shape));
+        let rows = x.values.len() / in_features.max(1);
+        let sizes = LinearSizes { rows, in_features, out_features };
+        let mut y = context.buffer(rows * out_features);
         context.weights(self.node, |weights| {
-            sizes.forward_into(&x.values, weights[0], weights.get(1).copied(), &mut y);
+            let finish = Epilogue {
+                scale: None,
+                bias: weights.get(1).copied(),
+                residual: residual.as_ref().map(|residual| &**residual.values),
+                relu: self.relu,
+            };
+            sizes.forward_then(&x.values, weights[0], &mut y, Update::Replace, &finish);
         })?;
-        if self.relu {
-            ops::relu_assign(&mut y);
-        }
         let mut shape = x.shape.clone();
         shape.pop();
-        shape.push(outputs);
+        shape.push(out_features);
         let y = Activation::new(y, x.batch, shape);
         let reverse = context.records.then(|| -> Box<dyn Reverse> {
             let output = self.relu.then(|| Arc::clone(&y.values));
@@ -50,7 +57,9 @@ impl Layer for Linear {
 struct LinearReverse {
     node: usize,
     sizes: LinearSizes,
+    /// The input, where the weight is trained.
     x: Option<Arc<Buffer>>,
+    /// The output, if a rectified linear unit gave it.
     output: Option<Arc<Buffer>>,
 }
 
@@ -60,8 +69,9 @@ impl Reverse for LinearReverse {
         if let Some(output) = output {
             relu_gradient(&output, &mut dy);
         }
-        let tensors = gradients.context.node(node).tensors.clone();
+        let context = gradients.context.clone();
         if let Some(x) = x {
+            let tensors = context.node(node).tensors.clone();
             let mut dw = vec![0.0; sizes.in_features * sizes.out_features];
             sizes.weight_gradient_into(&x, &dy, &mut dw);
             gradients.parameter(tensors[0], dw);
@@ -70,12 +80,14 @@ impl Reverse for LinearReverse {
             }
         }
         if gradients.wants(inputs[0]) {
-            let context = gradients.context.clone();
             context.weights(node, |weights| {
                 gradients.add(inputs[0], sizes.rows * sizes.in_features, |dx, update| {
                     sizes.input_gradient_into(weights[0], &dy, dx, update);
                 });
             })?;
+        }
+        if let Some(&residual) = inputs.get(1).filter(|&&residual| gradients.wants(residual)) {
+            gradients.give(residual, dy);
         }
         Ok(())
     }

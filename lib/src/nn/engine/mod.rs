@@ -8,6 +8,7 @@
 //! A layer without a step of its own is computed by the operator that candle sees ([`other`]).
 
 mod activation;
+mod backward;
 mod context;
 mod convolution;
 mod join;
@@ -23,6 +24,8 @@ mod tape;
 mod tokens;
 
 use candle_core::Tensor;
+
+pub use self::backward::backward;
 
 use self::activation::Activation;
 use self::context::Context;

@@ -3,6 +3,7 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor, Var};
 
 use super::activation::{Activation, to_candle, to_engine};
+use super::backward::backward;
 use super::context::{Context, Layer};
 use super::reverse::{Gradients, Reverse};
 use crate::Result;
@@ -54,7 +55,7 @@ impl Reverse for OtherReverse {
         to_candle(&dy, &mut seed, &output.dims()[1..]);
         drop(dy);
         let seed = Tensor::from_vec(seed, output.shape(), output.device())?;
-        let found = output.apply_op1(Seeded { gradient: seed })?.backward()?;
+        let found = backward(&output.apply_op1(Seeded { gradient: seed })?)?;
         drop(output);
         for (&input, variable) in inputs.iter().zip(&variables) {
             let Some(gradient) = found.get(variable.as_tensor()).filter(|_| gradients.wants(input)) else {

@@ -30,6 +30,8 @@ pub(super) struct Step {
 struct Chain {
     head: Head,
     inputs: Vec<usize>,
+    /// Whether the last input is one that is added.
+    sum: bool,
     norm: Option<usize>,
     relu: bool,
 }
@@ -38,6 +40,7 @@ struct Chain {
 enum Head {
     Convolution(usize),
     Linear(usize),
+    Attention(usize),
     Norm,
     #[default]
     Sum,
@@ -45,21 +48,24 @@ enum Head {
 
 impl Chain {
     fn takes_norm(&self) -> bool {
-        matches!(self.head, Head::Convolution(_))
-            && self.norm.is_none()
-            && self.inputs.len() == 1
-            && !self.relu
+        matches!(self.head, Head::Convolution(_)) && self.norm.is_none() && !self.sum && !self.relu
     }
 
     fn takes_residual(&self) -> bool {
-        matches!(self.head, Head::Convolution(_) | Head::Norm) && self.inputs.len() == 1 && !self.relu
+        self.head != Head::Sum && !self.sum && !self.relu
+    }
+
+    /// An attention's products end in one with a bias of its own.
+    fn takes_relu(&self) -> bool {
+        !self.relu && !matches!(self.head, Head::Attention(_))
     }
 
     fn step(self, output: usize) -> Step {
-        let Chain { head, inputs, norm, relu } = self;
+        let Chain { head, inputs, norm, relu, .. } = self;
         let layer: Box<dyn Layer> = match (head, norm) {
             (Head::Convolution(node), norm) => Box::new(Convolution { node, norm, relu }),
             (Head::Linear(node), _) => Box::new(Linear { node, relu }),
+            (Head::Attention(node), _) => Box::new(MultiHeadAttention { node }),
             (_, Some(node)) => Box::new(Norm { node, relu }),
             (_, None) => Box::new(Sum { relu }),
         };
@@ -108,6 +114,7 @@ impl Planner<'_> {
             (Operator::Linear { .. }, [x]) if self.graph.nodes[*x].shape.len() < 3 => {
                 self.begin(Head::Linear(index), inputs)
             }
+            (Operator::MultiHeadAttention { .. }, _) => self.begin(Head::Attention(index), inputs),
             // The channels of tokens and the like are not what lies beside each other.
             (Operator::BatchNorm { .. }, &[x]) if matches!(node.shape.len(), 1 | 3) => {
                 match self.extend(x, Chain::takes_norm) {
@@ -124,12 +131,12 @@ impl Planner<'_> {
                     Some(mut chain) => {
                         self.flush(other);
                         chain.inputs.push(other);
-                        chain
+                        Chain { sum: true, ..chain }
                     }
                     None => self.begin(Head::Sum, inputs),
                 }
             }
-            (Operator::Activation(Function::Relu), &[x]) => match self.extend(x, |chain| !chain.relu) {
+            (Operator::Activation(Function::Relu), &[x]) => match self.extend(x, Chain::takes_relu) {
                 Some(chain) => Chain { relu: true, ..chain },
                 None => Chain { relu: true, ..self.begin(Head::Sum, inputs) },
             },
@@ -155,7 +162,6 @@ impl Planner<'_> {
             }
             (&Operator::Activation(function), &[_]) => Box::new(Pointwise { function }),
             (Operator::LayerNorm { .. }, &[x]) if !is_image(x) => Box::new(LayerNorm { node: index }),
-            (Operator::MultiHeadAttention { .. }, _) => Box::new(MultiHeadAttention { node: index }),
             _ => Box::new(Other { node: index }),
         }
     }

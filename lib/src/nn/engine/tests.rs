@@ -131,6 +131,24 @@ fn a_forward_pass_can_be_gone_back_once() -> Result<()> {
     Ok(())
 }
 
+/// A loss of two runs and a penalty, whose parts meet at the parameters.
+#[test]
+fn gradients_handed_over_are_those_of_candles_pass() -> Result<()> {
+    let net = Model::build([3, 12, 8], residual)?.init(Seed(2), &Device::Cpu)?;
+    let x = values("x", &[2, 3, 12, 8])?;
+    let loss = || -> Result<Tensor> {
+        let [a, b] = [1, 2].map(|seed| net.forward(&x, Mode::Train(Seed(seed))));
+        let penalty = net.parameters()[0].var.sqr()?.sum_all()?;
+        Ok(((a?.sqr()?.sum_all()? + b?.sum_all()?)? + penalty)?)
+    };
+    let (got, wanted) = (super::backward(&loss()?)?, loss()?.backward()?);
+    for parameter in net.parameters() {
+        let tensor = parameter.var.as_tensor();
+        near(&parameter.name, got.get(tensor).unwrap(), wanted.get(tensor).unwrap());
+    }
+    Ok(())
+}
+
 /// The same run again takes the memory of the run before.
 #[test]
 fn memory_is_used_again() -> Result<()> {

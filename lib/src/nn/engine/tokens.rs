@@ -7,7 +7,7 @@ use super::context::{Context, Layer, broken};
 use super::reverse::{Gradients, Reverse};
 use crate::Result;
 use crate::nn::operator::Operator;
-use crate::ops::channels_last::channel_sums;
+use crate::ops::channels_last::{Epilogue, channel_sums};
 use crate::ops::{Attention, Buffer, LinearSizes, RowNorm, Update};
 
 /// Layer normalization over the last dimension.
@@ -61,7 +61,8 @@ impl Reverse for LayerNormReverse {
     }
 }
 
-/// Multi-head attention in PyTorch's layout, of queries, keys and values.
+/// Multi-head attention in PyTorch's layout, of queries, keys and values, and the sum with a fourth input, if it has
+/// one.
 pub(super) struct MultiHeadAttention {
     pub(super) node: usize,
 }
@@ -77,7 +78,7 @@ impl Layer for MultiHeadAttention {
         context: &Context,
         inputs: Vec<Activation>,
     ) -> Result<(Activation, Option<Box<dyn Reverse>>)> {
-        let (&Operator::MultiHeadAttention { embed_dim, num_heads }, [query, key, value]) =
+        let (&Operator::MultiHeadAttention { embed_dim, num_heads }, [query, key, value, residual @ ..]) =
             (&context.node(self.node).operator, inputs.as_slice())
         else {
             return Err(broken("an attention without its three inputs"));
@@ -101,11 +102,20 @@ impl Layer for MultiHeadAttention {
                 let weight = &in_weight[part * embed_dim * embed_dim..][..embed_dim * embed_dim];
                 let bias = &in_bias[part * embed_dim..][..embed_dim];
                 let rows = input.values.len() / embed_dim;
-                projection(rows, embed_dim).forward_into(&input.values, weight, Some(bias), projected);
+                let finish = Epilogue { bias: Some(bias), ..Epilogue::default() };
+                projection(rows, embed_dim).forward_then(
+                    &input.values,
+                    weight,
+                    projected,
+                    Update::Replace,
+                    &finish,
+                );
             }
             let [q, k, v] = &projected;
             attention.forward_into::<f32>(q, k, v, &mut attended);
-            projection(rows, embed_dim).forward_into::<f32>(&attended, weights[2], Some(weights[3]), &mut y);
+            let residual = residual.first().map(|residual| &**residual.values);
+            let finish = Epilogue { bias: Some(weights[3]), residual, ..Epilogue::default() };
+            projection(rows, embed_dim).forward_then(&attended, weights[2], &mut y, Update::Replace, &finish);
         })?;
         let y = Activation::new(y, batch, query.shape.clone());
         let reverse = context.records.then(|| -> Box<dyn Reverse> {
@@ -133,16 +143,19 @@ impl Reverse for AttentionReverse {
         let out = projection(dy.len() / embed_dim, embed_dim);
         let mut d_attended = context.buffer(attended.len());
         context.weights(node, |weights| {
-            out.input_gradient_into::<f32>(weights[2], &dy, &mut d_attended, Update::Replace);
+            out.input_gradient_into(weights[2], &dy, &mut d_attended, Update::Replace);
         })?;
         let tensors = &context.node(node).tensors;
         if context.trains() {
             let mut dw = vec![0.0; square];
-            out.weight_gradient_into::<f32>(&attended, &dy, &mut dw);
+            out.weight_gradient_into(&attended, &dy, &mut dw);
             gradients.parameter(tensors[2], dw);
             gradients.parameter(tensors[3], channel_sums(&dy, embed_dim));
         }
-        drop((dy, attended));
+        drop(attended);
+        if let Some(&residual) = inputs.get(3).filter(|&&residual| gradients.wants(residual)) {
+            gradients.give(residual, dy);
+        }
         let mut d_projected = [0, 1, 2].map(|part| context.buffer(projected[part].len()));
         let [q, k, v] = &projected;
         let [dq, dk, dv] = &mut d_projected;
@@ -154,7 +167,7 @@ impl Reverse for AttentionReverse {
             let parts = dw.chunks_exact_mut(square).zip(values.iter().zip(&d_projected));
             for (dw, (input, gradient)) in parts {
                 let sizes = projection(gradient.len() / embed_dim, embed_dim);
-                sizes.weight_gradient_into::<f32>(input, gradient, dw);
+                sizes.weight_gradient_into(input, gradient, dw);
                 db.extend(channel_sums(gradient, embed_dim));
             }
             gradients.parameter(tensors[0], dw);
@@ -167,7 +180,7 @@ impl Reverse for AttentionReverse {
                 if gradients.wants(input) {
                     let sizes = projection(gradient.len() / embed_dim, embed_dim);
                     gradients.add(input, gradient.len(), |dx, update| {
-                        sizes.input_gradient_into::<f32>(weight, gradient, dx, update);
+                        sizes.input_gradient_into(weight, gradient, dx, update);
                     });
                 }
             }

@@ -1,4 +1,4 @@
-//! The convolution and the gradients of its input and weight, each the way that is fastest for its sizes.
+//! The way of a convolution that is fastest for its sizes, and the gradients of its input and weight.
 
 use super::direct;
 use super::finish::Finish;
@@ -9,16 +9,25 @@ use super::winograd::{self, Winograd};
 use crate::ops::buffer::Pool;
 use crate::ops::columns::Convolution;
 use crate::ops::gemm::Update;
+use crate::ops::linear::LinearSizes;
 
 /// How a convolution is computed.
 enum Way {
     Tiles(Winograd),
     Narrow(Narrow),
+    Pointwise(LinearSizes),
     Direct,
 }
 
 impl Way {
     fn of(convolution: &Convolution) -> Way {
+        if convolution.is_pointwise() && convolution.groups == 1 {
+            return Way::Pointwise(LinearSizes {
+                rows: convolution.all_positions(),
+                in_features: convolution.in_channels,
+                out_features: convolution.out_channels,
+            });
+        }
         match (Winograd::of(convolution), Narrow::of(convolution)) {
             (Some(winograd), _) => Way::Tiles(winograd),
             (None, Some(narrow)) => Way::Narrow(narrow),
@@ -36,6 +45,9 @@ pub(crate) fn forward(
     y: &mut [f32],
     finish: &impl Finish,
 ) {
+    if let Way::Pointwise(sizes) = Way::of(convolution) {
+        return sizes.forward_then(x, weight, y, Update::Replace, finish);
+    }
     let panels = Panels::forward(pool, weight, convolution.weight_sizes());
     run(convolution, pool, x, &panels, y, Update::Replace, finish);
 }
@@ -52,15 +64,16 @@ fn run(
     match Way::of(convolution) {
         Way::Tiles(winograd) => winograd::forward(&winograd, pool, x, panels, y, update, finish),
         Way::Narrow(narrow) => narrow.forward(x, panels, y, update, finish),
-        Way::Direct => direct::forward(convolution, x, panels, y, update, finish),
+        Way::Direct | Way::Pointwise(_) => direct::forward(convolution, x, panels, y, update, finish),
     }
 }
 
-/// Output pixels that [`forward`] finishes together.
+/// Output pixels that are finished together.
 pub(super) fn step(convolution: &Convolution) -> usize {
     match Way::of(convolution) {
         Way::Tiles(winograd) => winograd.step(),
         Way::Narrow(narrow) => narrow.step(),
+        Way::Pointwise(sizes) => sizes.step(),
         Way::Direct => direct::step(convolution.all_positions()),
     }
 }
@@ -75,9 +88,14 @@ pub(crate) fn input_gradient(
     dx: &mut [f32],
     update: Update,
 ) {
+    if let Way::Pointwise(sizes) = Way::of(convolution) {
+        return sizes.input_gradient_into(weight, dy, dx, update);
+    }
     let sizes = convolution.weight_sizes();
     match convolution.turned() {
-        Some(turned) => run(&turned, pool, dy, &Panels::turned(pool, weight, sizes), dx, update, &()),
+        Some(turned) => {
+            run(&turned, pool, dy, &Panels::turned(pool, weight, sizes), dx, update, &());
+        }
         None => scatter::input_gradient(convolution, &Panels::spread(pool, weight, sizes), dy, dx, update),
     }
 }
@@ -88,13 +106,14 @@ pub(crate) fn weight_gradient(convolution: &Convolution, pool: &Pool, x: &[f32],
     match Way::of(convolution) {
         Way::Tiles(winograd) => winograd::weight_gradient(&winograd, pool, x, dy, dw),
         Way::Narrow(narrow) => narrow.weight_gradient(pool, x, dy, dw),
+        Way::Pointwise(sizes) => sizes.weight_gradient_into(x, dy, dw),
         Way::Direct => super::weight_gradient::weight_gradient(convolution, pool, x, dy, dw),
     }
 }
 
 impl Convolution {
     /// O, C and KH·KW.
-    fn weight_sizes(&self) -> [usize; 3] {
+    pub(super) fn weight_sizes(&self) -> [usize; 3] {
         [self.out_channels, self.in_channels, self.window.kernel[0] * self.window.kernel[1]]
     }
 

@@ -12,6 +12,7 @@ mod narrow;
 mod norm;
 mod order;
 mod panels;
+mod pointwise;
 mod rows;
 mod scatter;
 mod weight_gradient;

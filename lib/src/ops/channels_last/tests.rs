@@ -60,6 +60,9 @@ fn it_is_the_convolution_and_its_gradients() {
         (35, [40, 20], [8, 12], [3, 3], padded(Padding { top: 0, bottom: 2, left: 1, right: 1 })),
         (16, [32, 64], [15, 14], [3, 3], padded(Padding::default())),
         (5, [16, 48], [33, 21], [3, 3], padded(Padding::from(2))),
+        // By small tiles.
+        (32, [64, 96], [4, 4], [3, 3], padded(Padding::from(1))),
+        (31, [70, 65], [7, 6], [3, 3], padded(Padding { top: 2, bottom: 0, left: 1, right: 1 })),
     ] {
         let convolution = convolution(batch, channels, input, kernel, sliding);
         let [inputs, outputs] = channels;
@@ -114,6 +117,9 @@ fn speed_of_convolutions() {
         (8, [3, 64], [224; 2], [7; 2], [2; 2], Padding::from(3)),
         (8, [256, 64], [56; 2], [1; 2], [1; 2], Padding::default()),
         (8, [128, 128], [56; 2], [3; 2], [2; 2], one),
+        (1, [192, 576], [1576, 1], [1; 2], [1; 2], Padding::default()),
+        (1, [192, 768], [1576, 1], [1; 2], [1; 2], Padding::default()),
+        (1, [768, 192], [1576, 1], [1; 2], [1; 2], Padding::default()),
         (128, [3, 6], [32; 2], [5; 2], [1; 2], Padding::default()),
         (128, [6, 16], [14; 2], [5; 2], [1; 2], Padding::default()),
     ] {

@@ -2,9 +2,9 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::space::Space;
-use super::transform::{both, input, load, load_tile, output, store, store_tile};
+use super::transform::{both, input, load, load_tile, output, small_input, small_output, store, store_tile};
 use super::weights::spread;
-use super::{OUTPUTS, PIXELS, PLACES, UNIT_TILES, Winograd};
+use super::{UNIT_TILES, Winograd, together};
 use crate::ops::buffer::Pool;
 use crate::ops::channels_last::finish::Finish;
 use crate::ops::channels_last::panels::Panels;
@@ -26,7 +26,10 @@ pub(in crate::ops::channels_last) fn forward<F: Finish>(
     update: Update,
     finish: &F,
 ) {
-    dispatch(Run { winograd, weights: &spread(pool, panels), x, y, update, finish });
+    if winograd.side == 2 {
+        return together::forward(winograd, pool, x, panels, y, update, finish);
+    }
+    dispatch(Run { winograd, weights: &spread(winograd, pool, panels), x, y, update, finish });
 }
 
 struct Run<'a, F> {
@@ -53,9 +56,10 @@ impl<F: Finish> WithSimd for Run<'_, F> {
         }
         let images = winograd.unit_images(UNIT_TILES);
         let (x_len, y_len) = (images * from.image_len(), images * to.image_len());
-        let block = block_tiles::<S>(from.depth() + width).min(images * winograd.tiles());
+        let places = winograd.places();
+        let block = block_tiles::<S>(places * (from.depth() + width)).min(images * winograd.tiles());
         let lens =
-            [images * from.len(), PLACES * block * from.depth(), PLACES * block * width, images * to.len()];
+            [images * from.len(), places * block * from.depth(), places * block * width, images * to.len()];
         let lens = if direct { [lens[0], lens[1], lens[2], 0] } else { lens };
         let units = y.par_chunks_mut(y_len).zip(x.par_chunks(x_len)).enumerate();
         units.for_each(|(index, (y, x))| {
@@ -63,8 +67,19 @@ impl<F: Finish> WithSimd for Run<'_, F> {
                 let (pixels, scratch) = scratch.split_at_mut(lens[0]);
                 let (spread, scratch) = scratch.split_at_mut(lens[1]);
                 let (products, results) = scratch.split_at_mut(lens[2]);
-                let unit =
-                    Unit { inputs, width, from, to, weights, block, pixels, spread, products, results };
+                let unit = Unit {
+                    inputs,
+                    width,
+                    places,
+                    from,
+                    to,
+                    weights,
+                    block,
+                    pixels,
+                    spread,
+                    products,
+                    results,
+                };
                 let tiles = x.len() / from.image_len() * winograd.tiles();
                 let first = index * y_len;
                 dispatch(UnitRun { unit, tiles, x, y, update, finish, index, first });
@@ -73,16 +88,17 @@ impl<F: Finish> WithSimd for Run<'_, F> {
     }
 }
 
-/// Tiles whose values, `channels` for each place, stay in the cache.
-fn block_tiles<S: Simd>(channels: usize) -> usize {
+/// Tiles, each of so many values, that stay in the cache.
+fn block_tiles<S: Simd>(values: usize) -> usize {
     let rows = block_rows::<S>();
-    (BLOCK_VALUES / (PLACES * channels) / rows).clamp(2, 8) * rows
+    (BLOCK_VALUES / values / rows).clamp(2, 8) * rows
 }
 
 /// What one thread works in.
 struct Unit<'a> {
     inputs: usize,
     width: usize,
+    places: usize,
     from: Space,
     to: Space,
     weights: &'a [f32],
@@ -113,7 +129,8 @@ impl<F: Finish> WithSimd for UnitRun<'_, F> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let UnitRun { unit, tiles, x, y, update, finish, index, first: first_value } = self;
-        let Unit { inputs, width, from, to, weights, block, pixels, spread, products, results } = unit;
+        let Unit { inputs, width, places, from, to, weights, block, pixels, spread, products, results } =
+            unit;
         let depth = from.depth();
         let images = x.len() / from.image_len();
         from.enter(x, &mut pixels[..images * from.len()]);
@@ -123,9 +140,10 @@ impl<F: Finish> WithSimd for UnitRun<'_, F> {
             let count = block.min(tiles - first);
             for tile in 0..count {
                 let (to, place) = (&mut spread[tile * depth..], block * depth);
-                spread_pixels(simd, &pixels[from.tile(first + tile)..], from.strides(), to, place, depth);
+                let pixels = &pixels[from.tile(first + tile)..];
+                spread_pixels(simd, from, pixels, to, place);
             }
-            for place in 0..PLACES {
+            for place in 0..places {
                 let left = Left { values: &spread[place * block * depth..], strides: [depth, 1] };
                 let weights = &weights[place * len..][..len];
                 let right = Right { values: weights, strides: [panel, inputs * panel] };
@@ -138,10 +156,10 @@ impl<F: Finish> WithSimd for UnitRun<'_, F> {
                 let start = to.tile(first + tile);
                 let (from, place) = (&products[tile * width..], block * width);
                 if direct {
-                    gather_outputs(simd, from, place, &mut y[start..], to.strides(), width, update);
+                    gather_outputs(simd, from, place, &mut y[start..], to, update);
                 } else {
                     let out = &mut results[start..];
-                    gather_outputs(simd, from, place, out, to.strides(), width, Update::Replace);
+                    gather_outputs(simd, from, place, out, to, Update::Replace);
                 }
             }
         }
@@ -152,53 +170,69 @@ impl<F: Finish> WithSimd for UnitRun<'_, F> {
     }
 }
 
-/// One tile of pixels, `strides` values apart, to its 36 places, `place` values apart, for all channels.
+/// One tile of pixels of a space to its places, which lie `place` values apart, for all channels.
 #[inline(always)]
-pub(super) fn spread_pixels<S: Simd>(
-    simd: S,
-    pixels: &[f32],
-    strides: [usize; 2],
-    out: &mut [f32],
-    place: usize,
-    channels: usize,
-) {
-    let zero = simd.splat_f32s(0.0);
-    for channel in (0..channels).step_by(S::F32_LANES) {
-        let tile = load_tile::<S, PIXELS>(simd, pixels, channel, strides);
-        let values = both!(tile, 6 to 6, zero, |line| input(simd, line));
-        store_tile::<S, PIXELS>(out, channel, [PIXELS * place, place], values);
+pub(super) fn spread_pixels<S: Simd>(simd: S, space: Space, pixels: &[f32], out: &mut [f32], place: usize) {
+    let (zero, strides) = (simd.splat_f32s(0.0), space.strides());
+    for channel in (0..space.depth()).step_by(S::F32_LANES) {
+        if space.side() == 2 {
+            let tile = load_tile::<S, 4>(simd, pixels, channel, strides);
+            let values = both!(tile, 4 to 4, zero, |line| small_input(simd, line));
+            store_tile::<S, 4>(out, channel, [4 * place, place], values);
+        } else {
+            let tile = load_tile::<S, 6>(simd, pixels, channel, strides);
+            let values = both!(tile, 6 to 6, zero, |line| input(simd, line));
+            store_tile::<S, 6>(out, channel, [6 * place, place], values);
+        }
     }
 }
 
-/// The 36 products of one tile to its outputs.
+/// The products of one tile, which lie `place` values apart, to its outputs in a space.
+#[inline(always)]
+pub(super) fn gather_outputs<S: Simd>(
+    simd: S,
+    products: &[f32],
+    place: usize,
+    out: &mut [f32],
+    space: Space,
+    update: Update,
+) {
+    let (zero, strides) = (simd.splat_f32s(0.0), space.strides());
+    for channel in (0..space.depth()).step_by(S::F32_LANES) {
+        if space.side() == 2 {
+            let tile = load_tile::<S, 4>(simd, products, channel, [4 * place, place]);
+            let values = both!(tile, 4 to 2, zero, |line| small_output(simd, line));
+            put::<S, 2>(simd, out, channel, strides, values, update);
+        } else {
+            let tile = load_tile::<S, 6>(simd, products, channel, [6 * place, place]);
+            let values = both!(tile, 6 to 4, zero, |line| output(simd, line));
+            put::<S, 4>(simd, out, channel, strides, values, update);
+        }
+    }
+}
+
+/// Puts a square of vectors in its place, or adds it to what is there.
 #[allow(
     clippy::needless_range_loop,
     reason = "an iterator is not made of the vector instructions of its caller"
 )]
 #[inline(always)]
-fn gather_outputs<S: Simd>(
+fn put<S: Simd, const SIDE: usize>(
     simd: S,
-    products: &[f32],
-    place: usize,
     out: &mut [f32],
+    channel: usize,
     strides: [usize; 2],
-    channels: usize,
+    values: [[S::f32s; SIDE]; SIDE],
     update: Update,
 ) {
-    let zero = simd.splat_f32s(0.0);
-    for channel in (0..channels).step_by(S::F32_LANES) {
-        let tile = load_tile::<S, PIXELS>(simd, products, channel, [PIXELS * place, place]);
-        let values = both!(tile, 6 to 4, zero, |line| output(simd, line));
-        if update == Update::Replace {
-            store_tile::<S, OUTPUTS>(out, channel, strides, values);
-            continue;
-        }
-        for row in 0..OUTPUTS {
-            for column in 0..OUTPUTS {
-                let at = channel + row * strides[0] + column * strides[1];
-                let sum = simd.add_f32s(load::<S>(out, at), values[row][column]);
-                store::<S>(out, at, sum);
-            }
+    if update == Update::Replace {
+        return store_tile::<S, SIDE>(out, channel, strides, values);
+    }
+    for row in 0..SIDE {
+        for column in 0..SIDE {
+            let at = channel + row * strides[0] + column * strides[1];
+            let sum = simd.add_f32s(load::<S>(out, at), values[row][column]);
+            store::<S>(out, at, sum);
         }
     }
 }

@@ -1,12 +1,13 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::Winograd;
 use super::forward::spread_pixels;
 use super::space::Space;
 use super::transform::{
-    both, load, load_tile, output_gradient, store, store_tile, weight_gradient as taps_of,
+    both, load_tile, output_gradient, small_output_gradient, small_weight_gradient, store, store_tile,
+    weight_gradient as taps_of,
 };
-use super::{OUTPUTS, PIXELS, PLACES, Winograd};
 use crate::ops::buffer::Pool;
 use crate::ops::channels_last::scratch;
 use crate::ops::gemm::Update;
@@ -52,10 +53,11 @@ impl WithSimd for Run<'_> {
         let images = winograd.unit_images(UNIT_TILES);
         let unit_tiles = images * winograd.tiles();
         // Of each unit of images all places of its tiles, first of the pixels and then of the gradients.
-        let unit_len = PLACES * unit_tiles * (depth + width);
+        let places = winograd.places();
+        let unit_len = places * unit_tiles * (depth + width);
         let units = (VALUES / unit_len).clamp(8, 16).min(winograd.batch.div_ceil(images));
         let mut spread = pool.take(units * unit_len);
-        let mut sums = pool.take(PLACES * inputs * width);
+        let mut sums = pool.take(places * inputs * width);
         let (x_len, y_len) = (images * pixels.image_len(), images * gradients.image_len());
         let turns = x.chunks(units * x_len).zip(dy.chunks(units * y_len)).enumerate();
         for (turn, (x, dy)) in turns {
@@ -69,11 +71,27 @@ impl WithSimd for Run<'_> {
             let channels = [inputs, depth, width];
             sums.par_chunks_mut(inputs * width).enumerate().for_each(|(place, sums)| {
                 let update = if turn == 0 { Update::Replace } else { Update::Add };
-                dispatch(SumPlace { spread: &spread, place, sums, channels, unit_tiles, tiles, update });
+                dispatch(SumPlace {
+                    spread: &spread,
+                    places,
+                    place,
+                    sums,
+                    channels,
+                    unit_tiles,
+                    tiles,
+                    update,
+                });
             });
         }
         dw.par_chunks_mut(CHANNELS * inputs * 9).enumerate().for_each(|(index, dw)| {
-            dispatch(Taps { sums: &sums, dw, first: index * CHANNELS, inputs, width });
+            dispatch(Taps {
+                sums: &sums,
+                dw,
+                first: index * CHANNELS,
+                inputs,
+                width,
+                small: winograd.side == 2,
+            });
         });
     }
 }
@@ -101,12 +119,13 @@ impl WithSimd for SpreadUnit<'_> {
         let from_dy = &mut from_dy[..images * gradients.len()];
         pixels.enter(x, from_x);
         gradients.enter(dy, from_dy);
-        let (of_pixels, of_gradients) = spread.split_at_mut(PLACES * unit_tiles * depth);
+        let len = spread.len();
+        let (of_pixels, of_gradients) = spread.split_at_mut(len / (depth + width) * depth);
         for tile in 0..images * pixels.tile_count() {
             let (to, place) = (&mut of_pixels[tile * depth..], unit_tiles * depth);
-            spread_pixels(simd, &from_x[pixels.tile(tile)..], pixels.strides(), to, place, depth);
+            spread_pixels(simd, pixels, &from_x[pixels.tile(tile)..], to, place);
             let (to, place) = (&mut of_gradients[tile * width..], unit_tiles * width);
-            spread_gradients(simd, &from_dy[gradients.tile(tile)..], gradients.strides(), to, place, width);
+            spread_gradients(simd, gradients, &from_dy[gradients.tile(tile)..], to, place);
         }
     }
 }
@@ -114,6 +133,7 @@ impl WithSimd for SpreadUnit<'_> {
 /// Sums the products of one place over tiles, unit by unit in order.
 struct SumPlace<'a> {
     spread: &'a [f32],
+    places: usize,
     place: usize,
     sums: &'a mut [f32],
     /// In, in with those that fill up, and out with those.
@@ -129,12 +149,20 @@ impl WithSimd for SumPlace<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let SumPlace { spread, place, sums, channels: [inputs, depth, width], unit_tiles, tiles, update } =
-            self;
-        let units = spread.chunks(PLACES * unit_tiles * (depth + width)).take(tiles.div_ceil(unit_tiles));
+        let SumPlace {
+            spread,
+            places,
+            place,
+            sums,
+            channels: [inputs, depth, width],
+            unit_tiles,
+            tiles,
+            update,
+        } = self;
+        let units = spread.chunks(places * unit_tiles * (depth + width)).take(tiles.div_ceil(unit_tiles));
         for (unit, spread) in units.enumerate() {
             let count = unit_tiles.min(tiles - unit * unit_tiles);
-            let (pixels, gradients) = spread.split_at(PLACES * unit_tiles * depth);
+            let (pixels, gradients) = spread.split_at(places * unit_tiles * depth);
             let left = Left { values: &pixels[place * unit_tiles * depth..], strides: [1, depth] };
             let panel = panel::<S>(width);
             let right = Right { values: &gradients[place * unit_tiles * width..], strides: [width, panel] };
@@ -145,25 +173,24 @@ impl WithSimd for SumPlace<'_> {
     }
 }
 
-/// The gradients of one tile's outputs to its 36 places.
+/// The gradients of one tile's outputs to its places, which lie `place` values apart.
 #[inline(always)]
-fn spread_gradients<S: Simd>(
-    simd: S,
-    gradients: &[f32],
-    strides: [usize; 2],
-    out: &mut [f32],
-    place: usize,
-    channels: usize,
-) {
-    let zero = simd.splat_f32s(0.0);
-    for channel in (0..channels).step_by(S::F32_LANES) {
-        let tile = load_tile::<S, OUTPUTS>(simd, gradients, channel, strides);
-        let values = both!(tile, 4 to 6, zero, |line| output_gradient(simd, line));
-        store_tile::<S, PIXELS>(out, channel, [PIXELS * place, place], values);
+fn spread_gradients<S: Simd>(simd: S, space: Space, gradients: &[f32], out: &mut [f32], place: usize) {
+    let (zero, strides) = (simd.splat_f32s(0.0), space.strides());
+    for channel in (0..space.depth()).step_by(S::F32_LANES) {
+        if space.side() == 2 {
+            let tile = load_tile::<S, 2>(simd, gradients, channel, strides);
+            let values = both!(tile, 2 to 4, zero, |line| small_output_gradient(simd, line));
+            store_tile::<S, 4>(out, channel, [4 * place, place], values);
+        } else {
+            let tile = load_tile::<S, 4>(simd, gradients, channel, strides);
+            let values = both!(tile, 4 to 6, zero, |line| output_gradient(simd, line));
+            store_tile::<S, 6>(out, channel, [6 * place, place], values);
+        }
     }
 }
 
-/// From the sums of the 36 places to the nine elements of the window, for some output channels.
+/// From the sums of the places to the nine elements of the window, for some output channels.
 struct Taps<'a> {
     sums: &'a [f32],
     dw: &'a mut [f32],
@@ -171,6 +198,7 @@ struct Taps<'a> {
     first: usize,
     inputs: usize,
     width: usize,
+    small: bool,
 }
 
 impl WithSimd for Taps<'_> {
@@ -182,21 +210,20 @@ impl WithSimd for Taps<'_> {
     )]
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Taps { sums, dw, first, inputs, width } = self;
+        let Taps { sums, dw, first, inputs, width, small } = self;
         let zero = simd.splat_f32s(0.0);
         let count = dw.len() / (inputs * 9);
         let mut lanes = [0.0; CHANNELS];
         for channel in 0..inputs {
             for lane in (0..count).step_by(S::F32_LANES) {
-                let mut tile = [[zero; PIXELS]; PIXELS];
-                for row in 0..PIXELS {
-                    for column in 0..PIXELS {
-                        let place = row * PIXELS + column;
-                        tile[row][column] =
-                            load::<S>(sums, (place * inputs + channel) * width + first + lane);
-                    }
-                }
-                let taps = both!(tile, 6 to 3, zero, |line| taps_of(simd, line));
+                let (from, place) = (&sums[channel * width + first + lane..], inputs * width);
+                let taps = if small {
+                    let tile = load_tile::<S, 4>(simd, from, 0, [4 * place, place]);
+                    both!(tile, 4 to 3, zero, |line| small_weight_gradient(simd, line))
+                } else {
+                    let tile = load_tile::<S, 6>(simd, from, 0, [6 * place, place]);
+                    both!(tile, 6 to 3, zero, |line| taps_of(simd, line))
+                };
                 for tap in 0..9 {
                     store::<S>(&mut lanes, 0, taps[tap / 3][tap % 3]);
                     for out in 0..S::F32_LANES.min(count - lane) {

@@ -2,13 +2,15 @@
 
 use pulp::Simd;
 
-use super::{OUTPUTS, PIXELS, Winograd};
+use super::{MORE, Winograd};
 use crate::ops::channels_last::gather::{add, copy};
 use crate::ops::gemm::Update;
 
 /// A plane that images lie in.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Space {
+    /// Outputs of a tile, in one direction.
+    side: usize,
     /// Its height and width.
     sides: [usize; 2],
     /// Where the image begins.
@@ -23,13 +25,14 @@ pub(super) struct Space {
 
 impl Winograd {
     fn tile_sides(&self) -> [usize; 2] {
-        self.output.map(|side| side.div_ceil(OUTPUTS))
+        self.output.map(|side| side.div_ceil(self.side))
     }
 
     /// Of the pixels under the tiles.
     pub(super) fn input_space<S: Simd>(&self) -> Space {
         Space {
-            sides: self.tile_sides().map(|tiles| tiles * OUTPUTS + PIXELS - OUTPUTS),
+            side: self.side,
+            sides: self.tile_sides().map(|tiles| tiles * self.side + MORE),
             offset: self.padding,
             image: self.input,
             channels: [self.channels[0], self.channels[0].next_multiple_of(S::F32_LANES)],
@@ -40,7 +43,8 @@ impl Winograd {
     /// Of the outputs, whose channels lie `width` apart.
     pub(super) fn output_space(&self, width: usize) -> Space {
         Space {
-            sides: self.tile_sides().map(|tiles| tiles * OUTPUTS),
+            side: self.side,
+            sides: self.tile_sides().map(|tiles| tiles * self.side),
             offset: [0, 0],
             image: self.output,
             channels: [self.channels[1], width],
@@ -54,6 +58,12 @@ impl Space {
     #[inline(always)]
     pub(super) fn strides(&self) -> [usize; 2] {
         [self.sides[1] * self.channels[1], self.channels[1]]
+    }
+
+    /// Outputs of a tile, in one direction.
+    #[inline(always)]
+    pub(super) fn side(&self) -> usize {
+        self.side
     }
 
     /// Tiles of an image.
@@ -71,7 +81,7 @@ impl Space {
     pub(super) fn tile(&self, index: usize) -> usize {
         let [rows, columns] = self.tiles;
         let (image, row, column) = (index / (rows * columns), index / columns % rows, index % columns);
-        ((image * self.sides[0] + row * OUTPUTS) * self.sides[1] + column * OUTPUTS) * self.channels[1]
+        ((image * self.sides[0] + row * self.side) * self.sides[1] + column * self.side) * self.channels[1]
     }
 
     /// Values of an image.

@@ -17,15 +17,20 @@ fn what_it_cannot_do_or_does_not_pay_is_left_to_others() {
         output: [32, 32],
         window,
     };
-    assert!(Winograd::of(&good).is_some());
+    let side = |convolution| Winograd::of(&convolution).map(|winograd| winograd.side);
+    assert_eq!(side(good), Some(4));
+    for input in [[4, 4], [9, 32]] {
+        assert_eq!(side(Convolution { input, output: input, ..good }), Some(2));
+    }
     let strided = Window { sliding: Sliding { stride: [2, 2], ..window.sliding }, ..window };
     let wide = Window { sliding: Sliding { padding: 3.into(), ..window.sliding }, ..window };
     for other in [
         Convolution { batch: 1, ..good },
         Convolution { in_channels: 3, ..good },
         Convolution { groups: 2, ..good },
-        Convolution { input: [4, 4], output: [4, 4], ..good },
-        Convolution { input: [9, 32], output: [9, 32], ..good },
+        Convolution { input: [2, 2], output: [2, 2], ..good },
+        Convolution { in_channels: 32, input: [4, 4], output: [4, 4], ..good },
+        Convolution { input: [5, 32], output: [5, 32], ..good },
         Convolution { output: [16, 16], window: strided, ..good },
         Convolution { output: [36, 36], window: wide, ..good },
         Convolution { window: Window { kernel: [5, 5], ..window }, output: [30, 30], ..good },

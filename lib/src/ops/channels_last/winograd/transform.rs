@@ -1,4 +1,5 @@
-//! The linear maps of F(4 × 4, 3 × 3) in one direction, at the points 0, 1, -1, 2, -2 and ∞ (Lavin and Gray 2016).
+//! The linear maps of F(4 × 4, 3 × 3) in one direction, at the points 0, 1, -1, 2, -2 and ∞, and those of
+//! F(2 × 2, 3 × 3), at 0, 1, -1 and ∞ (Lavin and Gray 2016).
 //! A map of a tile is one of its rows and then one of its columns. Each value is a vector over channels.
 
 #![allow(
@@ -25,6 +26,12 @@ pub(super) fn input<S: Simd>(s: S, d: [S::f32s; 6]) -> [S::f32s; 6] {
     ]
 }
 
+/// What four pixels become before the product.
+#[inline(always)]
+pub(super) fn small_input<S: Simd>(s: S, d: [S::f32s; 4]) -> [S::f32s; 4] {
+    [s.sub_f32s(d[0], d[2]), s.add_f32s(d[1], d[2]), s.sub_f32s(d[2], d[1]), s.sub_f32s(d[1], d[3])]
+}
+
 /// What six products become: four outputs.
 #[inline(always)]
 pub(super) fn output<S: Simd>(s: S, m: [S::f32s; 6]) -> [S::f32s; 4] {
@@ -37,6 +44,12 @@ pub(super) fn output<S: Simd>(s: S, m: [S::f32s; 6]) -> [S::f32s; 4] {
         s.mul_add_f32s(four, sum2, sum1),
         s.add_f32s(s.mul_add_f32s(eight, difference2, difference1), m[5]),
     ]
+}
+
+/// What four products become: two outputs.
+#[inline(always)]
+pub(super) fn small_output<S: Simd>(s: S, m: [S::f32s; 4]) -> [S::f32s; 2] {
+    [s.add_f32s(s.add_f32s(m[0], m[1]), m[2]), s.sub_f32s(s.sub_f32s(m[1], m[2]), m[3])]
 }
 
 /// The transposed of [`output`]: what the gradients of four outputs become before the product.
@@ -54,6 +67,12 @@ pub(super) fn output_gradient<S: Simd>(s: S, y: [S::f32s; 4]) -> [S::f32s; 6] {
         s.sub_f32s(wide_even, wide_odd),
         y[3],
     ]
+}
+
+/// The transposed of [`small_output`].
+#[inline(always)]
+pub(super) fn small_output_gradient<S: Simd>(s: S, y: [S::f32s; 2]) -> [S::f32s; 4] {
+    [y[0], s.add_f32s(y[0], y[1]), s.sub_f32s(y[0], y[1]), s.neg_f32s(y[1])]
 }
 
 /// What three weights become before the product.
@@ -75,6 +94,14 @@ pub(super) fn weight<S: Simd>(s: S, g: [S::f32s; 3]) -> [S::f32s; 6] {
     ]
 }
 
+/// What three weights become before the product of a small tile.
+#[inline(always)]
+pub(super) fn small_weight<S: Simd>(s: S, g: [S::f32s; 3]) -> [S::f32s; 4] {
+    let half = s.splat_f32s(0.5);
+    let outer = s.mul_f32s(half, s.add_f32s(g[0], g[2]));
+    [g[0], s.mul_add_f32s(half, g[1], outer), s.negate_mul_add_f32s(half, g[1], outer), g[2]]
+}
+
 /// The transposed of [`weight`]: what the gradients of six become.
 #[inline(always)]
 pub(super) fn weight_gradient<S: Simd>(s: S, u: [S::f32s; 6]) -> [S::f32s; 3] {
@@ -88,6 +115,14 @@ pub(super) fn weight_gradient<S: Simd>(s: S, u: [S::f32s; 6]) -> [S::f32s; 3] {
         s.mul_add_f32s(s.sub_f32s(u[3], u[4]), twelfth, near_step),
         s.add_f32s(s.sub_f32s(s.mul_f32s(far, sixth), near), u[5]),
     ]
+}
+
+/// The transposed of [`small_weight`].
+#[inline(always)]
+pub(super) fn small_weight_gradient<S: Simd>(s: S, u: [S::f32s; 4]) -> [S::f32s; 3] {
+    let half = s.splat_f32s(0.5);
+    let sum = s.mul_f32s(half, s.add_f32s(u[1], u[2]));
+    [s.add_f32s(u[0], sum), s.mul_f32s(half, s.sub_f32s(u[1], u[2])), s.add_f32s(sum, u[3])]
 }
 
 /// A map of every row of a tile, then of every column. A macro, because what is called through a closure or an

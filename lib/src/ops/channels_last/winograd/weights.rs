@@ -3,19 +3,20 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::transform::{both, load, store, weight};
-use super::{PIXELS, PLACES};
+use super::Winograd;
+use super::transform::{both, load, small_weight, store, weight};
 use crate::ops::buffer::{Buffer, Pool};
 use crate::ops::channels_last::panels::Panels;
 use crate::ops::micro::panel;
 use crate::ops::simd::dispatch;
 
-/// The panels of a 3 × 3 window, (panels, 9·C, panel), as the products take them: (36, panels, C, panel).
-pub(super) fn spread(pool: &Pool, panels: &Panels) -> Buffer {
-    dispatch(Spread { pool, panels })
+/// The panels of a 3 × 3 window, (panels, 9·C, panel), as the products take them: (places, panels, C, panel).
+pub(super) fn spread(winograd: &Winograd, pool: &Pool, panels: &Panels) -> Buffer {
+    dispatch(Spread { winograd, pool, panels })
 }
 
 struct Spread<'a> {
+    winograd: &'a Winograd,
     pool: &'a Pool,
     panels: &'a Panels,
 }
@@ -26,10 +27,10 @@ impl WithSimd for Spread<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Buffer {
         let (depth, width) = (self.panels.depth / 9, panel::<S>(self.panels.width));
-        let count = self.panels.width.div_ceil(width);
-        let mut spread = self.pool.take(PLACES * count * depth * width);
+        let (count, all) = (self.panels.width.div_ceil(width), self.winograd.places());
+        let mut spread = self.pool.take(all * count * depth * width);
         // Every place has its own slice of each panel.
-        let mut slices: Vec<Vec<&mut [f32]>> = (0..count).map(|_| Vec::with_capacity(PLACES)).collect();
+        let mut slices: Vec<Vec<&mut [f32]>> = (0..count).map(|_| Vec::with_capacity(all)).collect();
         for place in spread.chunks_exact_mut(count * depth * width) {
             place
                 .chunks_exact_mut(depth * width)
@@ -38,7 +39,7 @@ impl WithSimd for Spread<'_> {
         }
         let panels = self.panels.values.par_chunks_exact(9 * depth * width);
         slices.into_par_iter().zip(panels).for_each(|(places, panel)| {
-            dispatch(SpreadPanel { places, panel, tap: depth * width });
+            dispatch(SpreadPanel { places, panel, tap: depth * width, small: self.winograd.side == 2 });
         });
         spread
     }
@@ -49,6 +50,7 @@ struct SpreadPanel<'a> {
     panel: &'a [f32],
     /// Values of each element of the window.
     tap: usize,
+    small: bool,
 }
 
 impl WithSimd for SpreadPanel<'_> {
@@ -60,7 +62,7 @@ impl WithSimd for SpreadPanel<'_> {
     )]
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let SpreadPanel { mut places, panel, tap } = self;
+        let SpreadPanel { mut places, panel, tap, small } = self;
         let zero = simd.splat_f32s(0.0);
         for at in (0..tap).step_by(S::F32_LANES) {
             let mut taps = [[zero; 3]; 3];
@@ -69,11 +71,16 @@ impl WithSimd for SpreadPanel<'_> {
                     taps[row][column] = load::<S>(panel, (3 * row + column) * tap + at);
                 }
             }
-            let values = both!(taps, 3 to 6, zero, |line| weight(simd, line));
-            for row in 0..PIXELS {
-                for column in 0..PIXELS {
-                    store::<S>(places[row * PIXELS + column], at, values[row][column]);
+            if small {
+                let values = both!(taps, 3 to 4, zero, |line| small_weight(simd, line));
+                for place in 0..16 {
+                    store::<S>(places[place], at, values[place / 4][place % 4]);
                 }
+                continue;
+            }
+            let values = both!(taps, 3 to 6, zero, |line| weight(simd, line));
+            for place in 0..36 {
+                store::<S>(places[place], at, values[place / 6][place % 6]);
             }
         }
     }
