@@ -1,7 +1,7 @@
 //! Everything a notebook names: `use sconce::prelude::*;`.
 
 pub use crate::data::{
-    Batch, BatchConfig, Batches, DataSplit, Dataset, LastBatch, OnError, Sampler, Sizes, datasets,
+    Batch, BatchConfig, Batches, DataSplit, Dataset, LastBatch, OnError, Sampler, Sizes, Transform, datasets,
 };
 pub use crate::losses::{Loss, cross_entropy};
 pub use crate::metrics::{Metric, accuracy};
@@ -15,6 +15,5 @@ pub use crate::plot::{
 };
 pub use crate::rich::{Rich, Statistics, display};
 pub use crate::train::{Evaluation, History, Learner, Net, Predictions, Split};
-pub use crate::widgets;
-pub use crate::{Error, Result, Seed};
+pub use crate::{Error, Result, Seed, transforms, widgets};
 pub use candle_core::{DType, Device, IndexOp, Module, Tensor, Var};

@@ -12,7 +12,7 @@ use sconce::data::{
     Transform,
 };
 use sconce::rich::Rich;
-use sconce::transforms::HorizontalFlip;
+use sconce::transforms::RandomHorizontalFlip;
 use sconce::{Error, Result, Rng, Seed};
 
 /// What a source does beside giving its samples.
@@ -114,7 +114,7 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
 #[test]
 fn any_number_of_workers_gives_the_same_batches_bit_for_bit() {
     let (data, _) = watched(37, Watch { takes: Duration::from_micros(300), ..Watch::default() });
-    let data = data.transform(Noise).transform(HorizontalFlip { p: 0.5 });
+    let data = data.transform(Noise).transform(RandomHorizontalFlip::new(0.5));
     let walk = |workers, prefetch, epoch| -> Vec<_> {
         let batches = data.batches(8).shuffle(Seed(3)).epoch(epoch).workers(workers).prefetch(prefetch);
         batches.map(|batch| contents(&batch.unwrap())).collect()

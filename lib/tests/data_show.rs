@@ -7,7 +7,7 @@ use sconce::data::{
 };
 use sconce::plot::{Annotated, Mark, Picture};
 use sconce::rich::Rich;
-use sconce::transforms::HorizontalFlip;
+use sconce::transforms::RandomHorizontalFlip;
 
 /// A grey street of 200 x 300 with a car that has a mask and two points.
 fn street() -> Sample {
@@ -65,7 +65,7 @@ fn boxes_masks_and_points_are_drawn_and_told() {
 #[test]
 fn what_a_transform_makes_of_it_can_be_seen() {
     let data = Dataset::in_memory(vec![street()], &["tree", "car"]).unwrap();
-    let turned = data.transform(HorizontalFlip { p: 1.0 }).show_transformed(0, 0, Seed(1)).unwrap();
+    let turned = data.transform(RandomHorizontalFlip::new(1.0)).show_transformed(0, 0, Seed(1)).unwrap();
     let picture = turned.picture().unwrap();
     assert_eq!(pixel(&picture, [300 - 20 - 1, 60]), CAR);
     assert_eq!(pixel(&picture, [20, 60]), [128; 3]);

@@ -138,7 +138,7 @@ fn a_transform_belongs_to_the_set_it_was_given_to() {
 #[test]
 fn tensors_become_samples_where_there_is_a_transform() {
     let data = sconce::data::datasets::digits().unwrap();
-    let flipped = data.transform(sconce::transforms::HorizontalFlip { p: 1.0 });
+    let flipped = data.transform(sconce::transforms::RandomHorizontalFlip::new(1.0));
     let (plain, turned) = (data.get(5).unwrap(), flipped.get(5).unwrap());
     assert_eq!(plain.1, turned.1);
     let row = |image: &sconce::prelude::Tensor| image.to_vec3::<f32>().unwrap()[0][3].clone();

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 use sconce::data::{Dataset, Fold, Image, Pixels, Sample, Target, datasets};
 use sconce::rich::Rich;
-use sconce::transforms::HorizontalFlip;
+use sconce::transforms::RandomHorizontalFlip;
 use sconce::{Error, Seed};
 
 /// Images of one pixel, called `<group>-<number>`.
@@ -136,7 +136,7 @@ fn wrong_folds_are_refused() {
 
 #[test]
 fn transforms_stay_with_the_parts() {
-    let data = datasets::digits().unwrap().transform(HorizontalFlip { p: 1.0 });
+    let data = datasets::digits().unwrap().transform(RandomHorizontalFlip::new(1.0));
     let part = data.split([0.5, 0.25, 0.25], Seed(0)).unwrap().valid;
     let raw = part.sample(0).unwrap().image;
     assert_ne!(part.transformed(0, 0, Seed(0)).unwrap().image, raw);

@@ -4,7 +4,7 @@
 use sconce::data::{DataSplit, Pixels, PixelsMut, Transform};
 use sconce::data::{Image, Sample, Target};
 use sconce::prelude::*;
-use sconce::{Rng, transforms::HorizontalFlip};
+use sconce::{Rng, transforms::RandomHorizontalFlip};
 
 /// Makes all pixels a little darker, by chance.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ fn halves(count: usize) -> DataSplit {
     });
     let data = Dataset::in_memory(samples.collect(), &["above", "below"]).unwrap();
     let mut parts = data.split([0.6, 0.2, 0.2], Seed(1)).unwrap();
-    parts.train = parts.train.transform(HorizontalFlip { p: 0.5 }).transform(Dim);
+    parts.train = parts.train.transform(RandomHorizontalFlip::new(0.5)).transform(Dim);
     parts
 }
 

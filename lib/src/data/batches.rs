@@ -78,8 +78,8 @@ impl From<usize> for BatchConfig {
 /// threads.
 ///
 /// ```
-/// # use sconce::{Seed, data::datasets, transforms::HorizontalFlip};
-/// let data = datasets::digits()?.transform(HorizontalFlip { p: 0.5 });
+/// # use sconce::{Seed, data::datasets, transforms::RandomHorizontalFlip};
+/// let data = datasets::digits()?.transform(RandomHorizontalFlip::new(0.5));
 /// for batch in data.batches(32).shuffle(Seed(1)).workers(2).prefetch(4) {
 ///     let batch = batch?;
 ///     assert_eq!(batch.images.dims()[1..], [1, 8, 8]);

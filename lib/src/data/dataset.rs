@@ -77,9 +77,9 @@ impl Dataset {
     /// not the others.
     ///
     /// ```
-    /// # use sconce::{Seed, data::datasets, transforms::HorizontalFlip};
+    /// # use sconce::{Seed, data::datasets, transforms::RandomHorizontalFlip};
     /// let mut data = datasets::digits()?.split([0.7, 0.15, 0.15], Seed(42))?;
-    /// data.train = data.train.transform(HorizontalFlip { p: 0.5 });
+    /// data.train = data.train.transform(RandomHorizontalFlip::default());
     /// # Ok::<(), sconce::Error>(())
     /// ```
     #[must_use]

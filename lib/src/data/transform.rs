@@ -3,7 +3,8 @@
 use std::fmt::Debug;
 
 use super::sample::Sample;
-use crate::{Result, Rng};
+use crate::plot::ImageGrid;
+use crate::{Result, Rng, Seed};
 
 /// Changes samples: image, boxes, masks and keypoints together. The transforms themselves are in
 /// [`crate::transforms`].
@@ -16,4 +17,21 @@ pub trait Transform: Debug + Send + Sync {
     /// # Errors
     /// When the sample does not allow it: a crop larger than the image, a grey image where RGB is needed.
     fn apply(&self, sample: Sample, rng: &mut Rng) -> Result<Sample>;
+
+    /// The sample as it is, and `n` times changed, as a picture; with boxes, masks and keypoints over it.
+    ///
+    /// # Errors
+    /// As [`Transform::apply`].
+    fn preview(&self, sample: &Sample, n: usize, seed: Seed) -> Result<ImageGrid> {
+        let mut grid = ImageGrid::new().title(&sample.id);
+        grid.push(sample.show()?.picture()?, "before");
+        for at in 0..n {
+            let mut rng = seed.derive(&format!("preview {at}")).rng();
+            grid.push(
+                self.apply(sample.clone(), &mut rng)?.show()?.picture()?,
+                &format!("after, {}", at + 1),
+            );
+        }
+        Ok(grid)
+    }
 }

@@ -103,6 +103,6 @@ pub(crate) use operands::{check_environment, shape_text};
 pub(crate) use pad::check_pad;
 pub(crate) use position::check_sine;
 pub(crate) use row_norm::RowNorm;
-pub(crate) use simd::vectorized;
+pub(crate) use simd::{dispatch, vectorized};
 pub(crate) use slice::check_range;
 pub(crate) use window::Window;

@@ -70,7 +70,7 @@ pub(crate) fn vectorized<R>(loops: impl FnOnce() -> R) -> R {
 
 /// Runs an operation that is written for vectors of any width.
 #[inline(always)]
-pub(super) fn dispatch<O: WithSimd>(operation: O) -> O::Output {
+pub(crate) fn dispatch<O: WithSimd>(operation: O) -> O::Output {
     CHOSEN.arch.dispatch(operation)
 }
 
