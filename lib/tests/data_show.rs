@@ -127,3 +127,21 @@ fn nothing_that_is_drawn_leaves_the_picture_or_panics() {
     assert!(wrong.show().is_err());
     assert!(wrong.rich().plain().unwrap().contains("could not be drawn"));
 }
+
+#[test]
+fn the_balance_and_an_example_of_each_class_can_be_seen() {
+    let image = |value| Image::new([2, 2, 1], Pixels::U8(vec![value; 4])).unwrap();
+    let samples = [0, 0, 2, 0].iter().enumerate().map(|(at, &class)| Sample {
+        id: at.to_string(),
+        image: image(at as u8),
+        target: Target { labels: vec![class], ..Target::default() },
+    });
+    let data = Dataset::in_memory(samples.collect(), &["cat", "dog", "cow"]).unwrap();
+    let text = data.class_balance().unwrap().text();
+    let line = |class: &str| text.lines().find(|line| line.starts_with(class)).unwrap().to_owned();
+    assert!(line("cat").contains("75.0 %") && line("cat").ends_with(&"█".repeat(20)), "{text}");
+    assert!(line("dog").ends_with("0.0 %") && line("cow").ends_with(&"█".repeat(7)), "{text}");
+    let examples = data.show_classes();
+    assert_eq!(examples.len(), 2, "no dog is there");
+    assert!(examples.text().contains("cat") && examples.text().contains("cow"));
+}

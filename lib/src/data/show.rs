@@ -16,8 +16,10 @@ impl Dataset {
         self.grid(&(0..self.len().min(n)).collect::<Vec<_>>())
     }
 
-    /// The first image of each of the first 20 classes.
-    fn examples(&self) -> ImageGrid {
+    /// The first image of each class that has one, as it comes into a batch; of the first 20 classes where there
+    /// are more.
+    #[must_use]
+    pub fn show_classes(&self) -> ImageGrid {
         let mut first = vec![None; self.num_classes().min(20)];
         for index in 0..self.len() {
             for &label in self.labels_of(index).unwrap_or_default() {
@@ -47,8 +49,11 @@ impl Dataset {
         })
     }
 
-    /// Images by class, with bars: at most 20 classes, the others summed up.
-    fn balance(&self) -> Result<Table> {
+    /// How many images each class has, with bars: at most 20 classes, the others summed up.
+    ///
+    /// # Errors
+    /// When a class has no name.
+    pub fn class_balance(&self) -> Result<Table> {
         let counts = self.class_counts()?;
         let most = counts.iter().copied().max().unwrap_or(0).max(1);
         let mut table = Table::new(&["class", "images", "share", ""]);
@@ -70,7 +75,7 @@ impl Dataset {
 
 impl Rich for Dataset {
     fn rich(&self) -> Bundle {
-        let (balance, balance_html) = match self.balance() {
+        let (balance, balance_html) = match self.class_balance() {
             Ok(table) => (table.text(), table.html()),
             Err(error) => (format!("{error}\n"), escape(&error.to_string())),
         };
@@ -78,7 +83,7 @@ impl Rich for Dataset {
         if !self.description().is_empty() {
             let _ = writeln!(text, "{}", self.description());
         }
-        let examples = self.examples();
+        let examples = self.show_classes();
         let picture = examples.picture().and_then(|picture| Some((picture.size(), picture.data_uri().ok()?)));
         let picture = picture.map_or(String::new(), |([height, width], uri)| {
             format!(
