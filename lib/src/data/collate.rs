@@ -37,7 +37,7 @@ pub(super) fn collate(samples: Vec<Sample>, sizes: Sizes) -> Result<Collated> {
     let count = samples.len();
     let [height, width, channels] = place(&samples, sizes)?;
     let area = height * width;
-    let mut values = vec![0.0_f32; count * channels * area];
+    let mut values: Vec<f32> = Vec::with_capacity(count * channels * area);
     let mut mask = match sizes {
         Sizes::Same => Vec::new(),
         Sizes::Pad { .. } => vec![0_u8; count * area],
@@ -45,7 +45,13 @@ pub(super) fn collate(samples: Vec<Sample>, sizes: Sizes) -> Result<Collated> {
     let mut targets = Vec::with_capacity(count);
     for (at, sample) in samples.into_iter().enumerate() {
         // Each image goes straight to where it lies in the batch.
-        spread(&sample.image, &mut values[at * channels * area..][..channels * area], [height, width]);
+        match sizes {
+            Sizes::Same => append(&sample.image, &mut values),
+            Sizes::Pad { .. } => {
+                values.resize((at + 1) * channels * area, 0.0);
+                spread(&sample.image, &mut values[at * channels * area..], [height, width]);
+            }
+        }
         if let Some(mask) = mask.get_mut(at * area..(at + 1) * area) {
             for row in mask.chunks_exact_mut(width).take(sample.image.height()) {
                 row[..sample.image.width()].fill(1);
@@ -108,9 +114,26 @@ fn shape_text(image: &Image) -> String {
 
 /// The numbers of an image channel by channel (C, H, W), bytes as fractions.
 pub(super) fn channels_first(image: &Image) -> Vec<f32> {
-    let mut values = vec![0.0; image.pixels().len()];
-    spread(image, &mut values, [image.height(), image.width()]);
+    let mut values = Vec::with_capacity(image.pixels().len());
+    append(image, &mut values);
     values
+}
+
+/// Writes an image (H, W, C) channel by channel behind what is there: memory that is not cleared before.
+fn append(image: &Image, values: &mut Vec<f32>) {
+    fn planes<T: Copy>(pixels: &[T], channels: usize, values: &mut Vec<f32>, number: impl Fn(T) -> f32) {
+        for channel in 0..channels {
+            match channels {
+                // A number that is known beforehand makes a faster loop.
+                3 => values.extend(pixels.as_chunks::<3>().0.iter().map(|pixel| number(pixel[channel]))),
+                _ => values.extend(pixels.chunks_exact(channels).map(|pixel| number(pixel[channel]))),
+            }
+        }
+    }
+    match image.pixels() {
+        Pixels::U8(pixels) => planes(pixels, image.channels(), values, |value| f32::from(value) / 255.0),
+        Pixels::F32(pixels) => planes(pixels, image.channels(), values, |value| value),
+    }
 }
 
 /// Writes an image (H, W, C) channel by channel into the left upper corner of `into` (C, H', W').
@@ -130,18 +153,6 @@ fn planes<T: Copy>(
 ) {
     let channels = image.channels();
     let rows = values.chunks_exact(image.width() * channels);
-    if channels == 3 {
-        // All three at once: the pixels are read once.
-        let (red, rest) = into.split_at_mut(height * width);
-        let (green, blue) = rest.split_at_mut(height * width);
-        let planes = red.chunks_exact_mut(width).zip(green.chunks_exact_mut(width));
-        for (row, ((red, green), blue)) in rows.zip(planes.zip(blue.chunks_exact_mut(width))) {
-            for (((pixel, red), green), blue) in row.chunks_exact(3).zip(red).zip(green).zip(blue) {
-                (*red, *green, *blue) = (number(pixel[0]), number(pixel[1]), number(pixel[2]));
-            }
-        }
-        return;
-    }
     for (channel, plane) in into.chunks_exact_mut(height * width).enumerate() {
         for (row, to) in rows.clone().zip(plane.chunks_exact_mut(width)) {
             for (pixel, to) in row.chunks_exact(channels).zip(to) {
