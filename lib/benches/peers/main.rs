@@ -7,6 +7,7 @@
 
 #![allow(clippy::print_stdout, reason = "the result of a benchmark is what it prints")]
 
+mod loader;
 mod models;
 mod operators;
 mod peer;
@@ -32,9 +33,11 @@ fn main() -> Result<(), Failed> {
             _ => filter = argument,
         }
     }
-    let peer = python.map(|python| Peer::measure(&python, &filter)).transpose()?;
+    let files = tempfile::tempdir()?;
+    let peer = python.map(|python| Peer::measure(&python, &filter, files.path())).transpose()?;
     let mut rows = Rows::new(filter, peer);
     operators::run(&mut rows)?;
     models::run(&mut rows)?;
+    loader::run(&mut rows, files.path())?;
     rows.end()
 }

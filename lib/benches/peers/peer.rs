@@ -1,6 +1,7 @@
 //! PyTorch's times.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -11,17 +12,20 @@ use super::Failed;
 pub struct Peer(HashMap<String, f64>);
 
 impl Peer {
-    /// Runs the peer's script for the groups that rows of the filter may be in.
-    pub fn measure(python: &str, filter: &str) -> Result<Peer, Failed> {
+    /// Runs the peer's script for the groups that rows of the filter may be in. The files that its loader
+    /// reads are left in `files`.
+    pub fn measure(python: &str, filter: &str, files: &Path) -> Result<Peer, Failed> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/peer_torch.py");
         let groups = match filter.split('/').next() {
             Some("train") => vec!["train"],
             Some("infer") => vec!["infer"],
-            _ => vec!["ops", "train", "infer"],
+            Some("loader") => vec!["loader"],
+            _ => vec!["ops", "train", "infer", "loader"],
         };
         let output = Command::new(python)
             .arg(script)
             .args(groups)
+            .env("LOADER_FILES", files)
             .stderr(Stdio::inherit())
             .output()
             .map_err(|error| format!("--python {python}: {error}"))?;
