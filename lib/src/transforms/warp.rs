@@ -79,42 +79,51 @@ impl<M: Map, T: Value> WithSimd for Gather<'_, '_, M, T> {
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) -> Vec<T> {
-        match self.fill.len() {
-            3 => self.run::<3>(),
-            4 => self.run::<4>(),
-            _ => self.run::<1>(),
+        match self.filter {
+            Filter::Nearest => self.of_filter::<1>(),
+            Filter::Bilinear => self.of_filter::<2>(),
+            Filter::Bicubic | Filter::Lanczos => self.of_filter::<4>(),
         }
     }
 }
 
 impl<M: Map, T: Value> Gather<'_, '_, M, T> {
     #[inline(always)]
-    fn run<const C: usize>(&self) -> Vec<T> {
+    fn of_filter<const N: usize>(&self) -> Vec<T> {
+        match self.fill.len() {
+            3 => self.run::<3, N>(),
+            4 => self.run::<4, N>(),
+            _ => self.run::<1, N>(),
+        }
+    }
+
+    /// Of pixels of `C` numbers, each from `N` by `N` pixels.
+    #[inline(always)]
+    fn run<const C: usize, const N: usize>(&self) -> Vec<T> {
         let pixels = self.values.as_chunks::<C>().0;
         let fill: [T; C] = std::array::from_fn(|channel| self.fill[channel]);
         let ([from_height, from_width], [height, width]) = (self.warp.from, self.warp.to);
         let [bottom, right] = self.warp.from.map(|side| side as f64);
-        let mut out = Vec::with_capacity(height * width);
-        for row in 0..height {
-            for column in 0..width {
+        let mut out = vec![fill; height * width];
+        for (row, line) in out.chunks_exact_mut(width).enumerate() {
+            for (column, to) in line.iter_mut().enumerate() {
                 let source = self.warp.map.source([column as f64 + 0.5, row as f64 + 0.5]);
                 let [x, y] = source.unwrap_or([-1.0; 2]);
                 // Not a number is not inside either.
                 if !(x >= 0.0 && y >= 0.0 && x < right && y < bottom) {
-                    out.push(fill);
                     continue;
                 }
-                out.push(match self.filter {
-                    Filter::Nearest => pixels[y as usize * from_width + x as usize],
-                    Filter::Bilinear => {
+                *to = match N {
+                    1 => pixels[y as isize as usize * from_width + x as isize as usize],
+                    2 => {
                         let (columns, rows) = (straight(x, from_width), straight(y, from_height));
                         weighted(pixels, from_width, columns, rows)
                     }
-                    Filter::Bicubic | Filter::Lanczos => {
+                    _ => {
                         let (columns, rows) = (curved(x, from_width), curved(y, from_height));
                         weighted(pixels, from_width, columns, rows)
                     }
-                });
+                };
             }
         }
         out.into_flattened()
@@ -170,7 +179,7 @@ fn weighted<T: Value, const C: usize, const N: usize>(
             }
         }
     }
-    sums.map(|sum| T::from_settled(T::settled(sum)))
+    sums.map(T::from_number)
 }
 
 impl<M: Map> Motion for Warp<'_, M> {
