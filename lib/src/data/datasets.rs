@@ -7,7 +7,10 @@ use candle_core::{Device, Tensor};
 use flate2::read::GzDecoder;
 
 use super::dataset::Dataset;
-pub use super::sets::{cifar10, cifar100, coco, fashion_mnist, image_folder, image_folders, mnist, voc};
+pub use super::sets::{
+    cifar10, cifar100, coco, download, fashion_mnist, image_folder, image_folders, imagenet, manifest,
+    manifest_with, mnist, shapes, voc,
+};
 use crate::{Error, Result};
 
 /// The file, as `digits.md` describes it.

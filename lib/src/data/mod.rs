@@ -40,8 +40,8 @@ pub use image::{Image, Pixels, PixelsMut};
 pub use sample::{BBox, ClassMap, Keypoint, Mask, Object, Sample, Target, Visibility};
 pub use sampler::{Replacement, Sampler};
 pub use sets::{
-    Coco, CocoCategory, Ignored, ImageFolder, ImageFolderConfig, TrainTest, Voc, VocAnnotation, VocConfig,
-    VocObject, VocTask,
+    Coco, CocoCategory, Ignored, ImageFolder, ImageFolderConfig, ImageNet, ManifestConfig, OutsidePaths,
+    PublicSet, Synset, TrainTest, Voc, VocAnnotation, VocConfig, VocObject, VocTask,
 };
 pub use skipped::{OnError, SkipReport, Skipped};
 pub use source::Source;

@@ -1,19 +1,13 @@
 //! How far a long task of the data is: a download, a walk through folders.
 
-use std::io::IsTerminal;
-use std::time::{Duration, Instant};
+use sconce_display::interrupt;
 
-use sconce_display::{Bundle, Handle, display_with_id, in_notebook, interrupt};
-
-use crate::plot::{count, escape};
+use crate::plot::count;
+use crate::progress::Bar;
 use crate::{Error, Result};
 
-/// What is done sooner shows nothing.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// Between two updates lies at least so much time.
-const PAUSE: Duration = Duration::from_millis(250);
-/// A line that is written over must not be wider than the terminal.
-const COLUMNS: usize = 79;
+/// In seconds; what is done sooner shows nothing.
+const PATIENCE: f64 = 1.0;
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,22 +16,25 @@ pub(super) enum Unit {
     Bytes,
 }
 
-/// One bar, updated in place, in a notebook or a terminal; elsewhere nothing is shown. It only appears when
-/// the task takes longer than a moment.
+/// A bar that only appears when the task takes longer than a moment.
+#[derive(Debug)]
 pub(super) struct Progress {
     what: String,
     unit: Unit,
     total: Option<u64>,
     done: u64,
-    started: Instant,
-    updated: Instant,
-    handle: Option<Handle>,
+    bar: Bar,
+    shown: bool,
 }
 
 impl Progress {
     pub(super) fn start(what: &str, unit: Unit, total: Option<u64>) -> Progress {
-        let now = Instant::now();
-        Progress { what: what.into(), unit, total, done: 0, started: now, updated: now, handle: None }
+        Progress { what: what.into(), unit, total, done: 0, bar: Bar::start(), shown: false }
+    }
+
+    /// Sets how much there is to do, once that is known.
+    pub(super) fn total(&mut self, total: Option<u64>) {
+        self.total = total;
     }
 
     /// Takes note of how much is done.
@@ -49,16 +46,20 @@ impl Progress {
         if interrupt::requested() {
             return Err(Error::Interrupted { at: format!("{}, after {}", self.what, self.amount(done)) });
         }
-        if self.started.elapsed() >= PATIENCE && self.updated.elapsed() >= PAUSE {
-            self.updated = Instant::now();
-            self.show(self.line());
+        if self.bar.seconds() >= PATIENCE && self.bar.is_due() {
+            self.show();
         }
         Ok(())
     }
 
-    /// Sets how much there is to do, once that is known.
-    pub(super) fn total(&mut self, total: Option<u64>) {
-        self.total = total;
+    fn show(&mut self) {
+        self.shown = true;
+        let rate = self.amount((self.done as f64 / self.bar.seconds().max(1e-3)) as u64);
+        let of = self.total.map_or(String::new(), |total| format!(" of {}", self.amount(total)));
+        let line = format!("{}: {}{of}, {rate}/s", self.what, self.amount(self.done));
+        let total = self.total.filter(|&total| total > 0);
+        let fraction = total.map_or(0.0, |total| (self.done as f64 / total as f64).clamp(0.0, 1.0));
+        self.bar.show(fraction, &line, String::new);
     }
 
     fn amount(&self, amount: u64) -> String {
@@ -67,62 +68,14 @@ impl Progress {
             Unit::Bytes => bytes(amount),
         }
     }
-
-    fn line(&self) -> String {
-        let seconds = self.started.elapsed().as_secs_f64().max(1e-3);
-        let rate = self.amount((self.done as f64 / seconds) as u64);
-        match self.total {
-            Some(total) => {
-                format!("{}: {} of {}, {rate}/s", self.what, self.amount(self.done), self.amount(total))
-            }
-            None => format!("{}: {}, {rate}/s", self.what, self.amount(self.done)),
-        }
-    }
-
-    fn fraction(&self) -> Option<f64> {
-        let total = self.total.filter(|&total| total > 0)?;
-        Some((self.done as f64 / total as f64).clamp(0.0, 1.0))
-    }
-
-    fn show(&mut self, line: String) {
-        let text = self.fraction().map_or_else(
-            || line.clone(),
-            |fraction| {
-                let full = (fraction * 10.0).round() as usize;
-                format!("[{}{}] {line}", "#".repeat(full), ".".repeat(10 - full))
-            },
-        );
-        if in_notebook() {
-            let value =
-                self.fraction().map_or(String::new(), |value| format!(" value=\"{value:.4}\" max=\"1\""));
-            let html = format!(
-                "<div style=\"margin:4px 0\"><progress{value} style=\"width:16em;vertical-align:middle\">\
-                 </progress> <span style=\"font-variant-numeric:tabular-nums\">{}</span></div>",
-                escape(&line)
-            );
-            let bundle = Bundle::text(text).html(html);
-            match &self.handle {
-                Some(handle) => handle.update(bundle),
-                None => self.handle = Some(display_with_id(bundle)),
-            }
-        } else if std::io::stderr().is_terminal() {
-            // A plain program's first display would go to stdout, which is the program's own.
-            let handle = self.handle.get_or_insert_with(|| display_with_id(Bundle::default()));
-            handle.update(Bundle::text(text.chars().take(COLUMNS).collect::<String>()));
-        }
-    }
 }
 
 impl Drop for Progress {
-    /// Leaves the last state where something was shown, and a clean line behind it.
+    /// Leaves the last state where something was shown.
     fn drop(&mut self) {
-        if self.handle.is_some() {
-            self.show(self.line());
-            if !in_notebook()
-                && let Some(handle) = &self.handle
-            {
-                handle.update(Bundle::text("\n\n"));
-            }
+        if self.shown {
+            self.show();
+            self.bar.close();
         }
     }
 }

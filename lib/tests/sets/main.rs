@@ -6,5 +6,6 @@ mod coco;
 mod fetching;
 mod folders;
 mod images;
+mod layouts;
 mod mutate;
 mod small;

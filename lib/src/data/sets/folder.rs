@@ -114,6 +114,11 @@ impl ImageFolder {
         &self.ignored
     }
 
+    /// The same images, their classes called otherwise.
+    pub(super) fn renamed(self, class_names: Vec<String>) -> ImageFolder {
+        ImageFolder { class_names, ..self }
+    }
+
     /// The folder of file `index` and the file's path below the root.
     fn find(&self, index: usize) -> Option<(&Folder, PathBuf)> {
         let after = self.folders.partition_point(|folder| folder.start <= index);

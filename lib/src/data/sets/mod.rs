@@ -1,14 +1,20 @@
 //! Data sets in the layouts of the world, each a [`Source`](super::Source).
 
 mod annotated;
+mod archives;
 mod cifar;
 mod coco;
 mod folder;
 mod idx;
+mod imagenet;
+mod list;
+mod manifest;
+mod matlab;
 mod names;
 mod pickle;
 mod public;
 mod rle;
+mod shapes;
 mod stack;
 mod voc;
 mod walk;
@@ -19,9 +25,13 @@ use std::path::{Component, Path, PathBuf};
 use super::dataset::Dataset;
 use crate::{Error, Result};
 
+pub use archives::{PublicSet, download};
 pub use coco::{Coco, CocoCategory, coco};
 pub use folder::{ImageFolder, ImageFolderConfig, image_folder, image_folders};
+pub use imagenet::{ImageNet, Synset, imagenet};
+pub use manifest::{ManifestConfig, OutsidePaths, manifest, manifest_with};
 pub use public::{cifar10, cifar100, fashion_mnist, mnist};
+pub use shapes::shapes;
 pub use voc::{Voc, VocAnnotation, VocConfig, VocObject, VocTask, voc};
 pub use walk::Ignored;
 

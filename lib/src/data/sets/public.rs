@@ -116,7 +116,7 @@ impl Parts {
     }
 }
 
-fn remote(mirrors: &[&str], name: &str, md5: &str) -> Remote {
+pub(super) fn remote(mirrors: &[&str], name: &str, md5: &str) -> Remote {
     let mut urls = mirrors.iter().map(|mirror| format!("{mirror}{name}"));
     let checksum = Some(Checksum::Md5(md5.to_owned()));
     let first = Remote::new(&urls.next().unwrap_or_default(), checksum);
@@ -171,7 +171,7 @@ fn cifar_set(root: &Path, download: Download, cifar: Cifar, archive: &str, md5: 
 }
 
 /// Fetches a file, or says what to put where.
-pub(super) fn get(remote: &Remote, path: &Path, download: Download) -> Result<()> {
+fn get(remote: &Remote, path: &Path, download: Download) -> Result<()> {
     match download {
         Download::Yes => remote.fetch(path),
         Download::No => Err(Error::Format {
