@@ -4,6 +4,7 @@
 //! with a loop of one's own, and everything a cell can end with shows itself ([`rich`]).
 
 mod error;
+mod freed_memory;
 mod input;
 mod progress;
 mod seed;

@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::{Error, Result};
+use crate::{Error, Result, freed_memory};
 
 const OURS: &str = "SCONCE_NUM_THREADS";
 const RAYON: &str = "RAYON_NUM_THREADS";
@@ -40,6 +40,7 @@ pub fn init() -> Result<()> {
         // rayon and candle read it themselves, but pass over what they cannot read.
         asked(RAYON, 0)?;
     }
+    freed_memory::keep();
     DONE.store(true, Ordering::Release);
     Ok(())
 }

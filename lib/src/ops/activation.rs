@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::composed;
 use super::elementwise::BLOCK;
-use super::host::{Real, dtype, output, read, values, with_real, zeros};
+use super::host::{Real, dtype, filled, output, read, values, with_real};
 use super::math::{Math, sigmoid};
 use super::operands::check;
 use super::simd::dispatch;
@@ -215,8 +215,10 @@ impl CustomOp1 for Activation {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         with_real!(dtype(x), self.name(), T => {
             let x = values(x, layout)?;
-            let mut y = zeros::<T>(x.len());
-            self.forward_into::<T>(x, &mut y);
+            let (y, _) = filled(x.len(), BLOCK, |index, y: &mut [T]| {
+                let x = &x[index * BLOCK..][..y.len()];
+                dispatch(Forward { function: *self, x, y });
+            });
             output(y, layout.dims())
         })
     }
@@ -225,9 +227,12 @@ impl CustomOp1 for Activation {
         let dy = dy.contiguous()?;
         with_real!(x.dtype(), self.name(), T => {
             let dx = read([x, y, &dy], |[x, y, dy]: [&[T]; 3]| {
-                let mut dx = dy.to_vec();
-                self.backward_assign(x, y, &mut dx);
-                dx
+                let block = |index, dx: &mut [T]| {
+                    let place = index * BLOCK..index * BLOCK + dx.len();
+                    dx.copy_from_slice(&dy[place.clone()]);
+                    dispatch(Backward { function: *self, x: &x[place.clone()], y: &y[place], dy: dx });
+                };
+                filled(x.len(), BLOCK, block).0
             })?;
             Tensor::from_vec(dx, x.shape(), x.device()).map(Some)
         })

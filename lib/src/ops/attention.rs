@@ -8,7 +8,7 @@ use super::host::{Real, dtype, output, read, values, with_real, zeros};
 use super::math::Math;
 use super::operands::{check, shape_error, shape_text};
 use super::simd::dispatch;
-use super::sums::{pair_sum, sum};
+use super::sums::{products, sum};
 use crate::Result;
 
 /// Scaled dot-product attention (Vaswani et al. 2017): `softmax(q · kᵀ / √D) · v` for each batch and head. `q`
@@ -84,7 +84,7 @@ impl<T> Scratch<T> {
 }
 
 impl Attention {
-    fn scale(&self) -> f64 {
+    pub(super) fn scale(&self) -> f64 {
         1.0 / (self.features as f64).sqrt()
     }
 
@@ -120,12 +120,17 @@ impl Attention {
     }
 
     /// Values of an image's queries, keys, values and outputs.
-    fn lens(&self) -> [usize; 4] {
+    pub(super) fn lens(&self) -> [usize; 4] {
         let (d, e) = (self.heads * self.features, self.heads * self.out_features);
         [self.queries * d, self.keys * d, self.keys * e, self.queries * e]
     }
 
     pub(crate) fn forward_into<T: Real>(&self, q: &[T], k: &[T], v: &[T], y: &mut [T]) {
+        if let (Some(q), Some(k), Some(v)) = (T::single(q), T::single(k), T::single(v))
+            && T::single_mut(y).is_some_and(|y| self.forward_panels([q, k, v], y))
+        {
+            return;
+        }
         let [q_len, k_len, v_len, y_len] = self.lens();
         let stride = self.heads * self.out_features;
         let images = y.par_chunks_mut(y_len.max(1)).enumerate();
@@ -149,6 +154,13 @@ impl Attention {
     pub(crate) fn backward_into<T: Real>(&self, inputs: [&[T]; 3], dy: &[T], gradients: [&mut [T]; 3]) {
         let [q_len, k_len, v_len, y_len] = self.lens();
         let ([q, k, v], [dq, dk, dv]) = (inputs, gradients);
+        if let (Some(q), Some(k), Some(v), Some(dy)) =
+            (T::single(q), T::single(k), T::single(v), T::single(dy))
+            && let (Some(dq), Some(dk), Some(dv)) = (T::single_mut(dq), T::single_mut(dk), T::single_mut(dv))
+            && self.backward_panels([q, k, v], dy, [dq, dk, dv])
+        {
+            return;
+        }
         dk.fill(T::zero());
         dv.fill(T::zero());
         let images = dq.par_chunks_mut(q_len.max(1)).zip(dk.par_chunks_mut(k_len.max(1)));
@@ -203,7 +215,7 @@ impl<T: Real> WithSimd for SoftmaxRows<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
         for row in self.rows.chunks_exact_mut(self.len) {
             let mut lanes = [T::neg_infinity(); LANES];
             let (whole, rest) = row.as_chunks::<LANES>();
@@ -221,7 +233,7 @@ impl<T: Real> WithSimd for SoftmaxRows<'_, T> {
             for value in row.iter_mut() {
                 *value = Math::exp((*value - shift) * self.scale);
             }
-            let inverse = T::from_f64(1.0 / sum(row, |value| value));
+            let inverse = T::from_f64(1.0 / sum(simd, row));
             for value in row.iter_mut() {
                 *value *= inverse;
             }
@@ -241,10 +253,10 @@ impl<T: Real> WithSimd for SlopeRows<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
         let rows = self.slopes.chunks_exact_mut(self.len).zip(self.weights.chunks_exact(self.len));
         for (slopes, weights) in rows {
-            let mean = T::from_f64(pair_sum(slopes, weights, |slope, weight| slope * weight));
+            let mean = T::from_f64(products(simd, slopes, weights));
             for (slope, &weight) in slopes.iter_mut().zip(weights) {
                 *slope = weight * (*slope - mean) * self.scale;
             }

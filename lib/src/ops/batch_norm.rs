@@ -1,10 +1,13 @@
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor, Var};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::composed;
-use super::host::{Real, dtype, output, read, values, with_real};
+use super::elementwise::BLOCK;
+use super::host::{Real, dtype, filled, output, read, values, with_real};
 use super::operands::{check, check_shape, shape_error, shape_text};
-use super::sums::Channels;
+use super::simd::dispatch;
+use super::sums::{Channels, centred_products, squares, sum};
 use crate::{Error, Result};
 
 /// How batch norm behaves; the defaults are the usual ones.
@@ -128,14 +131,39 @@ fn checked(
     Ok(Channels { count: *count, plane: plane.iter().product() })
 }
 
-/// Mean and (biased) variance of every channel, in two passes: the second around the mean, which
-/// keeps the digits that a difference of squares would lose.
+/// Mean and (biased) variance of every channel.
 fn statistics<T: Real>(x: &[T], channels: Channels, count: usize) -> (Vec<f64>, Vec<f64>) {
-    let mean_of = |sums: Vec<f64>| -> Vec<f64> { sums.into_iter().map(|sum| sum / count as f64).collect() };
-    let mean = mean_of(channels.sums(x, |_, x| x));
-    let centre: Vec<T> = mean.iter().map(|&mean| T::from_f64(mean)).collect();
-    let var = mean_of(channels.sums(x, |channel, x| (x - centre[channel]) * (x - centre[channel])));
-    (mean, var)
+    let moments = |channel| dispatch(Moments { channels, channel, x, count });
+    (0..channels.count).into_par_iter().map(moments).unzip()
+}
+
+/// Mean and (biased) variance of a channel, in two passes: the second around the mean, which keeps the digits that a
+/// difference of squares would lose.
+struct Moments<'a, T> {
+    channels: Channels,
+    channel: usize,
+    x: &'a [T],
+    count: usize,
+}
+
+impl<T: Real> WithSimd for Moments<'_, T> {
+    type Output = (f64, f64);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> (f64, f64) {
+        let Moments { channels, channel, x, count } = self;
+        let mut total = 0.0;
+        for row in channels.rows(x, channel) {
+            total += sum(simd, row);
+        }
+        let mean = total / count as f64;
+        let centre = T::from_f64(mean);
+        let mut total_squares = 0.0;
+        for row in channels.rows(x, channel) {
+            total_squares += squares(simd, row, centre);
+        }
+        (mean, total_squares / count as f64)
+    }
 }
 
 fn inverse_std(var: &[f64], eps: f64) -> Vec<f64> {
@@ -167,22 +195,28 @@ impl BatchNorm {
     fn forward<T: Real>(&self, x: &[T], weight: &[T], bias: &[T]) -> Vec<T> {
         let mean: Vec<T> = self.per_channel(|c| self.mean[c]);
         let scale: Vec<T> = self.per_channel(|c| self.inverse_std[c] * weight[c].to_f64());
-        let mut y = vec![T::zero(); x.len()];
-        let planes =
-            y.par_chunks_mut(self.channels.plane.max(1)).zip(x.par_chunks(self.channels.plane.max(1)));
-        planes.enumerate().with_min_len(16).for_each(|(plane, (y, x))| {
-            let channel = plane % self.channels.count;
-            let (mean, scale, bias) = (mean[channel], scale[channel], bias[channel]);
-            y.iter_mut().zip(x).for_each(|(y, &x)| *y = (x - mean) * scale + bias);
-        });
-        y
+        let (group, plane) = (self.group(), self.channels.plane.max(1));
+        let planes = |index: usize, y: &mut [T]| {
+            let first = index * group;
+            let x = &x[first * plane..][..y.len()];
+            dispatch(Apply { first, plane, x, mean: &mean, scale: &scale, bias, y });
+        };
+        filled(x.len(), group * plane, planes).0
+    }
+
+    /// Planes that a thread takes at a time.
+    fn group(&self) -> usize {
+        (BLOCK / self.channels.plane.max(1)).max(1)
     }
 
     /// The gradients of x, weight and bias.
     fn backward<T: Real>(&self, x: &[T], weight: &[T], dy: &[T]) -> (Vec<T>, Vec<T>, Vec<T>) {
         let mean: Vec<T> = self.per_channel(|c| self.mean[c]);
-        let db = self.channels.sums(dy, |_, dy| dy);
-        let centred = self.channels.pair_sums(x, dy, |channel, x, dy| (x - mean[channel]) * dy);
+        let sums = |channel| {
+            let mean = mean[channel];
+            dispatch(GradientSums { channels: self.channels, channel, x, dy, mean })
+        };
+        let (db, centred): (Vec<f64>, Vec<f64>) = (0..self.channels.count).into_par_iter().map(sums).unzip();
         let dw: Vec<f64> =
             centred.iter().zip(&self.inverse_std).map(|(sum, inverse)| sum * inverse).collect();
         // dx = scale · (dy - mean(dy) - x̂ · mean(dy · x̂)), the means only where the statistics follow x.
@@ -193,17 +227,94 @@ impl BatchNorm {
         let scale: Vec<T> = self.per_channel(|c| self.inverse_std[c] * weight[c].to_f64());
         let shift: Vec<T> = self.per_channel(|c| db[c] * share);
         let slope: Vec<T> = self.per_channel(|c| self.inverse_std[c] * dw[c] * share);
-        let mut dx = vec![T::zero(); x.len()];
-        let plane = self.channels.plane.max(1);
-        let planes = dx.par_chunks_mut(plane).zip(x.par_chunks(plane)).zip(dy.par_chunks(plane));
-        planes.enumerate().with_min_len(16).for_each(|(plane, ((dx, x), dy))| {
-            let c = plane % self.channels.count;
-            let (mean, scale, shift, slope) = (mean[c], scale[c], shift[c], slope[c]);
+        let (group, plane) = (self.group(), self.channels.plane.max(1));
+        let planes = |index: usize, dx: &mut [T]| {
+            let first = index * group;
+            let (x, dy) = (&x[first * plane..][..dx.len()], &dy[first * plane..][..dx.len()]);
+            let constants = [&mean[..], &scale, &shift, &slope];
+            dispatch(InputGradient { first, plane, x, dy, constants, dx });
+        };
+        let (dx, _) = filled(x.len(), group * plane, planes);
+        (dx, self.per_channel(|c| dw[c]), self.per_channel(|c| db[c]))
+    }
+}
+
+/// Some planes of the output, from number `first`.
+struct Apply<'a, T> {
+    first: usize,
+    plane: usize,
+    x: &'a [T],
+    mean: &'a [T],
+    scale: &'a [T],
+    bias: &'a [T],
+    y: &'a mut [T],
+}
+
+impl<T: Real> WithSimd for Apply<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Apply { first, plane, x, mean, scale, bias, y } = self;
+        for (index, (y, x)) in y.chunks_mut(plane).zip(x.chunks(plane)).enumerate() {
+            let channel = (first + index) % mean.len();
+            let (mean, scale, bias) = (mean[channel], scale[channel], bias[channel]);
+            for (y, &x) in y.iter_mut().zip(x) {
+                *y = (x - mean) * scale + bias;
+            }
+        }
+    }
+}
+
+/// The sums of `dy` and of `(x - mean) · dy` over a channel.
+struct GradientSums<'a, T> {
+    channels: Channels,
+    channel: usize,
+    x: &'a [T],
+    dy: &'a [T],
+    mean: T,
+}
+
+impl<T: Real> WithSimd for GradientSums<'_, T> {
+    type Output = (f64, f64);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> (f64, f64) {
+        let GradientSums { channels, channel, x, dy, mean } = self;
+        let (mut total, mut centred) = (0.0, 0.0);
+        for (x, dy) in channels.rows(x, channel).zip(channels.rows(dy, channel)) {
+            total += sum(simd, dy);
+            centred += centred_products(simd, dy, x, mean);
+        }
+        (total, centred)
+    }
+}
+
+/// Some planes of the gradient of the input, from number `first`.
+struct InputGradient<'a, T> {
+    first: usize,
+    plane: usize,
+    x: &'a [T],
+    dy: &'a [T],
+    /// Of each channel mean, scale, shift and slope.
+    constants: [&'a [T]; 4],
+    dx: &'a mut [T],
+}
+
+impl<T: Real> WithSimd for InputGradient<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let InputGradient { first, plane, x, dy, constants: [means, scales, shifts, slopes], dx } = self;
+        let planes = dx.chunks_mut(plane).zip(x.chunks(plane).zip(dy.chunks(plane)));
+        for (index, (dx, (x, dy))) in planes.enumerate() {
+            let c = (first + index) % means.len();
+            let (mean, scale, shift, slope) = (means[c], scales[c], shifts[c], slopes[c]);
             for ((dx, &x), &dy) in dx.iter_mut().zip(x).zip(dy) {
                 *dx = scale * (dy - shift - (x - mean) * slope);
             }
-        });
-        (dx, self.per_channel(|c| dw[c]), self.per_channel(|c| db[c]))
+        }
     }
 }
 

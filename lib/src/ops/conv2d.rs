@@ -99,4 +99,8 @@ impl Weighted for Conv2d {
     fn weight_gradient<T: Real>(&self, x: &[T], dy: &[T]) -> Vec<T> {
         self.0.weight_gradient(x, dy)
     }
+
+    fn gradients<T: Real>(&self, x: &[T], weight: &[T], dy: &[T]) -> (Vec<T>, Vec<T>) {
+        self.0.gradients(x, weight, dy)
+    }
 }

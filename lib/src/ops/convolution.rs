@@ -2,12 +2,14 @@
 
 use rayon::prelude::*;
 
-use super::buffer::Pool;
+use super::buffer::{Buffer, Pool};
 use super::channels_last::{self, Epilogue, to_channels_first, to_channels_last};
 use super::columns::Convolution;
 use super::gemm::{Matrix, Threads, Update, multiply};
-use super::host::Real;
+use super::host::{Real, filled};
 
+/// Pixels of an image that are worth a product of matrices.
+const PRODUCT_POSITIONS: usize = 256;
 /// Rows of the weight's gradient that are worth a thread's while.
 const GRADIENT_ROWS: usize = 128;
 /// Parts the weight's gradient is cut into at most.
@@ -27,22 +29,32 @@ impl Convolution {
         if parts < rayon::current_num_threads() { Threads::All } else { Threads::One }
     }
 
+    /// Whether each image is a matrix that the weight is multiplied with as it lies, large enough for that to be faster
+    /// than many images at a time.
+    fn is_product(&self) -> bool {
+        self.is_pointwise() && self.groups == 1 && self.positions() >= PRODUCT_POSITIONS
+    }
+
     /// The convolution of `x` with `weight`, plus `bias`.
     pub(super) fn forward<T: Real>(&self, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
         let single_bias = bias.and_then(T::single);
-        if let (1, Some(x), Some(weight)) = (self.groups, T::single(x), T::single(weight))
+        if let (false, 1, Some(x), Some(weight)) =
+            (self.is_product(), self.groups, T::single(x), T::single(weight))
             && let Some(y) = T::from_single(self.forward_channels_last(x, weight, single_bias))
         {
             return y;
+        }
+        if self.is_depthwise() {
+            return self.depthwise_forward(x, weight, bias);
+        }
+        if self.is_product() {
+            let weight = Matrix::packed(weight, self.out_channels, self.in_channels);
+            return self.images(weight, x, bias);
         }
         let mut y = vec![T::zero(); self.batch * self.output_len()];
         if let Some(bias) = bias {
             let planes = y.par_chunks_mut(self.positions().max(1)).enumerate();
             planes.with_min_len(16).for_each(|(plane, y)| y.fill(bias[plane % self.out_channels]));
-        }
-        if self.is_depthwise() {
-            self.depthwise_forward(x, weight, &mut y);
-            return y;
         }
         let (positions, depth, group) = (self.positions(), self.depth(), self.group());
         let (weight, outputs) = (Matrix::packed(weight, self.out_channels, depth), self.group_outputs());
@@ -76,18 +88,38 @@ impl Convolution {
         y
     }
 
+    /// `weight` times each image of `x`, plus `bias`, where the images are matrices (channels, positions).
+    fn images<T: Real>(&self, weight: Matrix<T>, x: &[T], bias: Option<&[T]>) -> Vec<T> {
+        let (positions, threads) = (self.positions(), Convolution::threads(self.batch));
+        let [from, to] = [weight.columns * positions, weight.rows * positions];
+        let product = |image: usize, y: &mut [T]| {
+            let x = Matrix::packed(&x[image * from..][..from], weight.columns, positions);
+            if let Some(bias) = bias {
+                y.chunks_exact_mut(positions).zip(bias).for_each(|(y, &bias)| y.fill(bias));
+            }
+            let update = if bias.is_some() { Update::Add } else { Update::Replace };
+            multiply(y, positions, update, weight, x, threads);
+        };
+        filled(self.batch * to, to, product).0
+    }
+
     /// The gradient of `x` where that of the output is `dy`: the transposed convolution of `dy`.
     pub(super) fn input_gradient<T: Real>(&self, weight: &[T], dy: &[T]) -> Vec<T> {
-        if let (1, Some(weight), Some(dy)) = (self.groups, T::single(weight), T::single(dy))
-            && let Some(dx) = T::from_single(self.input_gradient_channels_last(weight, dy))
+        if let (false, 1, Some(weight), Some(dy)) =
+            (self.is_product(), self.groups, T::single(weight), T::single(dy))
+            && let Some(dx) =
+                T::from_single(self.input_gradient_channels_last(weight, &self.outputs_last(dy)))
         {
             return dx;
         }
-        let mut dx = vec![T::zero(); self.batch * self.image_len()];
         if self.is_depthwise() {
-            self.depthwise_input_gradient(weight, dy, &mut dx);
-            return dx;
+            return self.depthwise_input_gradient(weight, dy);
         }
+        if self.is_product() {
+            let weight = Matrix::packed(weight, self.out_channels, self.in_channels);
+            return self.images(weight.transposed(), dy, None);
+        }
+        let mut dx = vec![T::zero(); self.batch * self.image_len()];
         let (depth, group, outputs) = (self.depth(), self.group(), self.group_outputs());
         let weight = Matrix::packed(weight, self.out_channels, depth);
         let threads = Convolution::threads(self.batch.div_ceil(group));
@@ -112,8 +144,8 @@ impl Convolution {
     /// The gradient of the weight. Each part of the depth goes through all images in order, so nothing has to be
     /// summed over threads.
     pub(super) fn weight_gradient<T: Real>(&self, x: &[T], dy: &[T]) -> Vec<T> {
-        if let (1, Some(x), Some(dy)) = (self.groups, T::single(x), T::single(dy))
-            && let Some(dw) = T::from_single(self.weight_gradient_channels_last(x, dy))
+        if let (false, 1, Some(x), Some(dy)) = (self.is_product(), self.groups, T::single(x), T::single(dy))
+            && let Some(dw) = T::from_single(self.weight_gradient_channels_last(x, &self.outputs_last(dy)))
         {
             return dw;
         }
@@ -149,6 +181,21 @@ impl Convolution {
         dw
     }
 
+    /// The gradients of `x` and of the weight.
+    pub(super) fn gradients<T: Real>(&self, x: &[T], weight: &[T], dy: &[T]) -> (Vec<T>, Vec<T>) {
+        if let (false, 1, Some(x), Some(weight), Some(dy)) =
+            (self.is_product(), self.groups, T::single(x), T::single(weight), T::single(dy))
+        {
+            let dy = self.outputs_last(dy);
+            let dx = T::from_single(self.input_gradient_channels_last(weight, &dy));
+            let dw = T::from_single(self.weight_gradient_channels_last(x, &dy));
+            if let (Some(dx), Some(dw)) = (dx, dw) {
+                return (dx, dw);
+            }
+        }
+        (self.input_gradient(weight, dy), self.weight_gradient(x, dy))
+    }
+
     fn forward_channels_last(&self, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
         let pool = Pool::of_operators();
         let mut last = pool.take(x.len());
@@ -156,29 +203,38 @@ impl Convolution {
         let mut y_last = pool.take(self.batch * self.output_len());
         let finish = Epilogue { bias, ..Epilogue::default() };
         channels_last::forward(self, pool, &last, weight, &mut y_last, &finish);
-        let mut y = vec![0.0; y_last.len()];
-        to_channels_first(&y_last, &mut y, self.out_channels, self.positions());
-        y
+        channels_first(&y_last, self.out_channels, self.positions())
     }
 
-    fn input_gradient_channels_last(&self, weight: &[f32], dy: &[f32]) -> Vec<f32> {
+    /// Values of the output with the channels of a pixel beside each other.
+    fn outputs_last(&self, y: &[f32]) -> Buffer {
+        let mut last = Pool::of_operators().take(y.len());
+        to_channels_last(y, &mut last, self.out_channels, self.positions());
+        last
+    }
+
+    fn input_gradient_channels_last(&self, weight: &[f32], dy_last: &[f32]) -> Vec<f32> {
         let pool = Pool::of_operators();
-        let mut last = pool.take(dy.len());
-        to_channels_last(dy, &mut last, self.out_channels, self.positions());
         let mut dx_last = pool.take(self.batch * self.image_len());
-        channels_last::input_gradient(self, pool, weight, &last, &mut dx_last, Update::Replace);
-        let mut dx = vec![0.0; dx_last.len()];
-        to_channels_first(&dx_last, &mut dx, self.in_channels, self.input[0] * self.input[1]);
-        dx
+        channels_last::input_gradient(self, pool, weight, dy_last, &mut dx_last, Update::Replace);
+        channels_first(&dx_last, self.in_channels, self.input[0] * self.input[1])
     }
 
-    fn weight_gradient_channels_last(&self, x: &[f32], dy: &[f32]) -> Vec<f32> {
+    fn weight_gradient_channels_last(&self, x: &[f32], dy_last: &[f32]) -> Vec<f32> {
         let pool = Pool::of_operators();
-        let (mut x_last, mut dy_last) = (pool.take(x.len()), pool.take(dy.len()));
+        let mut x_last = pool.take(x.len());
         to_channels_last(x, &mut x_last, self.in_channels, self.input[0] * self.input[1]);
-        to_channels_last(dy, &mut dy_last, self.out_channels, self.positions());
         let mut dw = vec![0.0; self.out_channels * self.depth()];
-        channels_last::weight_gradient(self, pool, &x_last, &dy_last, &mut dw);
+        channels_last::weight_gradient(self, pool, &x_last, dy_last, &mut dw);
         dw
     }
+}
+
+/// Images (B, pixels, C) as (B, C, pixels), in memory of their own.
+fn channels_first(last: &[f32], channels: usize, pixels: usize) -> Vec<f32> {
+    let len = channels * pixels;
+    let image = |image: usize, first: &mut [f32]| {
+        to_channels_first(&last[image * len..][..len], first, channels, pixels);
+    };
+    filled(last.len(), len, image).0
 }

@@ -1,12 +1,19 @@
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, DType, Error, FloatDType, Layout, Result, Shape, Storage, Tensor};
+use rayon::prelude::*;
 
+use super::lanes::Lanes;
 use super::math::Math;
 
 /// A floating point type the operators compute in: f32 or f64.
-pub(crate) trait Real: FloatDType + Math {
+pub(crate) trait Real: FloatDType + Math + Lanes {
     /// The values, if they are f32: what has kernels of its own.
     fn single(_: &[Self]) -> Option<&[f32]> {
+        None
+    }
+
+    /// The same of values that are written.
+    fn single_mut(_: &mut [Self]) -> Option<&mut [f32]> {
         None
     }
 
@@ -22,6 +29,10 @@ pub(crate) trait Real: FloatDType + Math {
 
 impl Real for f32 {
     fn single(values: &[f32]) -> Option<&[f32]> {
+        Some(values)
+    }
+
+    fn single_mut(values: &mut [f32]) -> Option<&mut [f32]> {
         Some(values)
     }
 
@@ -96,6 +107,29 @@ pub(super) fn read<T: Real, R, const N: usize>(
         };
     }
     Ok(compute(slices))
+}
+
+/// `len` values, made by `fill` in chunks of `chunk`, which begin as zeros, and what `fill` gave for each chunk. Memory
+/// that is fresh is first touched by the thread that needs it, and the zeros are in its cache when it does.
+pub(super) fn filled<T: Real, R: Send>(
+    len: usize,
+    chunk: usize,
+    fill: impl Fn(usize, &mut [T]) -> R + Sync + Send,
+) -> (Vec<T>, Vec<R>) {
+    let mut values = Vec::with_capacity(len);
+    let room = &mut values.spare_capacity_mut()[..len];
+    let chunks = room.par_chunks_mut(chunk.max(1)).enumerate();
+    let results = chunks.map(|(index, room)| {
+        for value in &mut *room {
+            value.write(T::zero());
+        }
+        // SAFETY: each of its values was just written.
+        fill(index, unsafe { room.assume_init_mut() })
+    });
+    let results = results.collect();
+    // SAFETY: the chunks are all of the first `len` values, and each of these was written.
+    unsafe { values.set_len(len) };
+    (values, results)
 }
 
 /// `len` zeros.

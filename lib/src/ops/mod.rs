@@ -10,6 +10,7 @@
 
 mod activation;
 mod attention;
+mod attention_panels;
 mod avg_pool2d;
 mod batch_norm;
 mod box_format;
@@ -30,8 +31,11 @@ mod gemm;
 mod global_avg_pool;
 mod host;
 mod interpolate;
+
+mod lanes;
 mod layer_norm2d;
 mod linear;
+mod lines;
 mod math;
 mod max_pool2d;
 mod mean;
@@ -45,6 +49,8 @@ mod position;
 mod roi_align;
 mod row_norm;
 mod simd;
+#[cfg(test)]
+mod single_tests;
 mod slice;
 mod softmax;
 mod stochastic_depth;

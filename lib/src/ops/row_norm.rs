@@ -5,10 +5,11 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::composed;
-use super::host::{Real, dtype, output, read, values, with_real, zeros};
+use super::elementwise::BLOCK;
+use super::host::{Real, dtype, filled, output, read, values, with_real};
 use super::operands::{check, check_shape, shape_error, shape_text};
 use super::simd::dispatch;
-use super::sums::{pair_sum, sum};
+use super::sums::{centred_products, products, squares, sum, weighted_products};
 use crate::Result;
 
 /// Layer normalization (Ba et al. 2016): every stretch of the last dimensions, those of `weight`, gets mean 0 and
@@ -94,20 +95,38 @@ impl RowNorm {
         })
     }
 
+    /// Rows that a thread takes at a time.
+    fn group(&self) -> usize {
+        (BLOCK / self.row).max(1)
+    }
+
     /// The weights of a row.
     fn of_row<'a, T>(&self, row: usize, weight: &'a [T]) -> &'a [T] {
         let count = weight.len() / self.groups;
         &weight[row % self.groups * count..][..count]
     }
 
+    /// The output of some rows, from number `first`, and the statistics of each.
+    fn rows<T: Real>(&self, first: usize, [x, weight, bias]: [&[T]; 3], y: &mut [T]) -> Vec<[f64; 2]> {
+        dispatch(ForwardRows { norm: self, first, x: &x[first * self.row..][..y.len()], weight, bias, y })
+    }
+
     pub(crate) fn forward_into<T: Real>(&self, x: &[T], weight: &[T], bias: &[T], y: &mut [T]) {
-        let statistics = self.statistics(x);
-        let rows = y.par_chunks_mut(self.row).zip(x.par_chunks(self.row)).zip(statistics).enumerate();
-        rows.with_min_len(16).for_each(|(row, ((y, x), &[mean, inverse]))| {
-            let (mean, inverse) = (T::from_f64(mean), T::from_f64(inverse));
-            let (weight, bias) = (self.of_row(row, weight), self.of_row(row, bias));
-            dispatch(ForwardRow { run: self.run, x, y, mean, inverse, weight, bias });
-        });
+        let group = self.group();
+        let groups = y.par_chunks_mut(group * self.row).enumerate();
+        let statistics: Vec<_> =
+            groups.map(|(index, y)| self.rows(index * group, [x, weight, bias], y)).collect();
+        // A second forward pass of the same operator would find the same.
+        let _ = self.statistics.set(statistics.concat());
+    }
+
+    /// The same into memory of its own.
+    fn forward<T: Real>(&self, x: &[T], weight: &[T], bias: &[T]) -> Vec<T> {
+        let group = self.group();
+        let rows = |index: usize, y: &mut [T]| self.rows(index * group, [x, weight, bias], y);
+        let (y, statistics) = filled(x.len(), group * self.row, rows);
+        let _ = self.statistics.set(statistics.concat());
+        y
     }
 
     /// The gradients of x, into `dx`, weight and bias. With x̂ the normalized values and g = dy · weight:
@@ -119,34 +138,53 @@ impl RowNorm {
         dy: &[T],
         dx: &mut [T],
     ) -> (Vec<T>, Vec<T>) {
-        let statistics = self.statistics(x);
-        // A block begins with the first group, so that its sums are those of all weights.
-        let block_rows = BLOCK_ROWS.div_ceil(self.groups) * self.groups;
-        let block = block_rows * self.row;
-        let blocks = dx.par_chunks_mut(block).zip(x.par_chunks(block)).zip(dy.par_chunks(block));
-        let blocks = blocks.zip(statistics.par_chunks(block_rows));
-        let sums: Vec<(Vec<T>, Vec<T>)> = blocks
-            .map(|(((dx, x), dy), statistics)| {
-                let mut sums = (vec![T::zero(); weight.len()], vec![T::zero(); weight.len()]);
-                let rows = dx.chunks_mut(self.row).zip(x.chunks(self.row)).zip(dy.chunks(self.row));
-                for (row, (((dx, x), dy), &statistics)) in rows.zip(statistics).enumerate() {
-                    let first = row % self.groups * (weight.len() / self.groups);
-                    let (dw, db) = (&mut sums.0[first..], &mut sums.1[first..]);
-                    let weight = self.of_row(row, weight);
-                    dispatch(BackwardRow { norm: self, x, weight, dy, statistics, dx, dw, db });
-                }
-                sums
-            })
-            .collect();
-        let dw = total(sums.iter().map(|sums| &sums.0), weight.len());
-        let db = total(sums.iter().map(|sums| &sums.1), weight.len());
-        (dw, db)
+        let block_rows = self.block_rows();
+        let blocks = dx.par_chunks_mut(block_rows * self.row).enumerate();
+        let sums: Vec<_> =
+            blocks.map(|(block, dx)| self.block_gradient(block * block_rows, [x, weight, dy], dx)).collect();
+        self.weight_gradients(&sums)
+    }
+
+    /// The gradients of x, weight and bias, in memory of their own.
+    fn backward<T: Real>(&self, x: &[T], weight: &[T], dy: &[T]) -> (Vec<T>, Vec<T>, Vec<T>) {
+        let block_rows = self.block_rows();
+        let block = |block: usize, dx: &mut [T]| self.block_gradient(block * block_rows, [x, weight, dy], dx);
+        let (dx, sums) = filled(x.len(), block_rows * self.row, block);
+        let (dw, db) = self.weight_gradients(&sums);
+        (dx, dw, db)
+    }
+
+    /// Rows whose sums are taken together. A block begins with the first group, so that its sums are those of all
+    /// weights.
+    fn block_rows(&self) -> usize {
+        BLOCK_ROWS.div_ceil(self.groups) * self.groups
+    }
+
+    /// The gradient of some rows of x, from number `first`, and what they give to those of the weight and bias.
+    fn block_gradient<T: Real>(&self, first: usize, [x, weight, dy]: [&[T]; 3], dx: &mut [T]) -> [Vec<T>; 2] {
+        let place = first * self.row..first * self.row + dx.len();
+        let statistics = &self.statistics(x)[first..];
+        let (x, dy) = (&x[place.clone()], &dy[place]);
+        dispatch(BackwardRows { norm: self, x, weight, dy, statistics, dx })
+    }
+
+    fn weight_gradients<T: Real>(&self, sums: &[[Vec<T>; 2]]) -> (Vec<T>, Vec<T>) {
+        let total = |which: usize| -> Vec<T> {
+            let len = sums.first().map_or(0, |sums| sums[which].len());
+            let mut total = vec![0.0; len];
+            for sums in sums {
+                total.iter_mut().zip(&sums[which]).for_each(|(total, part)| *total += part.to_f64());
+            }
+            total.into_iter().map(T::from_f64).collect()
+        };
+        (total(0), total(1))
     }
 
     #[inline(always)]
     #[allow(clippy::too_many_arguments, reason = "the parts of one row")]
-    fn row_gradient<T: Real>(
+    fn row_gradient<S: Simd, T: Real>(
         &self,
+        simd: S,
         x: &[T],
         weight: &[T],
         dy: &[T],
@@ -158,25 +196,22 @@ impl RowNorm {
         let (mean, inverse) = (T::from_f64(mean), T::from_f64(inverse));
         let count = T::from_f64(1.0 / self.row as f64);
         if self.run == 1 {
-            // g first, in the place of dx.
-            for ((dx, &dy), &weight) in dx.iter_mut().zip(dy).zip(weight) {
-                *dx = dy * weight;
-            }
-            let shift = T::from_f64(sum(dx, |g| g)) * count;
-            let slope = T::from_f64(pair_sum(dx, x, |g, x| g * (x - mean))) * count * inverse * inverse;
-            let values = dx.iter_mut().zip(x).zip(dy).zip(dw.iter_mut().zip(db));
-            for (((dx, &x), &dy), (dw, db)) in values {
+            let shift = T::from_f64(products(simd, dy, weight)) * count;
+            let slope = weighted_products(simd, dy, weight, x, mean);
+            let slope = T::from_f64(slope) * count * inverse * inverse;
+            let values = dx.iter_mut().zip(x.iter().zip(dy).zip(weight)).zip(dw.iter_mut().zip(db));
+            for ((dx, ((&x, &dy), &weight)), (dw, db)) in values {
                 let centred = x - mean;
-                *dw += dy * centred * inverse;
+                *dw += dy * (centred * inverse);
                 *db += dy;
-                *dx = (*dx - shift - centred * slope) * inverse;
+                *dx = (dy * weight - shift - centred * slope) * inverse;
             }
             return;
         }
         let (mut shift, mut slope) = (0.0, 0.0);
         let runs = x.chunks(self.run).zip(dy.chunks(self.run)).zip(weight);
         for (((x, dy), weight), (dw, db)) in runs.zip(dw.iter_mut().zip(db)) {
-            let (total, centred) = (sum(dy, |dy| dy), pair_sum(dy, x, |dy, x| dy * (x - mean)));
+            let (total, centred) = (sum(simd, dy), centred_products(simd, dy, x, mean));
             *db += T::from_f64(total);
             *dw += T::from_f64(centred) * inverse;
             shift += total * weight.to_f64();
@@ -203,72 +238,80 @@ impl<T: Real> WithSimd for Moments<'_, T> {
     type Output = [f64; 2];
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> [f64; 2] {
-        let mean = sum(self.x, |x| x) / self.x.len() as f64;
+    fn with_simd<S: Simd>(self, simd: S) -> [f64; 2] {
+        let mean = sum(simd, self.x) / self.x.len() as f64;
         let centre = T::from_f64(mean);
-        let var = sum(self.x, |x| (x - centre) * (x - centre)) / self.x.len() as f64;
+        let var = squares(simd, self.x, centre) / self.x.len() as f64;
         [mean, 1.0 / (var + self.eps).sqrt()]
     }
 }
 
-struct ForwardRow<'a, T> {
-    run: usize,
+/// Some rows of the output, from number `first`.
+struct ForwardRows<'a, T> {
+    norm: &'a RowNorm,
+    first: usize,
     x: &'a [T],
-    y: &'a mut [T],
-    mean: T,
-    inverse: T,
     weight: &'a [T],
     bias: &'a [T],
+    y: &'a mut [T],
 }
 
-impl<T: Real> WithSimd for ForwardRow<'_, T> {
-    type Output = ();
+impl<T: Real> WithSimd for ForwardRows<'_, T> {
+    /// Mean and inverse standard deviation of each row.
+    type Output = Vec<[f64; 2]>;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let ForwardRow { run, x, y, mean, inverse, weight, bias } = self;
-        if run == 1 {
-            for ((y, &x), (&weight, &bias)) in y.iter_mut().zip(x).zip(weight.iter().zip(bias)) {
-                *y = (x - mean) * inverse * weight + bias;
+    fn with_simd<S: Simd>(self, simd: S) -> Vec<[f64; 2]> {
+        let ForwardRows { norm, first, x, weight, bias, y } = self;
+        let mut statistics = Vec::with_capacity(x.len() / norm.row);
+        for (index, (y, x)) in y.chunks_mut(norm.row).zip(x.chunks(norm.row)).enumerate() {
+            let moments = Moments { x, eps: norm.eps }.with_simd(simd);
+            statistics.push(moments);
+            let [mean, inverse] = moments.map(T::from_f64);
+            let (weight, bias) = (norm.of_row(first + index, weight), norm.of_row(first + index, bias));
+            if norm.run == 1 {
+                for ((y, &x), (&weight, &bias)) in y.iter_mut().zip(x).zip(weight.iter().zip(bias)) {
+                    *y = (x - mean) * inverse * weight + bias;
+                }
+                continue;
             }
-            return;
-        }
-        for ((y, x), (&weight, &bias)) in y.chunks_mut(run).zip(x.chunks(run)).zip(weight.iter().zip(bias)) {
-            for (y, &x) in y.iter_mut().zip(x) {
-                *y = (x - mean) * inverse * weight + bias;
+            let runs = y.chunks_mut(norm.run).zip(x.chunks(norm.run));
+            for ((y, x), (&weight, &bias)) in runs.zip(weight.iter().zip(bias)) {
+                for (y, &x) in y.iter_mut().zip(x) {
+                    *y = (x - mean) * inverse * weight + bias;
+                }
             }
         }
+        statistics
     }
 }
 
-struct BackwardRow<'a, T> {
+/// Some rows of the gradient of x, from one of the first group on.
+struct BackwardRows<'a, T> {
     norm: &'a RowNorm,
     x: &'a [T],
     weight: &'a [T],
     dy: &'a [T],
-    statistics: [f64; 2],
+    statistics: &'a [[f64; 2]],
     dx: &'a mut [T],
-    dw: &'a mut [T],
-    db: &'a mut [T],
 }
 
-impl<T: Real> WithSimd for BackwardRow<'_, T> {
-    type Output = ();
+impl<T: Real> WithSimd for BackwardRows<'_, T> {
+    /// What they give to the gradients of the weight and bias.
+    type Output = [Vec<T>; 2];
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let BackwardRow { norm, x, weight, dy, statistics, dx, dw, db } = self;
-        norm.row_gradient(x, weight, dy, statistics, dx, dw, db);
+    fn with_simd<S: Simd>(self, simd: S) -> [Vec<T>; 2] {
+        let BackwardRows { norm, x, weight, dy, statistics, dx } = self;
+        let (mut dw, mut db) = (vec![T::zero(); weight.len()], vec![T::zero(); weight.len()]);
+        let rows = dx.chunks_mut(norm.row).zip(x.chunks(norm.row)).zip(dy.chunks(norm.row));
+        for (row, (((dx, x), dy), &statistics)) in rows.zip(statistics).enumerate() {
+            let first = row % norm.groups * (weight.len() / norm.groups);
+            let weight = norm.of_row(row, weight);
+            norm.row_gradient(simd, x, weight, dy, statistics, dx, &mut dw[first..], &mut db[first..]);
+        }
+        [dw, db]
     }
-}
-
-/// The sums of `len` values each, place by place.
-fn total<'a, T: Real>(parts: impl Iterator<Item = &'a Vec<T>>, len: usize) -> Vec<T> {
-    let mut total = vec![0.0; len];
-    for part in parts {
-        total.iter_mut().zip(part).for_each(|(total, part)| *total += part.to_f64());
-    }
-    total.into_iter().map(T::from_f64).collect()
 }
 
 impl CustomOp3 for RowNorm {
@@ -288,9 +331,7 @@ impl CustomOp3 for RowNorm {
         with_real!(dtype(x), self.name, T => {
             let (weight, bias) = (values(weight, weight_layout)?, values(bias, bias_layout)?);
             let x = values(x, x_layout)?;
-            let mut y = zeros::<T>(x.len());
-            self.forward_into::<T>(x, weight, bias, &mut y);
-            output(y, x_layout.dims())
+            output(self.forward::<T>(x, weight, bias), x_layout.dims())
         })
     }
 
@@ -304,10 +345,8 @@ impl CustomOp3 for RowNorm {
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
         with_real!(x.dtype(), self.name, T => {
-            let mut dx = zeros::<T>(x.elem_count());
-            let (dw, db) = read([x, weight, &dy], |[x, weight, dy]: [&[T]; 3]| {
-                self.backward_into(x, weight, dy, &mut dx)
-            })?;
+            let (dx, dw, db) =
+                read([x, weight, &dy], |[x, weight, dy]: [&[T]; 3]| self.backward(x, weight, dy))?;
             Ok((
                 Some(Tensor::from_vec(dx, x.shape(), x.device())?),
                 Some(Tensor::from_vec(dw, weight.shape(), weight.device())?),

@@ -1,48 +1,131 @@
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::host::Real;
-use super::simd::vectorized;
+use super::simd::dispatch;
 
-const LANES: usize = 16;
 /// Values summed in their own precision before the sum goes to f64.
 const RUN: usize = 1024;
+/// Vectors that are summed side by side: an addition takes as long as several of them can begin.
+const VECTORS: usize = 4;
 
-/// The sum of `term(value)`, in lanes that the compiler can put side by side, each at most
-/// `RUN / LANES` long so that f32 loses little.
-#[inline(always)]
-pub(super) fn sum<T: Real>(values: &[T], term: impl Fn(T) -> T) -> f64 {
-    let mut total = 0.0;
-    for run in values.chunks(RUN) {
-        let mut lanes = [T::zero(); LANES];
-        let (whole, rest) = run.as_chunks::<LANES>();
-        for chunk in whole {
-            lanes.iter_mut().zip(chunk).for_each(|(lane, &value)| *lane += term(value));
+/// The sum over the values of slices of one length of `$scalar`, of which `$vector` adds a vector to `$sum`; the slices
+/// stand for their values in both.
+macro_rules! total {
+    ($simd:ident, $real:ty, [$first:ident $(, $other:ident)*], |$sum:ident| $vector:expr, $scalar:expr) => {{
+        let (lanes, len) = (<$real>::lanes::<S>(), $first.len());
+        $(let $other = &$other[..len];)*
+        let mut total = 0.0;
+        let mut place = 0;
+        while place < len {
+            let end = (place + RUN).min(len);
+            let mut sums = [<$real>::splat($simd, <$real>::zero()); VECTORS];
+            while place + VECTORS * lanes <= end {
+                let $first = &$first[place..place + VECTORS * lanes];
+                $(let $other = &$other[place..place + VECTORS * lanes];)*
+                for vector in 0..VECTORS {
+                    let $first = <$real>::load($simd, &$first[vector * lanes..]);
+                    $(let $other = <$real>::load($simd, &$other[vector * lanes..]);)*
+                    let $sum = sums[vector];
+                    sums[vector] = $vector;
+                }
+                place += VECTORS * lanes;
+            }
+            while place + lanes <= end {
+                let $first = <$real>::load($simd, &$first[place..]);
+                $(let $other = <$real>::load($simd, &$other[place..]);)*
+                let $sum = sums[0];
+                sums[0] = $vector;
+                place += lanes;
+            }
+            for vector in 0..VECTORS {
+                total += <$real>::reduce($simd, sums[vector]).to_f64();
+            }
+            while place < end {
+                let $first = $first[place];
+                $(let $other = $other[place];)*
+                total += ($scalar).to_f64();
+                place += 1;
+            }
         }
-        lanes.iter_mut().zip(rest).for_each(|(lane, &value)| *lane += term(value));
-        total += lanes.iter().map(|lane| lane.to_f64()).sum::<f64>();
-    }
-    total
+        total
+    }};
 }
 
-/// The sum of `term(a, b)` over two slices of one length, as [`sum`] does it.
+/// The sum of `values`.
 #[inline(always)]
-pub(super) fn pair_sum<T: Real>(a: &[T], b: &[T], term: impl Fn(T, T) -> T) -> f64 {
-    let mut total = 0.0;
-    for (a, b) in a.chunks(RUN).zip(b.chunks(RUN)) {
-        let mut lanes = [T::zero(); LANES];
-        let ((whole_a, rest_a), (whole_b, rest_b)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-        for (a, b) in whole_a.iter().zip(whole_b) {
-            lanes.iter_mut().zip(a.iter().zip(b)).for_each(|(lane, (&a, &b))| *lane += term(a, b));
-        }
-        lanes.iter_mut().zip(rest_a.iter().zip(rest_b)).for_each(|(lane, (&a, &b))| *lane += term(a, b));
-        total += lanes.iter().map(|lane| lane.to_f64()).sum::<f64>();
-    }
-    total
+pub(super) fn sum<S: Simd, T: Real>(simd: S, values: &[T]) -> f64 {
+    total!(simd, T, [values], |sum| T::add_vectors(simd, sum, values), values)
+}
+
+/// The sum of the squares of `values` less `centre`.
+#[inline(always)]
+#[allow(
+    clippy::needless_range_loop,
+    reason = "an iterator is not made of the vector instructions of its caller"
+)]
+pub(super) fn squares<S: Simd, T: Real>(simd: S, values: &[T], centre: T) -> f64 {
+    let centres = T::splat(simd, centre);
+    total!(
+        simd,
+        T,
+        [values],
+        |sum| {
+            let values = T::sub_vectors(simd, values, centres);
+            T::mul_add(simd, values, values, sum)
+        },
+        (values - centre) * (values - centre)
+    )
+}
+
+/// The sum of `a · b`.
+#[inline(always)]
+pub(super) fn products<S: Simd, T: Real>(simd: S, a: &[T], b: &[T]) -> f64 {
+    total!(simd, T, [a, b], |sum| T::mul_add(simd, a, b, sum), a * b)
+}
+
+/// The sum of `a · (b - centre)`.
+#[inline(always)]
+pub(super) fn centred_products<S: Simd, T: Real>(simd: S, a: &[T], b: &[T], centre: T) -> f64 {
+    let centres = T::splat(simd, centre);
+    total!(
+        simd,
+        T,
+        [a, b],
+        |sum| T::mul_add(simd, a, T::sub_vectors(simd, b, centres), sum),
+        a * (b - centre)
+    )
+}
+
+/// The sum of `a · weight · (b - centre)`.
+#[inline(always)]
+pub(super) fn weighted_products<S: Simd, T: Real>(simd: S, a: &[T], weight: &[T], b: &[T], centre: T) -> f64 {
+    let centres = T::splat(simd, centre);
+    total!(
+        simd,
+        T,
+        [a, weight, b],
+        |sum| T::mul_add(simd, T::mul_vectors(simd, a, weight), T::sub_vectors(simd, b, centres), sum),
+        a * weight * (b - centre)
+    )
 }
 
 /// The sum of every row of `row` values.
 pub(super) fn row_sums<T: Real>(x: &[T], row: usize) -> Vec<f64> {
-    x.par_chunks(row.max(1)).with_min_len(64).map(|row| sum(row, |value| value)).collect()
+    x.par_chunks(row.max(1)).with_min_len(64).map(|values| dispatch(Sum { values })).collect()
+}
+
+struct Sum<'a, T> {
+    values: &'a [T],
+}
+
+impl<T: Real> WithSimd for Sum<'_, T> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f64 {
+        sum(simd, self.values)
+    }
 }
 
 /// Where the values of one channel lie in a tensor (B, C, …): a row of `plane` values in each image.
@@ -54,27 +137,34 @@ pub(super) struct Channels {
 }
 
 impl Channels {
-    /// Per channel: the sum of `term(channel, value)`.
-    pub(super) fn sums<T: Real>(self, x: &[T], term: impl Fn(usize, T) -> T + Sync) -> Vec<f64> {
-        let channel_sum = |channel| {
-            let rows = x.chunks(self.plane.max(1)).skip(channel).step_by(self.count);
-            vectorized(|| rows.map(|row| sum(row, |value| term(channel, value))).sum())
-        };
-        (0..self.count).into_par_iter().map(channel_sum).collect()
+    /// The rows of a channel.
+    #[inline(always)]
+    pub(super) fn rows<T>(self, x: &[T], channel: usize) -> impl Iterator<Item = &[T]> {
+        x.chunks(self.plane.max(1)).skip(channel).step_by(self.count)
     }
 
-    /// Per channel: the sum of `term(channel, a, b)` over two tensors of one shape.
-    pub(super) fn pair_sums<T: Real>(
-        self,
-        a: &[T],
-        b: &[T],
-        term: impl Fn(usize, T, T) -> T + Sync,
-    ) -> Vec<f64> {
-        let channel_sum = |channel| {
-            let rows = a.chunks(self.plane.max(1)).zip(b.chunks(self.plane.max(1)));
-            let rows = rows.skip(channel).step_by(self.count);
-            vectorized(|| rows.map(|(a, b)| pair_sum(a, b, |a, b| term(channel, a, b))).sum())
-        };
+    /// Per channel: the sum of its values.
+    pub(super) fn sums<T: Real>(self, x: &[T]) -> Vec<f64> {
+        let channel_sum = |channel| dispatch(ChannelSum { channels: self, channel, x });
         (0..self.count).into_par_iter().map(channel_sum).collect()
+    }
+}
+
+struct ChannelSum<'a, T> {
+    channels: Channels,
+    channel: usize,
+    x: &'a [T],
+}
+
+impl<T: Real> WithSimd for ChannelSum<'_, T> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f64 {
+        let mut total = 0.0;
+        for row in self.channels.rows(self.x, self.channel) {
+            total += sum(simd, row);
+        }
+        total
     }
 }

@@ -221,7 +221,7 @@ mod rerun;
 /// convolutions of images whose channels lie beside each other.
 #[test]
 fn narrower_vectors() {
-    rerun::with_narrower_vectors(&["ops::math", "ops::winograd", "ops::channels_last"]);
+    rerun::with_narrower_vectors(&["ops::math", "ops::winograd", "ops::channels_last", "ops::single_tests"]);
 }
 
 #[test]

@@ -21,6 +21,11 @@ pub(super) trait Weighted: Send + Sync + 'static {
     fn input_gradient<T: Real>(&self, weight: &[T], dy: &[T]) -> Vec<T>;
 
     fn weight_gradient<T: Real>(&self, x: &[T], dy: &[T]) -> Vec<T>;
+
+    /// Both gradients, where they can share something.
+    fn gradients<T: Real>(&self, x: &[T], weight: &[T], dy: &[T]) -> (Vec<T>, Vec<T>) {
+        (self.input_gradient(weight, dy), self.weight_gradient(x, dy))
+    }
 }
 
 /// Applies an operator to inputs that fit it.
@@ -44,11 +49,16 @@ impl<W: Weighted> Applied<W> {
     ) -> candle_core::Result<(Gradient, Gradient)> {
         with_real!(dy.dtype(), W::NAME, T => {
             let mut gradients = (None, None);
-            if x.track_op() {
+            if x.track_op() && weight.track_op() {
+                let (dx, dw) = read([x, weight, dy], |[x, weight, dy]: [&[T]; 3]| {
+                    self.0.gradients(x, weight, dy)
+                })?;
+                gradients.0 = Some(Tensor::from_vec(dx, x.shape(), x.device())?);
+                gradients.1 = Some(Tensor::from_vec(dw, weight.shape(), weight.device())?);
+            } else if x.track_op() {
                 let dx = read([weight, dy], |[weight, dy]: [&[T]; 2]| self.0.input_gradient(weight, dy))?;
                 gradients.0 = Some(Tensor::from_vec(dx, x.shape(), x.device())?);
-            }
-            if weight.track_op() {
+            } else if weight.track_op() {
                 let dw = read([x, dy], |[x, dy]: [&[T]; 2]| self.0.weight_gradient(x, dy))?;
                 gradients.1 = Some(Tensor::from_vec(dw, weight.shape(), weight.device())?);
             }
@@ -119,7 +129,7 @@ impl<W: Weighted> CustomOp3 for Applied<W> {
         let (dx, dw) = self.gradients(x, weight, &dy)?;
         let db = with_real!(dy.dtype(), W::NAME, T => {
             let channels = self.0.output_channels();
-            let db = read([&dy], |[dy]: [&[T]; 1]| channels.sums(dy, |_, dy| dy))?;
+            let db = read([&dy], |[dy]: [&[T]; 1]| channels.sums(dy))?;
             let db: Vec<T> = db.into_iter().map(candle_core::WithDType::from_f64).collect();
             Tensor::from_vec(db, bias.shape(), bias.device())
         })?;
