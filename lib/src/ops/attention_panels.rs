@@ -29,7 +29,8 @@ struct Image<'a> {
 impl Attention {
     /// Whether the features of a head are whole panels.
     fn fits_panels(&self) -> bool {
-        let fits = |features: usize| features > 0 && (features.is_multiple_of(PANEL) || features == PANEL / 2);
+        let fits =
+            |features: usize| features > 0 && (features.is_multiple_of(PANEL) || features == PANEL / 2);
         fits(self.features) && fits(self.out_features)
     }
 
