@@ -7,5 +7,6 @@ mod fetching;
 mod folders;
 mod images;
 mod layouts;
+mod lists;
 mod mutate;
 mod small;
