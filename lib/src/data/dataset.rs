@@ -222,6 +222,21 @@ impl Dataset {
         })
     }
 
+    /// All samples but those at these indices, in their order: what is left after
+    /// [`LabelErrors`](super::care::LabelErrors) said what to drop.
+    ///
+    /// # Errors
+    /// When an index is out of range.
+    pub fn without(&self, indices: &[usize]) -> Result<Dataset> {
+        let mut keep = vec![true; self.len()];
+        for &index in indices {
+            self.place("Dataset::without", index)?;
+            keep[index] = false;
+        }
+        let kept: Vec<usize> = (0..self.len()).filter(|&index| keep[index]).collect();
+        self.subset(&kept)
+    }
+
     /// The samples in batches: of a number of samples, or as a [`BatchConfig`] says.
     ///
     /// ```

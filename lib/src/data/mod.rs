@@ -4,6 +4,7 @@ mod ahead;
 mod balance;
 mod batch;
 mod batches;
+pub mod care;
 mod collate;
 mod color;
 mod dataset;
