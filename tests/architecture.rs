@@ -214,6 +214,21 @@ fn the_parts_of_the_library_keep_apart() {
     }
 }
 
+/// `sconce` carries the source of these crates without their tests and benchmarks. Cargo refuses a manifest that names
+/// one of those by its name alone, where it finds no file.
+#[test]
+fn what_a_manifest_names_it_says_where_to_find() {
+    for manifest in ["lib/Cargo.toml", "lib/display/Cargo.toml", "kernel/cell/Cargo.toml"] {
+        let text = fs::read_to_string(root().join(manifest)).unwrap();
+        let sections = text.split("\n[").filter(|section| {
+            ["[test]]", "[bench]]", "[example]]"].iter().any(|kind| section.starts_with(kind))
+        });
+        for section in sections {
+            assert!(section.lines().any(|line| line.starts_with("path = ")), "{manifest}: [{section}");
+        }
+    }
+}
+
 #[test]
 fn a_file_holds_one_idea_and_says_which() {
     let mut wrong = Vec::new();
