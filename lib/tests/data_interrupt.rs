@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use sconce::data::care::ScanConfig;
 use sconce::data::{Dataset, Image, Pixels, Sample, Source, Target, datasets};
 use sconce::{Error, Result};
 use sconce_display::interrupt;
@@ -62,6 +63,10 @@ fn an_interrupt_ends_every_kind_of_walk() {
         assert!(batches.next().is_none(), "nothing comes after it");
         timer.join().unwrap();
     }
+    let timer = later();
+    let error = data.scan(ScanConfig::default()).unwrap_err();
+    assert!(matches!(&error, Error::Interrupted { at } if at.contains("in scan, after image")), "{error}");
+    timer.join().unwrap();
     // Images of a tensor need no threads, and stop too.
     let mut batches = datasets::digits().unwrap().batches(10);
     assert!(matches!(batches.next().unwrap(), Err(Error::Interrupted { .. })));

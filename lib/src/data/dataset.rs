@@ -222,8 +222,8 @@ impl Dataset {
         })
     }
 
-    /// All samples but those at these indices, in their order: what is left after
-    /// [`LabelErrors`](super::care::LabelErrors) said what to drop.
+    /// All samples but those at these indices, in their order: what is left after a
+    /// [`Scan`](super::care::Scan) or [`LabelErrors`](super::care::LabelErrors) said what to drop.
     ///
     /// # Errors
     /// When an index is out of range.

@@ -1,0 +1,257 @@
+//! Images that are in more than one part of a split.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use sconce_display::{Bundle, interrupt};
+
+use super::config::ScanConfig;
+use super::looking::look_at_all;
+use super::measure::Measured;
+use super::near::Near;
+use super::scan::LOOK;
+use super::show::draw;
+use crate::data::{DataSplit, Dataset};
+use crate::plot::{ImageGrid, Table, count, escape, svg_in_html};
+use crate::rich::Rich;
+use crate::{Error, Result};
+
+/// So many pairs are listed and drawn.
+const SHOWN: usize = 8;
+
+/// A part of a split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Part {
+    /// What a model learns from.
+    Train,
+    /// What is looked at while it learns.
+    Valid,
+    /// What it is judged by.
+    Test,
+}
+
+const PARTS: [Part; 3] = [Part::Train, Part::Valid, Part::Test];
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Part::Train => "train",
+            Part::Valid => "valid",
+            Part::Test => "test",
+        })
+    }
+}
+
+/// An image in a part of a split.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Which part.
+    pub part: Part,
+    /// Its index there.
+    pub index: usize,
+    /// What it is called.
+    pub id: String,
+}
+
+/// An image of the validation or test part that is also in an earlier part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leak {
+    /// The image.
+    pub image: Place,
+    /// The one in an earlier part that it equals, or looks like most.
+    pub twin: Place,
+    /// In how many of 64 bits their fingerprints differ; `None` where their pixels are the same.
+    pub distance: Option<u32>,
+}
+
+/// Images that are in more than one part of a split: what a model has learnt by heart makes it look better
+/// than it is. [`DataSplit::leaks`] finds them.
+#[derive(Debug, Clone)]
+pub struct Leaks {
+    /// Each image of the validation part that is in the training part, then each of the test part that is in
+    /// one of the two others.
+    pub leaks: Vec<Leak>,
+    /// How many images could not be read, and so not be compared.
+    pub unread: usize,
+    split: DataSplit,
+}
+
+impl DataSplit {
+    /// Finds images that are, or look like, an image of another part. Every image is read once; of `config`
+    /// only `near_distance` matters.
+    ///
+    /// ```
+    /// use sconce::data::care::{Part, ScanConfig};
+    /// use sconce::prelude::*;
+    ///
+    /// let mut data = datasets::digits()?.split([0.7, 0.15, 0.15], Seed(42))?;
+    /// let leaks = data.leaks(ScanConfig { near_distance: None, ..ScanConfig::default() })?;
+    /// data.test = data.test.without(&leaks.to_drop(Part::Test))?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// For limits that can't be meant; [`Error::Interrupted`].
+    pub fn leaks(&self, config: ScanConfig) -> Result<Leaks> {
+        let config = config.checked("DataSplit::leaks")?;
+        let mut earlier = Earlier::within(config.near_distance);
+        let mut leaks = Vec::new();
+        let mut unread = 0;
+        for part in PARTS {
+            let data = part_of(self, part);
+            let looked = look_at_all(data, config, &format!("leaks, {part}"))?;
+            let measured: Vec<Option<Measured>> = looked.into_iter().map(|looked| looked.measured).collect();
+            unread += measured.iter().filter(|measured| measured.is_none()).count();
+            for (index, measured) in measured.iter().enumerate() {
+                look_for_interrupt(part, index)?;
+                let Some((twin, distance)) = measured.as_ref().and_then(|image| earlier.twin(image)) else {
+                    continue;
+                };
+                let place = |part: Part, index| -> Result<Place> {
+                    Ok(Place { part, index, id: part_of(self, part).id(index)? })
+                };
+                leaks.push(Leak { image: place(part, index)?, twin: place(twin.0, twin.1)?, distance });
+            }
+            for (index, measured) in measured.iter().enumerate() {
+                look_for_interrupt(part, index)?;
+                if let Some(measured) = measured {
+                    earlier.push((part, index), measured);
+                }
+            }
+        }
+        Ok(Leaks { leaks, unread, split: self.clone() })
+    }
+}
+
+fn look_for_interrupt(part: Part, index: usize) -> Result<()> {
+    if index.is_multiple_of(LOOK) && interrupt::requested() {
+        return Err(Error::Interrupted { at: format!("in leaks, comparing image {index} of {part}") });
+    }
+    Ok(())
+}
+
+fn part_of(split: &DataSplit, part: Part) -> &Dataset {
+    match part {
+        Part::Train => &split.train,
+        Part::Valid => &split.valid,
+        Part::Test => &split.test,
+    }
+}
+
+/// The images of the parts before.
+struct Earlier {
+    same: HashMap<[u8; 32], (Part, usize)>,
+    near: Option<Near>,
+    /// Fingerprints that are there already: the first image of each stands for all.
+    known: HashSet<u64>,
+    /// Which image each fingerprint is of.
+    places: Vec<(Part, usize)>,
+}
+
+impl Earlier {
+    fn within(radius: Option<u32>) -> Earlier {
+        Earlier {
+            same: HashMap::new(),
+            near: radius.map(Near::within),
+            known: HashSet::new(),
+            places: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, place: (Part, usize), image: &Measured) {
+        self.same.entry(image.digest).or_insert(place);
+        let (Some(near), Some(hash)) = (self.near.as_mut(), image.hash) else { return };
+        if self.known.insert(hash.0) {
+            near.push(hash);
+            self.places.push(place);
+        }
+    }
+
+    /// The image with the same pixels, else the one that looks most like it.
+    fn twin(&self, image: &Measured) -> Option<((Part, usize), Option<u32>)> {
+        if let Some(&place) = self.same.get(&image.digest) {
+            return Some((place, None));
+        }
+        let (number, distance) = self.near.as_ref()?.nearest(image.hash?)?;
+        Some((*self.places.get(number)?, Some(distance)))
+    }
+}
+
+impl Leaks {
+    /// The indices of the images of a part that are in an earlier one, for [`Dataset::without`]: nothing for
+    /// the training part, which comes first.
+    #[must_use]
+    pub fn to_drop(&self, part: Part) -> Vec<usize> {
+        let of_part = self.leaks.iter().filter(|leak| leak.image.part == part);
+        of_part.map(|leak| leak.image.index).collect()
+    }
+
+    /// All pairs.
+    #[must_use]
+    pub fn table(&self) -> Table {
+        self.listed(self.leaks.len())
+    }
+
+    fn listed(&self, most: usize) -> Table {
+        let mut table = Table::new(&["image", "is also", "differs in"]);
+        let name = |place: &Place| format!("{} {} ({})", place.part, place.index, place.id);
+        for Leak { image, twin, distance } in self.leaks.iter().take(most) {
+            let distance = distance.map_or_else(|| "nothing".to_owned(), |bits| format!("{bits} bits"));
+            table.push(&[name(image), name(twin), distance]);
+        }
+        table
+    }
+
+    /// `leaks: 3 of valid in train, 1 of test in train, 0 of test in valid`.
+    fn headline(&self) -> String {
+        let number = |image, twin| {
+            let pairs = self.leaks.iter();
+            count(pairs.filter(|leak| leak.image.part == image && leak.twin.part == twin).count())
+        };
+        let unread = match self.unread {
+            0 => String::new(),
+            unread => format!("; {} images could not be read", count(unread)),
+        };
+        format!(
+            "leaks: {} of valid in train, {} of test in train, {} of test in valid{unread}",
+            number(Part::Valid, Part::Train),
+            number(Part::Test, Part::Train),
+            number(Part::Test, Part::Valid)
+        )
+    }
+
+    /// The first pairs side by side.
+    fn pairs(&self) -> ImageGrid {
+        let mut grid = ImageGrid::new().columns(4);
+        for leak in self.leaks.iter().take(SHOWN) {
+            for place in [&leak.image, &leak.twin] {
+                let caption = format!("{} {}", place.part, place.index);
+                draw(&mut grid, part_of(&self.split, place.part), place.index, &caption);
+            }
+        }
+        grid
+    }
+}
+
+impl Rich for Leaks {
+    fn rich(&self) -> Bundle {
+        let headline = self.headline();
+        let mut text = format!("{headline}\n");
+        let mut html = format!("<b>{}</b>", escape(&headline));
+        if !self.leaks.is_empty() {
+            let table = self.listed(SHOWN);
+            let more = match self.leaks.len().saturating_sub(SHOWN) {
+                0 => String::new(),
+                more => format!("and {} more\n", count(more)),
+            };
+            text += &format!("{}{more}", table.text());
+            html += &format!("{}<small>{more}</small>", table.html());
+            let grid = self.pairs();
+            match grid.svg() {
+                Ok(svg) => html += &svg_in_html(&svg, grid.text().trim_end()),
+                Err(error) => html += &escape(&error.to_string()),
+            }
+        }
+        Bundle::text(text).html(format!("<div style=\"font-size:13px\">{html}</div>"))
+    }
+}
