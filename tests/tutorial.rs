@@ -1,4 +1,4 @@
-//! The quickstart notebook, executed by the README's own command: what a person gets to see.
+//! The notebooks of the tutorial, executed by the README's own command: what a person gets to see.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -19,34 +19,22 @@ fn seconds_of(progress: &str, first_line: &str) -> f64 {
     times.iter().sum()
 }
 
-#[test]
-fn it_trains_a_good_model_and_the_file_holds_the_pictures() {
+/// Executes a notebook of the tutorial and looks at its outputs; these cells must show pictures. Gives the lines of
+/// progress.
+fn execute(name: &str, pictures: &[&str]) -> String {
     prepare().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("quickstart.ipynb");
+    let path = folder.path().join("executed.ipynb");
     let mut command = sconce().unwrap();
-    // The notebook itself asserts an accuracy of at least 98 % on the test part.
-    let output =
-        command.args(["run", "notebooks/01_quickstart.ipynb", "-o"]).arg(&path).current_dir(root()).output();
-    let output = output.unwrap();
+    let output = command.args(["run", name, "-o"]).arg(&path).current_dir(root()).output().unwrap();
     let progress = stderr(&output);
     assert!(output.status.success(), "{progress}");
-    let training =
-        seconds_of(&progress, "learner.fit(") + seconds_of(&progress, "learner.set_learning_rate(");
-    // A time is told, not asserted: it says as much about the machine as about the code.
-    println!("training took {training:.1} s; the quickstart promises less than 60 s on two cores");
-
     let file: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
     let cells = file["cells"].as_array().unwrap();
-    let outputs = |id: &str| {
+    for &id in pictures {
         let cell = cells.iter().find(|cell| cell["id"] == id).unwrap_or_else(|| panic!("no cell `{id}`"));
-        cell["outputs"].as_array().unwrap()
-    };
-    for id in ["data", "fit", "history", "confusion", "image", "feature-maps"] {
-        assert!(
-            outputs(id).iter().any(|output| has_picture(&output["data"])),
-            "cell `{id}` shows no picture"
-        );
+        let mut outputs = cell["outputs"].as_array().unwrap().iter();
+        assert!(outputs.any(|output| has_picture(&output["data"])), "cell `{id}` shows no picture");
     }
     for cell in cells.iter().filter(|cell| cell["cell_type"] == "code") {
         for output in cell["outputs"].as_array().unwrap() {
@@ -55,6 +43,25 @@ fn it_trains_a_good_model_and_the_file_holds_the_pictures() {
             assert!(data.is_null() || data["text/plain"].is_array(), "no text beside {output}");
         }
     }
+    progress
+}
+
+#[test]
+fn the_quickstart_trains_a_good_model() {
+    // The notebook itself asserts an accuracy of at least 98 % on the test part.
+    let pictures = ["data", "fit", "history", "confusion", "image", "feature-maps"];
+    let progress = execute("notebooks/01_quickstart.ipynb", &pictures);
+    let training =
+        seconds_of(&progress, "learner.fit(") + seconds_of(&progress, "learner.set_learning_rate(");
+    // A time is told, not asserted: it says as much about the machine as about the code.
+    println!("training took {training:.1} s; the quickstart promises less than 60 s on two cores");
+}
+
+#[test]
+fn data_go_from_files_to_batches() {
+    // The notebook itself asserts that it finds most of the labels that it made wrong.
+    let pictures = ["digits", "shapes", "preview", "attach", "detection", "doubt"];
+    execute("notebooks/02_data.ipynb", &pictures);
 }
 
 /// Whether a picture is among the forms of a display: on its own, or inside its HTML.
