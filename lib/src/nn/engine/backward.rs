@@ -21,8 +21,8 @@ thread_local! {
 /// ```
 /// use sconce::{nn::backward, prelude::*};
 ///
-/// let net = Model::build([4], |x| x.linear(2))?.init(Seed(1), &Device::Cpu)?;
-/// let x = Tensor::ones((3, 4), DType::F32, &Device::Cpu)?;
+/// let net = Model::build([1, 2, 2], |x| x.flatten().linear(2))?.init(Seed(1), &Device::Cpu)?;
+/// let x = Tensor::ones((3, 1, 2, 2), DType::F32, &Device::Cpu)?;
 /// let gradients = backward(&net.forward(&x, Mode::Train(Seed(2)))?.sqr()?.sum_all()?)?;
 /// assert!(gradients.get(net.parameters()[0].var.as_tensor()).is_some());
 /// # Ok::<(), Error>(())
