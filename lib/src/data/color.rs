@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
+use super::collate::channels_first;
 use super::image::{Image, Pixels};
 use crate::{Error, Result};
 
@@ -120,22 +121,7 @@ impl Image {
     /// When candle refuses.
     pub fn to_tensor(&self) -> Result<Tensor> {
         let [height, width, channels] = self.shape();
-        let mut planes = vec![0.0; height * width * channels];
-        for (channel, plane) in planes.chunks_exact_mut(height * width).enumerate() {
-            match self.pixels() {
-                Pixels::U8(values) => {
-                    for (to, pixel) in plane.iter_mut().zip(values.chunks_exact(channels)) {
-                        *to = f32::from(pixel[channel]) / 255.0;
-                    }
-                }
-                Pixels::F32(values) => {
-                    for (to, pixel) in plane.iter_mut().zip(values.chunks_exact(channels)) {
-                        *to = pixel[channel];
-                    }
-                }
-            }
-        }
-        Ok(Tensor::from_vec(planes, (channels, height, width), &Device::Cpu)?)
+        Ok(Tensor::from_vec(channels_first(self), (channels, height, width), &Device::Cpu)?)
     }
 
     /// An image from a tensor `(C, H, W)`: u8 gives bytes, f32 fractions.

@@ -123,10 +123,7 @@ fn points(object: &Object) -> Vec<MarkPoint> {
 
 /// A mark for each class that pixels have.
 fn classes(map: &ClassMap, class_names: &[String]) -> Vec<Mark> {
-    let mut present: Vec<u16> = map.classes.clone();
-    present.sort_unstable();
-    present.dedup();
-    let marks = present.into_iter().filter(|&class| class != ClassMap::IGNORE).map(|class| Mark {
+    let marks = map.present().into_iter().map(|class| Mark {
         label: name(u32::from(class), class_names),
         color: usize::from(class),
         mask: Some(map.classes.iter().map(|&other| u8::from(other == class)).collect()),

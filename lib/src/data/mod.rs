@@ -46,6 +46,6 @@ pub use sets::{
 };
 pub use skipped::{OnError, SkipReport, Skipped};
 pub use source::Source;
-pub use split::{DataSplit, Fold};
+pub use split::{DataSplit, Fold, Split};
 pub use statistics::ChannelStatistics;
 pub use transform::Transform;

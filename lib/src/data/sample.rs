@@ -125,4 +125,16 @@ pub struct ClassMap {
 impl ClassMap {
     /// The class of a pixel that does not count (VOC draws it around objects).
     pub const IGNORE: u16 = 255;
+
+    /// The classes that pixels have, each once, in order; without [`ClassMap::IGNORE`].
+    #[must_use]
+    pub fn present(&self) -> Vec<u16> {
+        let mut present = self.classes.clone();
+        // Neighbours mostly have the same class.
+        present.dedup();
+        present.sort_unstable();
+        present.dedup();
+        present.retain(|&class| class != ClassMap::IGNORE);
+        present
+    }
 }

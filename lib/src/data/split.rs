@@ -1,6 +1,7 @@
 //! Training, validation and test part of a data set.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use sconce_display::Bundle;
 
@@ -21,6 +22,44 @@ pub struct DataSplit {
     pub valid: Dataset,
     /// What it is judged by in the end.
     pub test: Dataset,
+}
+
+/// A part of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Split {
+    /// What the model learns from.
+    Train,
+    /// What is looked at while it learns.
+    Valid,
+    /// What it has never seen.
+    Test,
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Split::Train => "train",
+            Split::Valid => "valid",
+            Split::Test => "test",
+        })
+    }
+}
+
+impl Split {
+    /// All of them, in the order in which they are looked at.
+    pub(super) const ALL: [Split; 3] = [Split::Train, Split::Valid, Split::Test];
+}
+
+impl DataSplit {
+    /// One of the parts.
+    #[must_use]
+    pub fn part(&self, split: Split) -> &Dataset {
+        match split {
+            Split::Train => &self.train,
+            Split::Valid => &self.valid,
+            Split::Test => &self.test,
+        }
+    }
 }
 
 /// One way to cut a data set in two for cross-validation.

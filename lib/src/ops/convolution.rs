@@ -35,11 +35,16 @@ impl Convolution {
         self.is_pointwise() && self.groups == 1 && self.positions() >= PRODUCT_POSITIONS
     }
 
+    /// Whether f32 images are brought to channels last for it.
+    fn goes_channels_last(&self) -> bool {
+        self.groups == 1 && !self.is_product()
+    }
+
     /// The convolution of `x` with `weight`, plus `bias`.
     pub(super) fn forward<T: Real>(&self, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
         let single_bias = bias.and_then(T::single);
-        if let (false, 1, Some(x), Some(weight)) =
-            (self.is_product(), self.groups, T::single(x), T::single(weight))
+        if self.goes_channels_last()
+            && let (Some(x), Some(weight)) = (T::single(x), T::single(weight))
             && let Some(y) = T::from_single(self.forward_channels_last(x, weight, single_bias))
         {
             return y;
@@ -105,8 +110,8 @@ impl Convolution {
 
     /// The gradient of `x` where that of the output is `dy`: the transposed convolution of `dy`.
     pub(super) fn input_gradient<T: Real>(&self, weight: &[T], dy: &[T]) -> Vec<T> {
-        if let (false, 1, Some(weight), Some(dy)) =
-            (self.is_product(), self.groups, T::single(weight), T::single(dy))
+        if self.goes_channels_last()
+            && let (Some(weight), Some(dy)) = (T::single(weight), T::single(dy))
             && let Some(dx) =
                 T::from_single(self.input_gradient_channels_last(weight, &self.outputs_last(dy)))
         {
@@ -144,7 +149,8 @@ impl Convolution {
     /// The gradient of the weight. Each part of the depth goes through all images in order, so nothing has to be
     /// summed over threads.
     pub(super) fn weight_gradient<T: Real>(&self, x: &[T], dy: &[T]) -> Vec<T> {
-        if let (false, 1, Some(x), Some(dy)) = (self.is_product(), self.groups, T::single(x), T::single(dy))
+        if self.goes_channels_last()
+            && let (Some(x), Some(dy)) = (T::single(x), T::single(dy))
             && let Some(dw) = T::from_single(self.weight_gradient_channels_last(x, &self.outputs_last(dy)))
         {
             return dw;
@@ -183,8 +189,8 @@ impl Convolution {
 
     /// The gradients of `x` and of the weight.
     pub(super) fn gradients<T: Real>(&self, x: &[T], weight: &[T], dy: &[T]) -> (Vec<T>, Vec<T>) {
-        if let (false, 1, Some(x), Some(weight), Some(dy)) =
-            (self.is_product(), self.groups, T::single(x), T::single(weight), T::single(dy))
+        if self.goes_channels_last()
+            && let (Some(x), Some(weight), Some(dy)) = (T::single(x), T::single(weight), T::single(dy))
         {
             let dy = self.outputs_last(dy);
             let dx = T::from_single(self.input_gradient_channels_last(weight, &dy));

@@ -64,6 +64,31 @@ impl LinearSizes {
         self.rows.div_ceil((self.rows / ROWS).max(4)).max(1)
     }
 
+    /// `left` (N, K) times `right` (K, M) into `out` (N, M). Each [`step`](Self::step) of rows is handed to `finish` with
+    /// its number.
+    fn product<T: Real>(
+        &self,
+        left: &[T],
+        right: Matrix<T>,
+        out: &mut [T],
+        update: Update,
+        finish: impl Fn(&mut [T], usize) + Sync,
+    ) {
+        let (inner, width) = (right.rows, right.columns);
+        let apart = self.rows >= ROWS;
+        if !apart {
+            multiply(out, width, update, Matrix::packed(left, self.rows, inner), right, Threads::All);
+        }
+        let step = self.step();
+        out.par_chunks_mut((step * width).max(1)).enumerate().for_each(|(index, out)| {
+            if apart {
+                let left = Matrix::packed(&left[index * step * inner..], out.len() / width, inner);
+                multiply(out, width, update, left, right, Threads::One);
+            }
+            finish(out, index);
+        });
+    }
+
     /// `x` (N, I) times `weight` (O, I) into `y` (N, O). Each [`step`](Self::step) of rows is handed to `finish` with its
     /// number.
     pub(super) fn forward_finished<T: Real>(
@@ -71,29 +96,15 @@ impl LinearSizes {
         x: &[T],
         weight: &[T],
         y: &mut [T],
-        update: Update,
         finish: impl Fn(&mut [T], usize) + Sync,
     ) {
-        let [inputs, outputs] = [self.in_features, self.out_features];
-        let weight = Matrix::packed(weight, outputs, inputs).transposed();
-        let apart = self.rows >= ROWS;
-        if !apart {
-            multiply(y, outputs, update, Matrix::packed(x, self.rows, inputs), weight, Threads::All);
-        }
-        let step = self.step();
-        y.par_chunks_mut((step * outputs).max(1)).enumerate().for_each(|(index, y)| {
-            if apart {
-                let rows = y.len() / outputs;
-                let x = Matrix::packed(&x[index * step * inputs..], rows, inputs);
-                multiply(y, outputs, update, x, weight, Threads::One);
-            }
-            finish(y, index);
-        });
+        let weight = Matrix::packed(weight, self.out_features, self.in_features).transposed();
+        self.product(x, weight, y, Update::Replace, finish);
     }
 
     /// `x` (N, I) times `weight` (O, I), and `bias` (O), into `y` (N, O).
     pub(crate) fn forward_into<T: Real>(&self, x: &[T], weight: &[T], bias: Option<&[T]>, y: &mut [T]) {
-        self.forward_finished(x, weight, y, Update::Replace, |y, _| {
+        self.forward_finished(x, weight, y, |y, _| {
             for row in y.chunks_exact_mut(self.out_features.max(1)) {
                 for (value, &bias) in row.iter_mut().zip(bias.unwrap_or_default()) {
                     *value += bias;
@@ -104,23 +115,8 @@ impl LinearSizes {
 
     /// `dy` (N, O) times `weight` (O, I) into `dx` (N, I).
     pub(crate) fn input_gradient_into<T: Real>(&self, weight: &[T], dy: &[T], dx: &mut [T], update: Update) {
-        let [inputs, outputs] = [self.in_features, self.out_features];
-        let weight = Matrix::packed(weight, outputs, inputs);
-        if self.rows < ROWS {
-            return multiply(
-                dx,
-                inputs,
-                update,
-                Matrix::packed(dy, self.rows, outputs),
-                weight,
-                Threads::All,
-            );
-        }
-        let step = self.step();
-        dx.par_chunks_mut((step * inputs).max(1)).enumerate().for_each(|(index, dx)| {
-            let dy = Matrix::packed(&dy[index * step * outputs..], dx.len() / inputs, outputs);
-            multiply(dx, inputs, update, dy, weight, Threads::One);
-        });
+        let weight = Matrix::packed(weight, self.out_features, self.in_features);
+        self.product(dy, weight, dx, update, |_, _| ());
     }
 
     /// The gradient of the weight, `dyᵀ` (O, N) times `x` (N, I), into `dw` (O, I).

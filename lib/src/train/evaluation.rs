@@ -1,35 +1,12 @@
-use std::fmt;
-
 use candle_core::Tensor;
 use sconce_display::Bundle;
 
 use super::epoch::Pass;
-use crate::data::{Batch, Dataset};
+use crate::data::{Batch, Dataset, Split};
 use crate::metrics::{ConfusionCounts, predicted_classes};
 use crate::plot::{ConfusionMatrix, Table, count, number};
 use crate::rich::Rich;
 use crate::{Error, Result};
-
-/// A part of the data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Split {
-    /// What the model learns from.
-    Train,
-    /// What is looked at while it learns.
-    Valid,
-    /// What it has never seen.
-    Test,
-}
-
-impl fmt::Display for Split {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Split::Train => "train",
-            Split::Valid => "valid",
-            Split::Test => "test",
-        })
-    }
-}
 
 /// How good a model is on one part of the data.
 #[derive(Debug, Clone, PartialEq)]

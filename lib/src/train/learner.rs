@@ -2,12 +2,12 @@ use candle_core::Tensor;
 use sconce_display::interrupt;
 
 use super::epoch::{Partial, Pass};
-use super::evaluation::{Evaluation, Split};
+use super::evaluation::Evaluation;
 use super::history::History;
 use super::live::Live;
 use super::net::Net;
 use super::predictions::Predictions;
-use crate::data::{BatchConfig, Batches, DataSplit, Dataset};
+use crate::data::{BatchConfig, Batches, DataSplit, Dataset, Split};
 use crate::losses::{Loss, cross_entropy};
 use crate::metrics::Metric;
 use crate::nn::Model;
@@ -187,7 +187,7 @@ impl Learner {
     /// An empty part; [`Error::Interrupted`]; an output that isn't one logit for each class of the data; a
     /// loss that is NaN or infinite.
     pub fn evaluate(&self, split: Split) -> Result<Evaluation> {
-        let part = self.part(split);
+        let part = self.data.part(split);
         if part.is_empty() {
             return Err(Error::Argument {
                 op: "Learner::evaluate".into(),
@@ -214,15 +214,6 @@ impl Learner {
             });
         }
         Predictions::of(self, images)
-    }
-
-    /// The data of one part.
-    pub(super) fn part(&self, split: Split) -> &Dataset {
-        match split {
-            Split::Train => &self.data.train,
-            Split::Valid => &self.data.valid,
-            Split::Test => &self.data.test,
-        }
     }
 
     /// The model graph that is trained.

@@ -13,7 +13,8 @@ mod net;
 mod predictions;
 mod show;
 
-pub use evaluation::{Evaluation, Split};
+pub use crate::data::Split;
+pub use evaluation::Evaluation;
 pub use history::{Epoch, History};
 pub use learner::Learner;
 pub use net::Net;

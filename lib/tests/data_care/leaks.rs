@@ -1,7 +1,8 @@
 //! Images in several parts of a split.
 
 use sconce::data::DataSplit;
-use sconce::data::care::{Part, ScanConfig};
+use sconce::data::Split;
+use sconce::data::care::ScanConfig;
 use sconce::rich::Rich;
 
 use super::{Scene, data, sample};
@@ -32,10 +33,10 @@ fn images_of_an_earlier_part_are_found() {
         .map(|leak| (leak.image.id.as_str(), leak.twin.id.as_str(), leak.distance.is_none()))
         .collect();
     assert_eq!(found, [("b1", "a1", true), ("c0", "b2", true), ("c1", "a2", false)]);
-    assert_eq!((leaks.leaks[2].image.part, leaks.leaks[2].twin.part), (Part::Test, Part::Train));
+    assert_eq!((leaks.leaks[2].image.part, leaks.leaks[2].twin.part), (Split::Test, Split::Train));
     assert!(leaks.leaks[2].distance.unwrap() <= 6);
     assert_eq!(
-        [Part::Train, Part::Valid, Part::Test].map(|part| leaks.to_drop(part)),
+        [Split::Train, Split::Valid, Split::Test].map(|part| leaks.to_drop(part)),
         [vec![], vec![1], vec![0, 1]]
     );
     let text = leaks.rich().plain().unwrap().to_owned();
@@ -43,8 +44,8 @@ fn images_of_an_earlier_part_are_found() {
     assert!(text.starts_with(headline) && text.contains("test 1 (c1)"), "{text}");
     assert_eq!(leaks.table().len(), 3);
 
-    split.valid = split.valid.without(&leaks.to_drop(Part::Valid)).unwrap();
-    split.test = split.test.without(&leaks.to_drop(Part::Test)).unwrap();
+    split.valid = split.valid.without(&leaks.to_drop(Split::Valid)).unwrap();
+    split.test = split.test.without(&leaks.to_drop(Split::Test)).unwrap();
     let clean = split.leaks(ScanConfig::default()).unwrap();
     assert_eq!(clean.leaks, []);
     assert!(clean.rich().plain().unwrap().starts_with("leaks: 0 of valid in train"));
@@ -53,6 +54,6 @@ fn images_of_an_earlier_part_are_found() {
 #[test]
 fn without_near_duplicates_only_the_same_pixels_count() {
     let leaks = split().leaks(ScanConfig { near_distance: None, ..ScanConfig::default() }).unwrap();
-    assert_eq!(leaks.to_drop(Part::Test), [0]);
+    assert_eq!(leaks.to_drop(Split::Test), [0]);
     assert!(split().leaks(ScanConfig { near_distance: Some(40), ..ScanConfig::default() }).is_err());
 }

@@ -1,7 +1,6 @@
 //! Images that are in more than one part of a split.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 
 use sconce_display::{Bundle, interrupt};
 
@@ -11,7 +10,7 @@ use super::measure::Measured;
 use super::near::Near;
 use super::scan::LOOK;
 use super::show::draw;
-use crate::data::{DataSplit, Dataset};
+use crate::data::{DataSplit, Split};
 use crate::plot::{ImageGrid, Table, count, escape, svg_in_html};
 use crate::rich::Rich;
 use crate::{Error, Result};
@@ -19,34 +18,11 @@ use crate::{Error, Result};
 /// So many pairs are listed and drawn.
 const SHOWN: usize = 8;
 
-/// A part of a split.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Part {
-    /// What a model learns from.
-    Train,
-    /// What is looked at while it learns.
-    Valid,
-    /// What it is judged by.
-    Test,
-}
-
-const PARTS: [Part; 3] = [Part::Train, Part::Valid, Part::Test];
-
-impl fmt::Display for Part {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Part::Train => "train",
-            Part::Valid => "valid",
-            Part::Test => "test",
-        })
-    }
-}
-
 /// An image in a part of a split.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// Which part.
-    pub part: Part,
+    pub part: Split,
     /// Its index there.
     pub index: usize,
     /// What it is called.
@@ -81,12 +57,12 @@ impl DataSplit {
     /// only `near_distance` matters.
     ///
     /// ```
-    /// use sconce::data::care::{Part, ScanConfig};
+    /// use sconce::data::care::ScanConfig;
     /// use sconce::prelude::*;
     ///
     /// let mut data = datasets::digits()?.split([0.7, 0.15, 0.15], Seed(42))?;
     /// let leaks = data.leaks(ScanConfig { near_distance: None, ..ScanConfig::default() })?;
-    /// data.test = data.test.without(&leaks.to_drop(Part::Test))?;
+    /// data.test = data.test.without(&leaks.to_drop(Split::Test))?;
     /// # Ok::<(), Error>(())
     /// ```
     ///
@@ -97,8 +73,8 @@ impl DataSplit {
         let mut earlier = Earlier::within(config.near_distance);
         let mut leaks = Vec::new();
         let mut unread = 0;
-        for part in PARTS {
-            let data = part_of(self, part);
+        for part in Split::ALL {
+            let data = self.part(part);
             let looked = look_at_all(data, config, &format!("leaks, {part}"))?;
             let measured: Vec<Option<Measured>> = looked.into_iter().map(|looked| looked.measured).collect();
             unread += measured.iter().filter(|measured| measured.is_none()).count();
@@ -107,8 +83,8 @@ impl DataSplit {
                 let Some((twin, distance)) = measured.as_ref().and_then(|image| earlier.twin(image)) else {
                     continue;
                 };
-                let place = |part: Part, index| -> Result<Place> {
-                    Ok(Place { part, index, id: part_of(self, part).id(index)? })
+                let place = |part: Split, index| -> Result<Place> {
+                    Ok(Place { part, index, id: self.part(part).id(index)? })
                 };
                 leaks.push(Leak { image: place(part, index)?, twin: place(twin.0, twin.1)?, distance });
             }
@@ -123,29 +99,21 @@ impl DataSplit {
     }
 }
 
-fn look_for_interrupt(part: Part, index: usize) -> Result<()> {
+fn look_for_interrupt(part: Split, index: usize) -> Result<()> {
     if index.is_multiple_of(LOOK) && interrupt::requested() {
         return Err(Error::Interrupted { at: format!("in leaks, comparing image {index} of {part}") });
     }
     Ok(())
 }
 
-fn part_of(split: &DataSplit, part: Part) -> &Dataset {
-    match part {
-        Part::Train => &split.train,
-        Part::Valid => &split.valid,
-        Part::Test => &split.test,
-    }
-}
-
 /// The images of the parts before.
 struct Earlier {
-    same: HashMap<[u8; 32], (Part, usize)>,
+    same: HashMap<[u8; 32], (Split, usize)>,
     near: Option<Near>,
     /// Fingerprints that are there already: the first image of each stands for all.
     known: HashSet<u64>,
     /// Which image each fingerprint is of.
-    places: Vec<(Part, usize)>,
+    places: Vec<(Split, usize)>,
 }
 
 impl Earlier {
@@ -158,7 +126,7 @@ impl Earlier {
         }
     }
 
-    fn push(&mut self, place: (Part, usize), image: &Measured) {
+    fn push(&mut self, place: (Split, usize), image: &Measured) {
         self.same.entry(image.digest).or_insert(place);
         let (Some(near), Some(hash)) = (self.near.as_mut(), image.hash) else { return };
         if self.known.insert(hash.0) {
@@ -168,7 +136,7 @@ impl Earlier {
     }
 
     /// The image with the same pixels, else the one that looks most like it.
-    fn twin(&self, image: &Measured) -> Option<((Part, usize), Option<u32>)> {
+    fn twin(&self, image: &Measured) -> Option<((Split, usize), Option<u32>)> {
         if let Some(&place) = self.same.get(&image.digest) {
             return Some((place, None));
         }
@@ -178,10 +146,10 @@ impl Earlier {
 }
 
 impl Leaks {
-    /// The indices of the images of a part that are in an earlier one, for [`Dataset::without`]: nothing for
+    /// The indices of the images of a part that are in an earlier one, for [`Dataset::without`](crate::data::Dataset::without): nothing for
     /// the training part, which comes first.
     #[must_use]
-    pub fn to_drop(&self, part: Part) -> Vec<usize> {
+    pub fn to_drop(&self, part: Split) -> Vec<usize> {
         let of_part = self.leaks.iter().filter(|leak| leak.image.part == part);
         of_part.map(|leak| leak.image.index).collect()
     }
@@ -214,9 +182,9 @@ impl Leaks {
         };
         format!(
             "leaks: {} of valid in train, {} of test in train, {} of test in valid{unread}",
-            number(Part::Valid, Part::Train),
-            number(Part::Test, Part::Train),
-            number(Part::Test, Part::Valid)
+            number(Split::Valid, Split::Train),
+            number(Split::Test, Split::Train),
+            number(Split::Test, Split::Valid)
         )
     }
 
@@ -226,7 +194,7 @@ impl Leaks {
         for leak in self.leaks.iter().take(SHOWN) {
             for place in [&leak.image, &leak.twin] {
                 let caption = format!("{} {}", place.part, place.index);
-                draw(&mut grid, part_of(&self.split, place.part), place.index, &caption);
+                draw(&mut grid, self.split.part(place.part), place.index, &caption);
             }
         }
         grid

@@ -7,7 +7,7 @@ use super::finding::FindingKind;
 use super::grey::Grey;
 use super::hash::PerceptualHash;
 use crate::Result;
-use crate::data::{ClassMap, Image, Pixels, Sample, Target};
+use crate::data::{Image, Pixels, Sample, Target};
 
 /// Brightness and sharpness are measured with the longer side brought down to this.
 const SIDE: usize = 256;
@@ -168,13 +168,7 @@ fn classes(target: &Target) -> Vec<u32> {
     let mut classes = target.labels.clone();
     classes.extend(target.objects.iter().map(|object| object.label));
     if let Some(map) = &target.segmentation {
-        let mut present: Vec<u16> = map.classes.clone();
-        // Neighbours mostly have the same class.
-        present.dedup();
-        present.sort_unstable();
-        present.dedup();
-        let counted = present.into_iter().filter(|&class| class != ClassMap::IGNORE);
-        classes.extend(counted.map(u32::from));
+        classes.extend(map.present().into_iter().map(u32::from));
     }
     classes
 }

@@ -19,7 +19,7 @@ pub use confident::{LabelErrorConfig, Pruning, Ranking, label_errors};
 pub use config::ScanConfig;
 pub use finding::{Finding, FindingKind, Problem};
 pub use hash::PerceptualHash;
-pub use leaks::{Leak, Leaks, Part, Place};
+pub use leaks::{Leak, Leaks, Place};
 pub use measure::Measured;
 pub use scan::{RareClass, Scan};
 pub use suspects::{LabelErrors, LabelSuspect};

@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::names::Names;
 use super::walk::{Ignored, Open, is_hidden, walk};
-use super::{TrainTest, no_such, placed};
+use super::{TrainTest, no_such, open_file, placed};
 use crate::data::dataset::Dataset;
 use crate::data::decode::DecodeConfig;
-use crate::data::image::Image;
 use crate::data::sample::{Sample, Target};
 use crate::data::source::Source;
 use crate::{Error, Result};
@@ -150,9 +149,7 @@ impl Source for ImageFolder {
     }
 
     fn sample(&self, index: usize) -> Result<Sample> {
-        let path = self.path(index).ok_or_else(|| no_such(index, self.len()))?;
-        let image = Image::open_with(path, self.decode)?;
-        Ok(Sample { id: self.id(index), image, target: self.target(index)? })
+        open_file(self, index, self.decode)
     }
 
     fn class_names(&self) -> &[String] {

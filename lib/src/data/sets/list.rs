@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use super::names::Names;
-use super::no_such;
+use super::{no_such, open_file};
 use crate::Result;
 use crate::data::decode::DecodeConfig;
-use crate::data::image::Image;
 use crate::data::sample::{Sample, Target};
 use crate::data::source::Source;
 
@@ -63,9 +62,7 @@ impl Source for FileList {
     }
 
     fn sample(&self, index: usize) -> Result<Sample> {
-        let path = self.path(index).ok_or_else(|| no_such(index, self.len()))?;
-        let image = Image::open_with(path, self.decode)?;
-        Ok(Sample { id: self.id(index), image, target: self.target(index)? })
+        open_file(self, index, self.decode)
     }
 
     fn class_names(&self) -> &[String] {

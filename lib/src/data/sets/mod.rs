@@ -23,6 +23,10 @@ use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 use super::dataset::Dataset;
+use super::decode::DecodeConfig;
+use super::image::Image;
+use super::sample::Sample;
+use super::source::Source;
 use crate::{Error, Result};
 
 pub use archives::{PublicSet, download};
@@ -42,6 +46,13 @@ pub struct TrainTest {
     pub train: Dataset,
     /// What it is judged by.
     pub test: Dataset,
+}
+
+/// A sample whose image is a file of its own.
+fn open_file(source: &impl Source, index: usize, decode: DecodeConfig) -> Result<Sample> {
+    let path = source.path(index).ok_or_else(|| no_such(index, source.len()))?;
+    let image = Image::open_with(path, decode)?;
+    Ok(Sample { id: source.id(index), image, target: source.target(index)? })
 }
 
 fn no_such(index: usize, len: usize) -> Error {

@@ -5,7 +5,7 @@ use super::context::{Context, Layer, broken};
 use super::reverse::{Gradients, Reverse};
 use crate::Result;
 use crate::ops::channels_last::{self, Epilogue, relu_gradient};
-use crate::ops::{Buffer, LinearSizes, Update};
+use crate::ops::{Buffer, LinearSizes};
 
 /// A fully connected layer over the last dimension, and what comes after it: the sum with the step's second input,
 /// if it has one, a rectified linear unit.
@@ -35,7 +35,7 @@ impl Layer for Linear {
                 residual: residual.as_ref().map(|residual| &**residual.values),
                 relu: self.relu,
             };
-            sizes.forward_then(&x.values, weights[0], &mut y, Update::Replace, &finish);
+            sizes.forward_then(&x.values, weights[0], &mut y, &finish);
         })?;
         let mut shape = x.shape.clone();
         shape.pop();

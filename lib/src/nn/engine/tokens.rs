@@ -103,19 +103,13 @@ impl Layer for MultiHeadAttention {
                 let bias = &in_bias[part * embed_dim..][..embed_dim];
                 let rows = input.values.len() / embed_dim;
                 let finish = Epilogue { bias: Some(bias), ..Epilogue::default() };
-                projection(rows, embed_dim).forward_then(
-                    &input.values,
-                    weight,
-                    projected,
-                    Update::Replace,
-                    &finish,
-                );
+                projection(rows, embed_dim).forward_then(&input.values, weight, projected, &finish);
             }
             let [q, k, v] = &projected;
             attention.forward_into::<f32>(q, k, v, &mut attended);
             let residual = residual.first().map(|residual| &**residual.values);
             let finish = Epilogue { bias: Some(weights[3]), residual, ..Epilogue::default() };
-            projection(rows, embed_dim).forward_then(&attended, weights[2], &mut y, Update::Replace, &finish);
+            projection(rows, embed_dim).forward_then(&attended, weights[2], &mut y, &finish);
         })?;
         let y = Activation::new(y, batch, query.shape.clone());
         let reverse = context.records.then(|| -> Box<dyn Reverse> {

@@ -11,23 +11,16 @@ use crate::ops::columns::Convolution;
 use crate::ops::gemm::Update;
 use crate::ops::linear::LinearSizes;
 
-/// How a convolution is computed.
+/// How a convolution is computed with its weight in panels. Those that go from pixel to pixel are products of rows
+/// ([`LinearSizes::of`]).
 enum Way {
     Tiles(Winograd),
     Narrow(Narrow),
-    Pointwise(LinearSizes),
     Direct,
 }
 
 impl Way {
     fn of(convolution: &Convolution) -> Way {
-        if convolution.is_pointwise() && convolution.groups == 1 {
-            return Way::Pointwise(LinearSizes {
-                rows: convolution.all_positions(),
-                in_features: convolution.in_channels,
-                out_features: convolution.out_channels,
-            });
-        }
         match (Winograd::of(convolution), Narrow::of(convolution)) {
             (Some(winograd), _) => Way::Tiles(winograd),
             (None, Some(narrow)) => Way::Narrow(narrow),
@@ -45,8 +38,8 @@ pub(crate) fn forward(
     y: &mut [f32],
     finish: &impl Finish,
 ) {
-    if let Way::Pointwise(sizes) = Way::of(convolution) {
-        return sizes.forward_then(x, weight, y, Update::Replace, finish);
+    if let Some(rows) = LinearSizes::of(convolution) {
+        return rows.forward_then(x, weight, y, finish);
     }
     let panels = Panels::forward(pool, weight, convolution.weight_sizes());
     run(convolution, pool, x, &panels, y, Update::Replace, finish);
@@ -64,16 +57,18 @@ fn run(
     match Way::of(convolution) {
         Way::Tiles(winograd) => winograd::forward(&winograd, pool, x, panels, y, update, finish),
         Way::Narrow(narrow) => narrow.forward(x, panels, y, update, finish),
-        Way::Direct | Way::Pointwise(_) => direct::forward(convolution, x, panels, y, update, finish),
+        Way::Direct => direct::forward(convolution, x, panels, y, update, finish),
     }
 }
 
 /// Output pixels that are finished together.
 pub(super) fn step(convolution: &Convolution) -> usize {
+    if let Some(rows) = LinearSizes::of(convolution) {
+        return rows.step();
+    }
     match Way::of(convolution) {
         Way::Tiles(winograd) => winograd.step(),
         Way::Narrow(narrow) => narrow.step(),
-        Way::Pointwise(sizes) => sizes.step(),
         Way::Direct => direct::step(convolution.all_positions()),
     }
 }
@@ -88,8 +83,8 @@ pub(crate) fn input_gradient(
     dx: &mut [f32],
     update: Update,
 ) {
-    if let Way::Pointwise(sizes) = Way::of(convolution) {
-        return sizes.input_gradient_into(weight, dy, dx, update);
+    if let Some(rows) = LinearSizes::of(convolution) {
+        return rows.input_gradient_into(weight, dy, dx, update);
     }
     let sizes = convolution.weight_sizes();
     match convolution.turned() {
@@ -103,10 +98,12 @@ pub(crate) fn input_gradient(
 /// The gradient of the weight (O, C, KH, KW), where that of the output is `dy` (B, OH, OW, O), of `x` (B, H, W, C).
 /// The order of the sums depends on sizes only, never on the threads there are.
 pub(crate) fn weight_gradient(convolution: &Convolution, pool: &Pool, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    if let Some(rows) = LinearSizes::of(convolution) {
+        return rows.weight_gradient_into(x, dy, dw);
+    }
     match Way::of(convolution) {
         Way::Tiles(winograd) => winograd::weight_gradient(&winograd, pool, x, dy, dw),
         Way::Narrow(narrow) => narrow.weight_gradient(pool, x, dy, dw),
-        Way::Pointwise(sizes) => sizes.weight_gradient_into(x, dy, dw),
         Way::Direct => super::weight_gradient::weight_gradient(convolution, pool, x, dy, dw),
     }
 }

@@ -3,22 +3,24 @@
 use pulp::{Simd, WithSimd};
 
 use super::finish::Finish;
-use crate::ops::gemm::Update;
+use crate::ops::columns::Convolution;
 use crate::ops::linear::LinearSizes;
 use crate::ops::simd::dispatch;
 
 impl LinearSizes {
+    /// Of a convolution that goes from pixel to pixel.
+    pub(super) fn of(convolution: &Convolution) -> Option<LinearSizes> {
+        (convolution.is_pointwise() && convolution.groups == 1).then(|| LinearSizes {
+            rows: convolution.all_positions(),
+            in_features: convolution.in_channels,
+            out_features: convolution.out_channels,
+        })
+    }
+
     /// `x` (N, I) times `weight` (O, I) into `y` (N, O), and what follows.
-    pub(crate) fn forward_then(
-        &self,
-        x: &[f32],
-        weight: &[f32],
-        y: &mut [f32],
-        update: Update,
-        finish: &impl Finish,
-    ) {
+    pub(crate) fn forward_then(&self, x: &[f32], weight: &[f32], y: &mut [f32], finish: &impl Finish) {
         let first = self.step() * self.out_features;
-        self.forward_finished(x, weight, y, update, |y, index| {
+        self.forward_finished(x, weight, y, |y, index| {
             dispatch(Finished { finish, y, index, first: index * first });
         });
     }

@@ -26,10 +26,11 @@ pub(in crate::ops::channels_last) fn forward<F: Finish>(
     update: Update,
     finish: &F,
 ) {
+    let weights = &spread(winograd, pool, panels);
     if winograd.side == 2 {
-        return together::forward(winograd, pool, x, panels, y, update, finish);
+        return together::forward(winograd, pool, x, weights, y, update, finish);
     }
-    dispatch(Run { winograd, weights: &spread(winograd, pool, panels), x, y, update, finish });
+    dispatch(Run { winograd, weights, x, y, update, finish });
 }
 
 struct Run<'a, F> {

@@ -64,7 +64,7 @@ impl WithSimd for Run<'_> {
             let parts = x.par_chunks(x_len).zip(dy.par_chunks(y_len));
             spread.par_chunks_mut(unit_len).zip(parts).for_each(|(spread, (x, dy))| {
                 scratch(images * (pixels.len() + gradients.len()), |scratch| {
-                    dispatch(SpreadUnit { pixels, gradients, x, dy, spread, unit_tiles, scratch });
+                    dispatch(SpreadUnit { pixels, gradients, places, x, dy, spread, unit_tiles, scratch });
                 });
             });
             let tiles = x.len() / pixels.image_len() * winograd.tiles();
@@ -100,6 +100,7 @@ impl WithSimd for Run<'_> {
 struct SpreadUnit<'a> {
     pixels: Space,
     gradients: Space,
+    places: usize,
     x: &'a [f32],
     dy: &'a [f32],
     spread: &'a mut [f32],
@@ -112,15 +113,14 @@ impl WithSimd for SpreadUnit<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let SpreadUnit { pixels, gradients, x, dy, spread, unit_tiles, scratch } = self;
+        let SpreadUnit { pixels, gradients, places, x, dy, spread, unit_tiles, scratch } = self;
         let (depth, width) = (pixels.depth(), gradients.depth());
         let images = x.len() / pixels.image_len();
         let (from_x, from_dy) = scratch.split_at_mut(images * pixels.len());
         let from_dy = &mut from_dy[..images * gradients.len()];
         pixels.enter(x, from_x);
         gradients.enter(dy, from_dy);
-        let len = spread.len();
-        let (of_pixels, of_gradients) = spread.split_at_mut(len / (depth + width) * depth);
+        let (of_pixels, of_gradients) = spread.split_at_mut(places * unit_tiles * depth);
         for tile in 0..images * pixels.tile_count() {
             let (to, place) = (&mut of_pixels[tile * depth..], unit_tiles * depth);
             spread_pixels(simd, pixels, &from_x[pixels.tile(tile)..], to, place);

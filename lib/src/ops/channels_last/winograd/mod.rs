@@ -45,15 +45,14 @@ pub(super) struct Winograd {
 impl Winograd {
     /// The same convolution by tiles, where that is faster.
     pub(super) fn of(convolution: &Convolution) -> Option<Winograd> {
-        let least = [(4, CHANNELS, TILES), (2, SMALL_CHANNELS, TILES)];
-        least.into_iter().find_map(|(side, channels, tiles)| {
+        [(4, CHANNELS), (2, SMALL_CHANNELS)].into_iter().find_map(|(side, channels)| {
             let winograd = Winograd::can(convolution, side)?;
             // Otherwise too much of a tile is thrown away.
             let filled = winograd.output.iter().all(|&pixels| pixels % side == 0 || pixels >= 3 * side);
             // Each thread takes whole images, so there must be some.
             let units = winograd.batch / winograd.unit_images(UNIT_TILES);
             let pays = winograd.channels.iter().all(|&count| count >= channels)
-                && winograd.batch * winograd.tiles() >= tiles
+                && winograd.batch * winograd.tiles() >= TILES
                 && filled
                 && units >= 4;
             pays.then_some(winograd)
@@ -93,6 +92,17 @@ impl Winograd {
     pub(super) fn step(&self) -> usize {
         self.unit_images(UNIT_TILES) * self.output[0] * self.output[1]
     }
+}
+
+/// Cuts each place of `place` values into units of `unit` values, and gives the slices of each unit, one for each place:
+/// what one thread writes.
+fn by_unit(values: &mut [f32], place: usize, unit: usize) -> Vec<Vec<&mut [f32]>> {
+    let places = values.len() / place;
+    let mut units: Vec<Vec<_>> = (0..place.div_ceil(unit)).map(|_| Vec::with_capacity(places)).collect();
+    for place in values.chunks_exact_mut(place) {
+        place.chunks_mut(unit).zip(&mut units).for_each(|(slice, unit)| unit.push(slice));
+    }
+    units
 }
 
 #[cfg(test)]

@@ -7,34 +7,32 @@ use rayon::prelude::*;
 use super::forward::gather_outputs;
 use super::space::Space;
 use super::transform::{both, load_tile, small_input, store};
-use super::weights::spread;
-use super::{UNIT_TILES, Winograd};
+use super::{UNIT_TILES, Winograd, by_unit};
 use crate::ops::buffer::Pool;
 use crate::ops::channels_last::finish::Finish;
-use crate::ops::channels_last::panels::Panels;
 use crate::ops::channels_last::scratch;
 use crate::ops::gemm::Update;
 use crate::ops::micro::{Left, Out, Right, Sizes, panel, product};
 use crate::ops::simd::dispatch;
 
-/// The convolution of `x` (B, H, W, C) with the panels of its window into `y` (B, OH, OW, O).
+/// The convolution of `x` (B, H, W, C) with its weights in the space of the products into `y` (B, OH, OW, O).
 pub(super) fn forward<F: Finish>(
     winograd: &Winograd,
     pool: &Pool,
     x: &[f32],
-    panels: &Panels,
+    weights: &[f32],
     y: &mut [f32],
     update: Update,
     finish: &F,
 ) {
-    dispatch(Run { winograd, pool, panels, x, y, update, finish });
+    dispatch(Run { winograd, pool, x, weights, y, update, finish });
 }
 
 struct Run<'a, F> {
     winograd: &'a Winograd,
     pool: &'a Pool,
-    panels: &'a Panels,
     x: &'a [f32],
+    weights: &'a [f32],
     y: &'a mut [f32],
     update: Update,
     finish: &'a F,
@@ -45,33 +43,25 @@ impl<F: Finish> WithSimd for Run<'_, F> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Run { winograd, pool, panels, x, y, update, finish } = self;
+        let Run { winograd, pool, x, weights, y, update, finish } = self;
         let [inputs, outputs] = winograd.channels;
         let width = outputs.next_multiple_of(panel::<S>(outputs));
         let (from, to) = (winograd.input_space::<S>(), winograd.output_space(width));
         let (tiles, places) = (winograd.batch * winograd.tiles(), winograd.places());
         let (of_pixels, of_products) = (tiles * from.depth(), tiles * width);
         let images = winograd.unit_images(UNIT_TILES);
-        let units = winograd.batch.div_ceil(images);
 
         let mut pixels = pool.take(places * of_pixels);
-        // Every unit of images has its own slice of each place.
-        let mut slices: Vec<Vec<&mut [f32]>> = (0..units).map(|_| Vec::with_capacity(places)).collect();
-        for place in pixels.chunks_exact_mut(of_pixels) {
-            let units = place.chunks_mut(images * winograd.tiles() * from.depth());
-            units.zip(&mut slices).for_each(|(slice, slices)| slices.push(slice));
-        }
+        let slices = by_unit(&mut pixels, of_pixels, images * winograd.tiles() * from.depth());
         let parts = x.par_chunks(images * from.image_len());
         slices.into_par_iter().zip(parts).for_each(|(places, x)| {
             scratch(images * from.len(), |space| dispatch(Enter { from, x, space, places }));
         });
 
-        let weights = spread(winograd, pool, panels);
         let mut products = pool.take(places * of_products);
         products.par_chunks_exact_mut(of_products).enumerate().for_each(|(place, products)| {
-            let (pixels, weights) =
-                (&pixels[place * of_pixels..][..of_pixels], &weights[place * inputs * width..]);
-            let weights = &weights[..inputs * width];
+            let pixels = &pixels[place * of_pixels..][..of_pixels];
+            let weights = &weights[place * inputs * width..][..inputs * width];
             dispatch(Place { pixels, depth: from.depth(), weights, inputs, width, tiles, products });
         });
         drop(pixels);

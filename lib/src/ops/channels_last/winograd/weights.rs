@@ -3,8 +3,8 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::Winograd;
 use super::transform::{both, load, small_weight, store, weight};
+use super::{Winograd, by_unit};
 use crate::ops::buffer::{Buffer, Pool};
 use crate::ops::channels_last::panels::Panels;
 use crate::ops::micro::panel;
@@ -27,16 +27,9 @@ impl WithSimd for Spread<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Buffer {
         let (depth, width) = (self.panels.depth / 9, panel::<S>(self.panels.width));
-        let (count, all) = (self.panels.width.div_ceil(width), self.winograd.places());
-        let mut spread = self.pool.take(all * count * depth * width);
-        // Every place has its own slice of each panel.
-        let mut slices: Vec<Vec<&mut [f32]>> = (0..count).map(|_| Vec::with_capacity(all)).collect();
-        for place in spread.chunks_exact_mut(count * depth * width) {
-            place
-                .chunks_exact_mut(depth * width)
-                .zip(&mut slices)
-                .for_each(|(slice, slices)| slices.push(slice));
-        }
+        let count = self.panels.width.div_ceil(width);
+        let mut spread = self.pool.take(self.winograd.places() * count * depth * width);
+        let slices = by_unit(&mut spread, count * depth * width, depth * width);
         let panels = self.panels.values.par_chunks_exact(9 * depth * width);
         slices.into_par_iter().zip(panels).for_each(|(places, panel)| {
             dispatch(SpreadPanel { places, panel, tap: depth * width, small: self.winograd.side == 2 });
