@@ -209,6 +209,10 @@ fn the_parts_of_the_library_keep_apart() {
     }
     assert_sees_none_of(source, "ops", &["nn", "data", "losses", "optim", "metrics", "train"]);
     assert_sees_none_of(source, "plot", &["nn", "data", "losses", "optim", "metrics", "train", "ops"]);
+    assert_sees_none_of(source, "models", &["data", "losses", "optim", "metrics", "train"]);
+    for module in ["nn", "ops", "plot", "data", "losses", "optim", "metrics"] {
+        assert_sees_none_of(source, module, &["models"]);
+    }
     for file in module_files(&root().join(source), "plot") {
         assert!(!code(&file).contains("candle"), "{} sees tensors, not plain data", file.display());
     }

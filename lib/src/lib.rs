@@ -13,6 +13,7 @@ mod tensor_file;
 pub mod data;
 pub mod losses;
 pub mod metrics;
+pub mod models;
 pub mod nn;
 pub mod ops;
 pub mod optim;

@@ -15,5 +15,5 @@ pub use crate::plot::{
 };
 pub use crate::rich::{Rich, Statistics, display};
 pub use crate::train::{Evaluation, History, Learner, Net, Predictions, Split};
-pub use crate::{Error, Result, Seed, transforms, widgets};
+pub use crate::{Error, Result, Seed, models, transforms, widgets};
 pub use candle_core::{DType, Device, IndexOp, Module, Tensor, Var};

@@ -1,0 +1,29 @@
+//! The architectures that people start from, each built on the model graph of [`crate::nn`], by name.
+//!
+//! [`list`] shows what there is, [`create`] builds one for your classes and images. The layers have torchvision's names
+//! and start as torchvision's do, so that published weights fit.
+//!
+//! ```
+//! use sconce::prelude::*;
+//!
+//! let config = models::ModelConfig::default().num_classes(10).image([3, 64, 64]);
+//! let net = models::create("resnet18", config)?.init(Seed(42), &Device::Cpu)?;
+//! # Ok::<(), sconce::Error>(())
+//! ```
+
+mod config;
+mod lenet;
+mod list;
+mod nearest;
+mod published;
+mod registry;
+mod resnet;
+mod small_cnn;
+mod vgg;
+mod vit;
+mod window;
+
+pub use config::{ModelConfig, Settings};
+pub use list::{ModelList, list};
+pub use published::{Accuracy, ClassList, Preprocessing, PublishedWeights, Resizing};
+pub use registry::{ModelEntry, create, entry};
