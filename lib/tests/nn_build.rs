@@ -1,10 +1,11 @@
 //! Describing a model: shapes, names and what is said about mistakes.
 #![allow(clippy::unwrap_used)]
 
+use candle_core::Device;
 use sconce::nn::{
-    Architecture, BatchNormConfig, Conv2dConfig, Model, Operator, Pool2dConfig, Rounding, Value,
+    Architecture, BatchNormConfig, Conv2dConfig, Initial, Model, Operator, Pool2dConfig, Rounding, Value,
 };
-use sconce::{Error, Result};
+use sconce::{Error, Result, Seed};
 
 fn refusal(input: [usize; 3], layers: impl FnOnce(Value) -> Value) -> String {
     Model::build(input, layers).map(|_| ()).unwrap_err().to_string()
@@ -248,4 +249,35 @@ fn batch_norm_takes_its_config() -> Result<()> {
     let net = Model::build([3, 4, 4], |x| x.batch_norm_with(config))?;
     assert_eq!(net.graph().nodes()[1].operator, Operator::BatchNorm { channels: 3, config });
     Ok(())
+}
+
+#[test]
+fn what_tensors_start_as_is_chosen_by_layer() -> Result<()> {
+    let net = Model::build([1, 4, 4], |x| {
+        let narrow = Initial::truncated_normal(0.02);
+        let x =
+            x.conv2d(4, 3).named("conv").initial("weight", narrow).initial("bias", Initial::Constant(0.5));
+        x.image_to_tokens().class_token().initial("class_token", Initial::Constant(2.0)).named("token")
+    })?;
+    let net = net.init(Seed(1), &Device::Cpu)?;
+    let of = |name: &str| {
+        let parameter = net.parameters().into_iter().find(|parameter| parameter.name == name).unwrap();
+        parameter.var.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    };
+    assert!(of("conv.weight").iter().all(|value| value.abs() <= 0.04));
+    assert_eq!(of("conv.bias"), [0.5; 4]);
+    assert_eq!(of("token"), [2.0; 4]);
+    Ok(())
+}
+
+#[test]
+fn a_tensor_that_a_layer_has_not_cannot_be_chosen() {
+    let zero = Initial::Constant(0.0);
+    let message = refusal([1, 4, 4], |x| x.conv2d(4, 3).named("stem").initial("weights", zero));
+    let wanted = "conv2d \"stem\": expected one of this layer's tensors weight, bias, got \"weights\"";
+    assert!(message.contains(wanted), "{message}");
+    let message = refusal([1, 4, 4], |x| x.conv2d(4, 3).relu().initial("weight", zero));
+    assert!(message.contains("because this layer has no tensors"), "{message}");
+    let message = refusal([1, 4, 4], |x| x.conv2d(4, 3).initial("weight", Initial::Normal { std: -1.0 }));
+    assert!(message.contains("a standard deviation that is not negative"), "{message}");
 }

@@ -56,8 +56,9 @@ impl Model {
 }
 
 impl Architecture {
-    /// A model with fresh weights, as PyTorch sets them by default: convolutions and linear layers
-    /// uniform within `1 / sqrt(fan_in)`, batch norms 1 and 0. The same seed gives the same weights.
+    /// A model with fresh weights, as [`Value::initial`] chose them, the others as PyTorch sets them by
+    /// default: convolutions and linear layers uniform within `1 / sqrt(fan_in)`, batch norms 1 and 0.
+    /// The same seed gives the same weights.
     ///
     /// # Errors
     /// If there is not enough memory on `device`.

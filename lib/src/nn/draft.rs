@@ -1,6 +1,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::graph::{Graph, Node, TensorSpec, label, of_layer};
+use super::initial::Initial;
 use super::operator::Operator;
 use crate::{Error, Result};
 
@@ -13,6 +14,8 @@ struct DraftNode {
     operator: Operator,
     inputs: Vec<usize>,
     name: Option<String>,
+    /// What tensors of the operator start as, by their place among its own, where that was chosen.
+    initial: Vec<(usize, Initial)>,
     /// Unknown behind a layer that cannot be.
     shape: Option<Vec<usize>>,
     error: Option<Error>,
@@ -27,7 +30,8 @@ impl Draft {
             hint: String::new(),
         });
         let (operator, shape) = (Operator::Input, Some(input.to_vec()));
-        Draft { nodes: vec![DraftNode { operator, inputs: Vec::new(), name: None, shape, error }] }
+        let (inputs, initial) = (Vec::new(), Vec::new());
+        Draft { nodes: vec![DraftNode { operator, inputs, name: None, initial, shape, error }] }
     }
 
     /// The shape of a node's value, unless it is unknown.
@@ -46,7 +50,8 @@ impl Draft {
             Some(Err(error)) => (None, Some(error)),
             None => (None, None),
         };
-        self.nodes.push(DraftNode { operator, inputs: inputs.to_vec(), name: None, shape, error });
+        let (inputs, initial) = (inputs.to_vec(), Vec::new());
+        self.nodes.push(DraftNode { operator, inputs, name: None, initial, shape, error });
         self.nodes.len() - 1
     }
 
@@ -63,6 +68,20 @@ impl Draft {
         if !valid {
             let hint = "A name must not be empty, start or end with a space, or hold control characters.";
             self.refuse(node, "a name such as \"stem\"".into(), format!("{name:?}"), hint);
+        }
+    }
+
+    /// Chooses what a tensor of a node starts as; the last choice counts.
+    pub(super) fn initial(&mut self, node: usize, tensor: &str, initial: Initial) {
+        if let Some(expected) = initial.problem() {
+            return self.refuse(node, expected.into(), format!("{initial:?} for {tensor:?}"), "");
+        }
+        let node = &mut self.nodes[node];
+        match node.operator.tensor_called(tensor) {
+            Ok(place) => node.initial.push((place, initial)),
+            Err(error) => {
+                node.error.get_or_insert(error);
+            }
         }
     }
 
@@ -98,6 +117,9 @@ impl Draft {
                 initial: weight.initial,
                 role: weight.role,
             }));
+            for (place, initial) in node.initial {
+                graph.tensors[first + place].initial = initial;
+            }
             if let Some(spec) = graph.tensors[first..].iter().find(|spec| !taken.insert(spec.name.clone())) {
                 return Err(Error::Argument {
                     op: label(&node.operator, &name),

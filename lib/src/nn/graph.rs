@@ -1,5 +1,6 @@
+use super::initial::Initial;
 use super::operator::Operator;
-use super::weights::{Initial, Role};
+use super::weights::Role;
 use crate::ops::shape_text;
 use crate::{Error, Result};
 

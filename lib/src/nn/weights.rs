@@ -1,9 +1,7 @@
 //! The tensors that layers own, and what they start as.
 
-use candle_core::{Device, Tensor};
-
+use super::initial::Initial;
 use super::operator::Operator;
-use crate::{Result, Seed};
 
 /// A tensor that an operator owns.
 pub(super) struct Weight {
@@ -21,53 +19,6 @@ pub enum Role {
     Parameter,
     /// The forward pass in training, as batch norm does its running statistics.
     Buffer,
-}
-
-/// The values before training.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Initial {
-    /// The same everywhere.
-    Constant(f32),
-    /// Uniform in `[-bound, bound)`.
-    Uniform {
-        /// The largest size.
-        bound: f64,
-    },
-    /// Normal around 0.
-    Normal {
-        /// The standard deviation.
-        std: f64,
-    },
-}
-
-impl Initial {
-    /// PyTorch's default for convolutions and linear layers, weight and bias alike: within
-    /// `1 / sqrt(fan_in)`, which for the weight is Kaiming's uniform distribution (He et al. 2015) with
-    /// `a = sqrt(5)`.
-    fn by_fan_in(fan_in: usize) -> Initial {
-        Initial::Uniform { bound: 1.0 / (fan_in.max(1) as f64).sqrt() }
-    }
-
-    /// Uniform in such a way that values and gradients keep their size (Glorot and Bengio 2010).
-    fn glorot(fan_in: usize, fan_out: usize) -> Initial {
-        Initial::Uniform { bound: (6.0 / (fan_in as f64 + fan_out as f64).max(1.0)).sqrt() }
-    }
-
-    pub(super) fn tensor(self, shape: &[usize], seed: Seed, device: &Device) -> Result<Tensor> {
-        let count = shape.iter().product();
-        let values: Vec<f32> = match self {
-            Initial::Constant(value) => vec![value; count],
-            Initial::Uniform { bound } => {
-                let mut rng = seed.rng();
-                (0..count).map(|_| ((2.0 * rng.uniform() - 1.0) * bound) as f32).collect()
-            }
-            Initial::Normal { std } => {
-                let mut rng = seed.rng();
-                (0..count).map(|_| (rng.normal() * std) as f32).collect()
-            }
-        };
-        Ok(Tensor::from_vec(values, shape, device)?)
-    }
 }
 
 impl Operator {
@@ -100,9 +51,9 @@ impl Operator {
             | Operator::GroupNorm { channels: count, .. } => scale_and_shift(*count),
             Operator::MultiHeadAttention { embed_dim, .. } => {
                 let (features, three) = (*embed_dim, embed_dim.saturating_mul(3));
-                let out = Initial::by_fan_in(features);
+                let out = Initial::uniform_by_fan_in(features);
                 vec![
-                    parameter("in_proj_weight", &[three, features], Initial::glorot(features, three)),
+                    parameter("in_proj_weight", &[three, features], Initial::XavierUniform),
                     parameter("in_proj_bias", &[three], zero),
                     parameter("out_proj.weight", &[features, features], out),
                     parameter("out_proj.bias", &[features], zero),
@@ -151,7 +102,7 @@ fn parameter(name: &'static str, shape: &[usize], initial: Initial) -> Weight {
 /// dimensions but the first, for transposed convolutions too.
 fn by_fan_in(shape: &[usize], bias: Option<usize>) -> Vec<Weight> {
     let fan_in = shape[1..].iter().fold(1_usize, |product, &dim| product.saturating_mul(dim));
-    let initial = Initial::by_fan_in(fan_in);
+    let initial = Initial::uniform_by_fan_in(fan_in);
     let mut weights = vec![parameter("weight", shape, initial)];
     weights.extend(bias.map(|length| parameter("bias", &[length], initial)));
     weights

@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::nn::draft::Draft;
+use crate::nn::initial::Initial;
 use crate::nn::operator::Operator;
 
 /// A value that does not exist yet: what goes into a model or comes out of one of its layers. Methods
@@ -42,6 +43,16 @@ impl Value {
     #[must_use]
     pub fn named(&self, name: impl Into<String>) -> Value {
         self.draft.borrow_mut().name(self.node, name.into());
+        self.clone()
+    }
+
+    /// Chooses what a tensor of the layer this value comes out of starts as, instead of PyTorch's default:
+    /// `x.linear(10).initial("weight", Initial::truncated_normal(0.02)).initial("bias", Initial::Constant(0.0))`.
+    /// `tensor` is what its name has after the layer's; the parameter of a layer that has but one, of the layer's own
+    /// name, is called as the operator, `class_token`. The last choice counts.
+    #[must_use]
+    pub fn initial(&self, tensor: &str, initial: Initial) -> Value {
+        self.draft.borrow_mut().initial(self.node, tensor, initial);
         self.clone()
     }
 
