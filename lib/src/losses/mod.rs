@@ -2,6 +2,7 @@
 
 mod cross_entropy;
 mod loss;
+mod refused;
 
 pub use cross_entropy::{CrossEntropy, cross_entropy};
 pub use loss::Loss;
