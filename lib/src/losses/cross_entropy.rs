@@ -207,7 +207,7 @@ fn check_probabilities(targets: &Tensor) -> Result<()> {
     let rows = targets.detach().to_dtype(DType::F64)?.to_vec2::<f64>()?;
     for (at, row) in rows.iter().enumerate() {
         let sum: f64 = row.iter().sum();
-        if row.iter().any(|share| !(*share >= 0.0)) || (sum - 1.0).abs() > 1e-3 {
+        if row.iter().any(|share| share.is_nan() || *share < 0.0) || (sum - 1.0).abs() > 1e-3 {
             let shown: Vec<String> = row.iter().take(6).map(|share| format!("{share:.3}")).collect();
             let more = if row.len() > 6 { ", …" } else { "" };
             return Err(argument(
