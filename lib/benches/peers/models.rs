@@ -1,6 +1,6 @@
 //! The rows of whole models, as far as the model graph can build them.
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use sconce::nn::{Conv2dConfig, LayerNormConfig, Mode, Model, Pool2dConfig, Value, backward};
 use sconce::optim::{OptimizerConfig, adamw, sgd};
 use sconce::{Seed, ops};
@@ -96,10 +96,10 @@ pub fn run(rows: &mut Rows) -> Result<(), Failed> {
         if !rows.wants(&train) && !rows.wants(&infer) {
             continue;
         }
-        let net = Model::build([3, side, side], layers)?.init(Seed(0), &Device::Cpu)?;
-        let x = values("images", &[batch, 3, side, side])?;
+        let net = Model::build([3, side, side], layers)?.init(Seed(0), rows.device())?;
+        let x = values("images", &[batch, 3, side, side], rows.device())?;
         let targets: Vec<u32> = (0..batch as u32).map(|image| image % 10).collect();
-        let targets = Tensor::new(targets, &Device::Cpu)?;
+        let targets = Tensor::new(targets, rows.device())?;
         let mut optimizer = optimizer.build(&net.parameters())?;
         rows.training(&train, runs, || {
             let logits = net.forward(&x, Mode::Train(Seed(0)))?;

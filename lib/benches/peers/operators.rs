@@ -8,14 +8,14 @@ use super::Failed;
 use super::row::Rows;
 
 /// Values from a seed in `[-1, 1)`.
-pub fn values(name: &str, dims: &[usize]) -> Result<Tensor> {
+pub fn values(name: &str, dims: &[usize], device: &Device) -> Result<Tensor> {
     let mut rng = Seed(1).derive(name).rng();
     let values: Vec<f32> = (0..dims.iter().product()).map(|_| 2.0 * rng.uniform_f32() - 1.0).collect();
-    Ok(Tensor::from_vec(values, dims, &Device::Cpu)?)
+    Ok(Tensor::from_vec(values, dims, device)?)
 }
 
-fn var(name: &str, dims: &[usize]) -> Result<Var> {
-    Ok(Var::from_tensor(&values(name, dims)?)?)
+fn var(name: &str, dims: &[usize], device: &Device) -> Result<Var> {
+    Ok(Var::from_tensor(&values(name, dims, device)?)?)
 }
 
 /// Batch, channels in, side, channels out, kernel, stride, padding, groups.
@@ -32,32 +32,33 @@ const CONVOLUTIONS: [[usize; 8]; 9] = [
 ];
 
 pub fn run(rows: &mut Rows) -> std::result::Result<(), Failed> {
+    let device = rows.device().clone();
     for [batch, inputs, side, outputs, kernel, stride, padding, groups] in CONVOLUTIONS {
         let name = format!("conv2d/{batch}x{inputs}x{side}x{side}_{outputs}_k{kernel}_s{stride}_g{groups}");
         let sliding = Sliding { stride: [stride; 2], padding: padding.into(), ..Sliding::default() };
         if !rows.wants(&format!("{name}/forward")) && !rows.wants(&format!("{name}/backward")) {
             continue;
         }
-        let x = var("x", &[batch, inputs, side, side])?;
-        let weight = var("weight", &[outputs, inputs / groups, kernel, kernel])?;
+        let x = var("x", &[batch, inputs, side, side], &device)?;
+        let weight = var("weight", &[outputs, inputs / groups, kernel, kernel], &device)?;
         let (x0, weight0) = (x.as_detached_tensor(), weight.as_detached_tensor());
         rows.row(&format!("{name}/forward"), 6, || ops::conv2d(&x0, &weight0, None, sliding, groups))?;
         let y = ops::conv2d(&x, &weight, None, sliding, groups)?;
         rows.row(&format!("{name}/backward"), 6, || Ok(y.backward()?))?;
     }
     for [m, k, n] in [[1024, 1024, 1024], [6304, 192, 768], [1576, 768, 3072]] {
-        let (a, b) = (values("a", &[m, k])?, values("b", &[k, n])?);
+        let (a, b) = (values("a", &[m, k], &device)?, values("b", &[k, n], &device)?);
         rows.row(&format!("matmul/{m}x{k}x{n}"), 8, || Ok(a.matmul(&b)?))?;
     }
     norms(rows)?;
-    let x = var("x", &[8, 64, 112, 112])?;
+    let x = var("x", &[8, 64, 112, 112], &device)?;
     let sliding = Sliding { stride: [2, 2], padding: 1.into(), ..Sliding::default() };
     let pool = |x: &Tensor| ops::max_pool2d(x, [3, 3], sliding, Rounding::Floor);
     let name = "max_pool2d/8x64x112x112_k3_s2_p1";
     rows.row(&format!("{name}/forward"), 10, || pool(&x.as_detached_tensor()))?;
     let y = pool(&x)?;
     rows.row(&format!("{name}/backward"), 10, || Ok(y.backward()?))?;
-    let q = var("q", &[8, 3, 197, 64])?;
+    let q = var("q", &[8, 3, 197, 64], &device)?;
     let name = "attention/8x3x197x64";
     let q0 = q.as_detached_tensor();
     rows.row(&format!("{name}/forward"), 10, || ops::attention(&q0, &q0, &q0))?;
@@ -66,9 +67,10 @@ pub fn run(rows: &mut Rows) -> std::result::Result<(), Failed> {
 }
 
 fn norms(rows: &mut Rows) -> std::result::Result<(), Failed> {
-    let ones = |count: usize| Var::ones(count, DType::F32, &Device::Cpu);
-    let zeros = |count: usize| Var::zeros(count, DType::F32, &Device::Cpu);
-    let x = var("x", &[32, 64, 32, 32])?;
+    let device = rows.device().clone();
+    let ones = |count: usize| Var::ones(count, DType::F32, &device);
+    let zeros = |count: usize| Var::zeros(count, DType::F32, &device);
+    let x = var("x", &[32, 64, 32, 32], &device)?;
     let (weight, bias, mean, variance) = (ones(64)?, zeros(64)?, zeros(64)?, ones(64)?);
     let norm = || -> Result<Tensor> {
         let config = BatchNormConfig::default();
@@ -78,7 +80,7 @@ fn norms(rows: &mut Rows) -> std::result::Result<(), Failed> {
     rows.row("batch_norm_relu/32x64x32x32/forward", 10, norm)?;
     let y = norm()?;
     rows.row("batch_norm_relu/32x64x32x32/backward", 10, || Ok(y.backward()?))?;
-    let x = var("x", &[8, 197, 768])?;
+    let x = var("x", &[8, 197, 768], &device)?;
     let (weight, bias) = (ones(768)?, zeros(768)?);
     let norm = || ops::layer_norm(&x, &weight, &bias, 1e-5);
     rows.row("layer_norm/8x197x768/forward", 10, norm)?;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use candle_core::Device;
 use serde_json::Value;
 
 use super::Failed;
@@ -14,18 +15,20 @@ pub struct Peer(HashMap<String, f64>);
 impl Peer {
     /// Runs the peer's script for the groups that rows of the filter may be in. The files that its loader
     /// reads are left in `files`.
-    pub fn measure(python: &str, filter: &str, files: &Path) -> Result<Peer, Failed> {
+    pub fn measure(python: &str, device: &Device, filter: &str, files: &Path) -> Result<Peer, Failed> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/peer_torch.py");
         let groups = match filter.split('/').next() {
             Some("train") => vec!["train"],
             Some("infer") => vec!["infer"],
             Some("loader") => vec!["loader"],
-            _ => vec!["ops", "train", "infer", "loader"],
+            _ if device.is_cpu() => vec!["ops", "train", "infer", "loader"],
+            _ => vec!["ops", "train", "infer"],
         };
         let output = Command::new(python)
             .arg(script)
             .args(groups)
             .env("LOADER_FILES", files)
+            .env("DEVICE", if device.is_cpu() { "cpu" } else { "cuda" })
             .stderr(Stdio::inherit())
             .output()
             .map_err(|error| format!("--python {python}: {error}"))?;

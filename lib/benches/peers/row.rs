@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use candle_core::Device;
 use serde_json::{Map, Value, json};
 
 use super::Failed;
@@ -10,13 +11,19 @@ use super::peer::Peer;
 /// The rows that are asked for.
 pub struct Rows {
     filter: String,
+    device: Device,
     peer: Option<Peer>,
     printed: usize,
 }
 
 impl Rows {
-    pub fn new(filter: String, peer: Option<Peer>) -> Rows {
-        Rows { filter, peer, printed: 0 }
+    pub fn new(filter: String, device: Device, peer: Option<Peer>) -> Rows {
+        Rows { filter, device, peer, printed: 0 }
+    }
+
+    /// Where the work is done.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// Whether a row is asked for: what it needs is made only then.
@@ -34,7 +41,7 @@ impl Rows {
         if !self.wants(name) {
             return Ok(());
         }
-        let ms = least(runs, &mut work)?;
+        let ms = self.least(runs, &mut work)?;
         self.print(name, ms, None);
         Ok(())
     }
@@ -49,10 +56,27 @@ impl Rows {
         if !self.wants(name) {
             return Ok(());
         }
-        let ms = least(runs, &mut work)?;
-        let peak = peak_of(&mut work)?;
+        let ms = self.least(runs, &mut work)?;
+        let peak = if self.device.is_cpu() { peak_of(&mut work)? } else { None };
         self.print(name, ms, peak);
         Ok(())
+    }
+
+    /// The least time in ms. On a GPU a run ends when its last kernel has.
+    fn least<R>(&self, runs: usize, work: &mut impl FnMut() -> sconce::Result<R>) -> Result<f64, Failed> {
+        let mut least = f64::INFINITY;
+        for run in 0..=runs {
+            let start = Instant::now();
+            let result = work()?;
+            self.device.synchronize()?;
+            let ms = start.elapsed().as_secs_f64() * 1e3;
+            // Freeing what it gave is no part of the work.
+            drop(result);
+            if run > 0 {
+                least = least.min(ms);
+            }
+        }
+        Ok(least)
     }
 
     fn print(&mut self, name: &str, ms: f64, peak_mib: Option<f64>) {
@@ -76,21 +100,6 @@ impl Rows {
             _ => Ok(()),
         }
     }
-}
-
-fn least<R>(runs: usize, work: &mut impl FnMut() -> sconce::Result<R>) -> Result<f64, Failed> {
-    let mut least = f64::INFINITY;
-    for run in 0..=runs {
-        let start = Instant::now();
-        let result = work()?;
-        let ms = start.elapsed().as_secs_f64() * 1e3;
-        // Freeing what it gave is no part of the work.
-        drop(result);
-        if run > 0 {
-            least = least.min(ms);
-        }
-    }
-    Ok(least)
 }
 
 /// The largest resident memory during `work`, in MiB; none where the system does not tell.

@@ -11,6 +11,9 @@ use crate::Result;
 /// # Errors
 /// If the shapes do not fit, a box has `x1 > x2` or `y1 > y2`, or the tensors are not all f32 or all f64.
 pub fn box_iou(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    if let Some(nothing) = no_pairs(a, b)? {
+        return Ok(nothing);
+    }
     let Areas { intersection, union, .. } = Areas::of_pairs("box_iou", a, b)?;
     ratio(&intersection, &union)
 }
@@ -22,6 +25,9 @@ pub fn box_iou(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// As [`box_iou`].
 pub fn generalized_box_iou(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    if let Some(nothing) = no_pairs(a, b)? {
+        return Ok(nothing);
+    }
     Areas::of_pairs("generalized_box_iou", a, b)?.generalized_iou()
 }
 
@@ -35,7 +41,20 @@ pub fn elementwise_generalized_box_iou(a: &Tensor, b: &Tensor) -> Result<Tensor>
     if a.dims() != b.dims() {
         return Err(shape_error(op, format!("b {}, the shape of a", shape_text(a.dims())), b.dims(), ""));
     }
+    if a.dims() == [0, 4] {
+        return Ok(Tensor::zeros(0, a.dtype(), a.device())?);
+    }
     Areas::of(corners(op, "a", a)?, corners(op, "b", b)?)?.generalized_iou()
+}
+
+/// What comes out where one of the sides has no boxes. A GPU starts nothing for nothing.
+fn no_pairs(a: &Tensor, b: &Tensor) -> Result<Option<Tensor>> {
+    match (a.dims(), b.dims()) {
+        (&[count, 4], &[others, 4]) if count == 0 || others == 0 => {
+            Ok(Some(Tensor::zeros((count, others), a.dtype(), a.device())?))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// `part / whole`, and 0 where both are 0.

@@ -2,7 +2,7 @@
 //!
 //! Every operator works on f32 and f64 tensors of one device, takes inputs of any strides, and checks
 //! its inputs before it computes. The CPU has kernels of its own; elsewhere operators are composed of
-//! candle's primitives. Its gradient is held against PyTorch's and against finite
+//! candle's primitives, some with kernels of our own for NVIDIA GPUs. Its gradient is held against PyTorch's and against finite
 //! differences. Images are (B, C, H, W).
 //!
 //! candle's own `reshape`, `transpose`, `permute`, `narrow`, additions and multiplications, broadcast or not, have right
@@ -24,6 +24,8 @@ mod conv2d;
 mod conv_transpose2d;
 mod convolution;
 mod cross_entropy;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 mod depthwise;
 mod dropout;
 mod elementwise;

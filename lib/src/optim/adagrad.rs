@@ -66,6 +66,13 @@ impl Adagrad {
     }
 }
 
+impl Adagrad {
+    /// The learning rate of this step.
+    fn rate(&self, moment: Moment) -> f64 {
+        moment.lr / (1.0 + (moment.step - 1) as f64 * self.lr_decay)
+    }
+}
+
 impl Rule for Adagrad {
     fn kept(&self) -> &'static [&'static str] {
         &["sum"]
@@ -74,13 +81,19 @@ impl Rule for Adagrad {
     #[inline(always)]
     fn update<T: Float>(&self, moment: Moment, weight: &mut [T], gradient: &[T], state: &mut [&mut [T]]) {
         let [sum] = state else { return };
-        let lr = T::from_f64(moment.lr / (1.0 + (moment.step - 1) as f64 * self.lr_decay));
+        let lr = T::from_f64(self.rate(moment));
         let (decay, eps) = (T::from_f64(moment.weight_decay), T::from_f64(self.eps));
         for ((w, &g), sum) in weight.iter_mut().zip(gradient).zip(sum.iter_mut()) {
             let g = g + decay * *w;
             *sum += g * g;
             *w -= lr * g / (sum.sqrt() + eps);
         }
+    }
+
+    #[cfg(feature = "cuda")]
+    fn kernel(&self, moment: Moment) -> Option<super::cuda::Launch> {
+        let numbers = vec![self.rate(moment), moment.weight_decay, self.eps];
+        Some(super::cuda::Launch { name: "adagrad", numbers })
     }
 
     fn compose(
@@ -91,7 +104,7 @@ impl Rule for Adagrad {
         state: &mut [Tensor],
     ) -> candle_core::Result<Tensor> {
         let [sum] = state else { return Ok(weight.clone()) };
-        let lr = moment.lr / (1.0 + (moment.step - 1) as f64 * self.lr_decay);
+        let lr = self.rate(moment);
         let g = pulled(gradient, weight, moment.weight_decay)?;
         *sum = (&*sum + g.sqr()?)?;
         weight - (g * lr)?.div(&(sum.sqrt()? + self.eps)?)?

@@ -163,6 +163,13 @@ impl Rule for Adam {
         }
     }
 
+    #[cfg(feature = "cuda")]
+    fn kernel(&self, moment: Moment) -> Option<super::cuda::Launch> {
+        let Coefficients { beta1, beta2, shrink, in_gradient, size, correction2 } = self.coefficients(moment);
+        let numbers = vec![1.0 - beta1, beta2, 1.0 - beta2, shrink, in_gradient, size, correction2, self.eps];
+        Some(super::cuda::Launch { name: if self.amsgrad { "amsgrad" } else { "adam" }, numbers })
+    }
+
     fn compose(
         &self,
         moment: Moment,

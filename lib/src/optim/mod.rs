@@ -26,6 +26,8 @@
 mod adagrad;
 mod adam;
 mod config;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod group;
 mod in_place;
 mod optimizer;

@@ -56,6 +56,12 @@ pub(super) trait Rule: Sync {
     /// kept. To be inlined, so that it is compiled for the vectors of each kind of CPU.
     fn update<T: Float>(&self, moment: Moment, weight: &mut [T], gradient: &[T], state: &mut [&mut [T]]);
 
+    /// The kernel that does the same on an NVIDIA GPU, if there is one.
+    #[cfg(feature = "cuda")]
+    fn kernel(&self, _moment: Moment) -> Option<super::cuda::Launch> {
+        None
+    }
+
     /// The same for whole tensors, on devices without kernels of ours: changes `state` and gives the new
     /// weight.
     fn compose(

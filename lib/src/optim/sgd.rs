@@ -83,6 +83,19 @@ impl Sgd {
     }
 }
 
+impl Sgd {
+    /// Of the velocity before and of the gradient in the velocity, and of the velocity and of the gradient in the step.
+    fn shares(&self, moment: Moment) -> [f64; 4] {
+        let [kept, added] = match moment.step {
+            1 => [0.0, 1.0],
+            _ => [self.momentum, 1.0 - self.dampening],
+        };
+        // Without Nesterov the step is the velocity itself.
+        let [ahead, direct] = if self.nesterov { [self.momentum, 1.0] } else { [1.0, 0.0] };
+        [kept, added, ahead, direct]
+    }
+}
+
 impl Rule for Sgd {
     fn kept(&self) -> &'static [&'static str] {
         if self.momentum == 0.0 { &[] } else { &["momentum_buffer"] }
@@ -97,20 +110,22 @@ impl Rule for Sgd {
             }
             return;
         };
-        let (kept, added) = match moment.step {
-            1 => (T::from_f64(0.0), T::from_f64(1.0)),
-            _ => (T::from_f64(self.momentum), T::from_f64(1.0 - self.dampening)),
-        };
-        // Without Nesterov the step is the velocity itself.
-        let (ahead, direct) = match self.nesterov {
-            true => (T::from_f64(self.momentum), T::from_f64(1.0)),
-            false => (T::from_f64(1.0), T::from_f64(0.0)),
-        };
+        let [kept, added, ahead, direct] = self.shares(moment).map(T::from_f64);
         for ((w, &g), v) in weight.iter_mut().zip(gradient).zip(velocity.iter_mut()) {
             let g = g + decay * *w;
             *v = kept * *v + added * g;
             *w -= lr * (direct * g + ahead * *v);
         }
+    }
+
+    #[cfg(feature = "cuda")]
+    fn kernel(&self, moment: Moment) -> Option<super::cuda::Launch> {
+        let mut numbers = vec![moment.lr, moment.weight_decay];
+        if self.momentum == 0.0 {
+            return Some(super::cuda::Launch { name: "sgd", numbers });
+        }
+        numbers.extend(self.shares(moment));
+        Some(super::cuda::Launch { name: "sgd_momentum", numbers })
     }
 
     fn compose(

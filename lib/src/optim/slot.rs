@@ -81,7 +81,17 @@ impl Slot {
         let var = &self.parameter.var;
         if let State::Tensors(state) = &mut self.state {
             let (weight, gradient) = (var.as_detached_tensor(), gradient.detach());
-            let moved = rule.compose(moment, &weight, &gradient, state)?;
+            #[cfg(feature = "cuda")]
+            let moved = match rule.kernel(moment) {
+                Some(launch) => super::cuda::moved(&launch, &weight, &gradient, state)?,
+                None => None,
+            };
+            #[cfg(not(feature = "cuda"))]
+            let moved = None;
+            let moved = match moved {
+                Some(moved) => moved,
+                None => rule.compose(moment, &weight, &gradient, state)?,
+            };
             var.set(&moved)?;
         } else {
             let step = Step { rule, moment, state: RefCell::new(&mut self.state) };

@@ -11,18 +11,21 @@ pub(in super::super) fn batch_norm_train(
     config: BatchNormConfig,
     count: usize,
 ) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if super::super::cuda::computes(&[x, weight]) {
+        return super::super::cuda::batch_norm_train(
+            [x, weight, bias],
+            (running_mean, running_var),
+            config,
+            count,
+        );
+    }
     let planes = planes(&x.detach())?;
     let share = 1.0 / count as f64;
     let mean = (channel_sums(&planes)? * share)?; // (C)
     let centred = planes.broadcast_sub(&of_channels(&mean)?)?;
     let var = (channel_sums(&centred.sqr()?)? * share)?;
-    // The running variance is the unbiased one.
-    for (running, batch, scale) in
-        [(running_mean, &mean, 1.0), (running_var, &var, count as f64 / (count - 1) as f64)]
-    {
-        let kept = (running.as_detached_tensor() * (1.0 - config.momentum))?;
-        running.set(&(kept + (batch * (config.momentum * scale))?.to_dtype(running.dtype())?)?)?;
-    }
+    move_running((running_mean, running_var), (&mean, &var), config.momentum, count)?;
     let inverse = inverse_std(&var, config.eps)?;
     let y = affine(&centred, &inverse, &weight.detach(), &bias.detach())?.reshape(x.shape())?;
     // dx = scale · (dy - mean(dy) - x̂ · mean(dy · x̂)): the statistics follow x.
@@ -45,6 +48,10 @@ pub(in super::super) fn batch_norm_eval(
     (mean, var): (&Tensor, &Tensor),
     config: BatchNormConfig,
 ) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if super::super::cuda::computes(&[x, weight]) {
+        return super::super::cuda::batch_norm_eval([x, weight, bias], (mean, var), config);
+    }
     let (mean, inverse) = (mean.detach(), inverse_std(&var.detach(), config.eps)?);
     let centred = planes(&x.detach())?.broadcast_sub(&of_channels(&mean)?)?;
     let y = affine(&centred, &inverse, &weight.detach(), &bias.detach())?.reshape(x.shape())?;
@@ -59,6 +66,22 @@ pub(in super::super) fn batch_norm_eval(
         let Reduced { dw, db, .. } = Reduced::of(given, &mean, &inverse)?;
         Ok([dx, Some(dw), Some(db)])
     })
+}
+
+/// Moves the running statistics towards those of a batch of `count` values a channel.
+pub(in super::super) fn move_running(
+    (running_mean, running_var): (&Var, &Var),
+    (mean, var): (&Tensor, &Tensor),
+    momentum: f64,
+    count: usize,
+) -> Result<()> {
+    // The running variance is the unbiased one.
+    let unbiased = count as f64 / (count - 1) as f64;
+    for (running, batch, scale) in [(running_mean, mean, 1.0), (running_var, var, unbiased)] {
+        let kept = (running.as_detached_tensor() * (1.0 - momentum))?;
+        running.set(&(kept + (batch * (momentum * scale))?.to_dtype(running.dtype())?)?)?;
+    }
+    Ok(())
 }
 
 /// What the gradient needs of x and dy: the parts and sums per channel.
@@ -90,7 +113,7 @@ fn of_channels(values: &Tensor) -> Result<Tensor> {
     values.reshape((1, (), 1))
 }
 
-fn inverse_std(var: &Tensor, eps: f64) -> Result<Tensor> {
+pub(in super::super) fn inverse_std(var: &Tensor, eps: f64) -> Result<Tensor> {
     (var + eps)?.sqrt()?.recip()
 }
 

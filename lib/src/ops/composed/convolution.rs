@@ -14,6 +14,10 @@ pub(in super::super) fn conv2d(
     weight: &Tensor,
     bias: Option<&Tensor>,
 ) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if super::super::cuda::computes(&[x, weight]) {
+        return super::super::cuda::conv2d(sizes, x, weight, bias);
+    }
     let (held, columns) = (bias.map(Tensor::detach), Columns { sizes, most: COLUMN_VALUES });
     let y = columns.forward(&x.detach(), &weight.detach(), held.as_ref())?;
     let gradients = Gradients {
@@ -32,6 +36,10 @@ pub(in super::super) fn conv_transpose2d(
     weight: &Tensor,
     bias: Option<&Tensor>,
 ) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if super::super::cuda::computes(&[x, weight]) {
+        return super::super::cuda::conv_transpose2d(sizes, x, weight, bias);
+    }
     let (held, columns) = (bias.map(Tensor::detach), Columns { sizes, most: COLUMN_VALUES });
     let y = columns.input_gradient(&weight.detach(), &x.detach(), held.as_ref())?;
     let gradients = Gradients {
@@ -42,7 +50,7 @@ pub(in super::super) fn conv_transpose2d(
     weighted("conv_transpose2d", (x, weight, bias), y, gradients)
 }
 
-fn bias_gradient(dy: &Tensor) -> Result<Tensor> {
+pub(in super::super) fn bias_gradient(dy: &Tensor) -> Result<Tensor> {
     channel_sums(&dy.flatten_from(2)?)
 }
 

@@ -8,19 +8,19 @@ use candle_core::{
 };
 
 /// What a gradient is computed from. None of the tensors keeps a record for candle.
-pub(super) struct Backward<const N: usize> {
-    pub(super) inputs: [Tensor; N],
+pub(in super::super) struct Backward<const N: usize> {
+    pub(in super::super) inputs: [Tensor; N],
     /// The inputs whose gradients something asks for.
-    pub(super) wanted: [bool; N],
+    pub(in super::super) wanted: [bool; N],
     /// The output.
-    pub(super) y: Tensor,
+    pub(in super::super) y: Tensor,
     /// The output's gradient, contiguous.
-    pub(super) dy: Tensor,
+    pub(in super::super) dy: Tensor,
 }
 
 impl<const N: usize> Backward<N> {
     /// The gradient of an input, computed only if something asks for it.
-    pub(super) fn of(
+    pub(in super::super) fn of(
         &self,
         input: usize,
         gradient: impl FnOnce() -> Result<Tensor>,
@@ -32,7 +32,7 @@ impl<const N: usize> Backward<N> {
 /// Makes `y`, computed from `inputs` without a record, known to candle as an operator whose gradients
 /// are what `gradients` says. There are one to three inputs. What else `gradients` needs it keeps
 /// itself; that must not share `y`'s memory, which moves.
-pub(super) fn differentiable<const N: usize>(
+pub(in super::super) fn differentiable<const N: usize>(
     name: &'static str,
     inputs: [&Tensor; N],
     y: Tensor,

@@ -8,6 +8,10 @@ use super::sums::{constant, indices};
 /// [`super::super::max_pool2d`] of any device: the largest of every row's part of a window, then the
 /// largest of those. Ties go to the first of the row, then to the first row, as in one walk.
 pub(in super::super) fn max_pool2d(pool: &MaxPool2d, x: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if super::super::cuda::computes(&[x]) {
+        return super::super::cuda::max_pool2d(pool, x);
+    }
     let [height, width] = pool.input;
     let device = x.device();
     let [rows, columns] = [0, 1].map(|axis| windows(pool, axis));

@@ -38,9 +38,13 @@ pub(super) use activation::activate;
 pub(super) use attention::attention;
 pub(super) use avg_pool2d::avg_pool2d;
 pub(super) use batch_norm::{batch_norm_eval, batch_norm_train};
+#[cfg(feature = "cuda")]
+pub(super) use batch_norm::{inverse_std, move_running};
+#[cfg(feature = "cuda")]
+pub(super) use convolution::bias_gradient;
 pub(super) use convolution::{conv_transpose2d, conv2d};
 pub(super) use cross_entropy::softmax_cross_entropy;
-use differentiable::{Backward, differentiable};
+pub(super) use differentiable::{Backward, differentiable};
 pub(super) use dropout::dropout;
 pub(super) use global_avg_pool::global_avg_pool;
 use grid_index::grid_index;
@@ -49,7 +53,9 @@ pub(super) use linear::linear;
 pub(super) use max_pool2d::max_pool2d;
 pub(super) use row_norm::{Rows, row_norm};
 pub(super) use softmax::softmax;
-use weighted::weighted;
+#[cfg(feature = "cuda")]
+pub(super) use weighted::Gradients;
+pub(super) use weighted::weighted;
 
 use super::operands::shape_error;
 use crate::Result;

@@ -61,6 +61,10 @@ pub(in super::super) fn row_norm(
     rows: Rows,
     eps: f64,
 ) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if matches!(rows, Rows::Values(_)) && super::super::cuda::computes(&[x, weight]) {
+        return super::super::cuda::layer_norm([x, weight, bias], eps);
+    }
     let values = rows.rows(&x.detach())?;
     let mean = row_means(&values)?; // (R, 1)
     let centred = values.broadcast_sub(&mean)?;

@@ -5,17 +5,17 @@ use super::differentiable;
 type Gradient = dyn Fn(&Tensor, &Tensor) -> Result<Tensor> + Send + Sync;
 
 /// The gradients of an operator of an input, a weight and a bias.
-pub(super) struct Gradients {
+pub(in super::super) struct Gradients {
     /// Of the weight and the output's gradient.
-    pub(super) input: Box<Gradient>,
+    pub(in super::super) input: Box<Gradient>,
     /// Of the input and the output's gradient.
-    pub(super) weight: Box<Gradient>,
+    pub(in super::super) weight: Box<Gradient>,
     /// Of the output's gradient.
-    pub(super) bias: fn(&Tensor) -> Result<Tensor>,
+    pub(in super::super) bias: fn(&Tensor) -> Result<Tensor>,
 }
 
 /// Makes the output `y` of `x`, `weight` and, where there is one, `bias` known to candle.
-pub(super) fn weighted(
+pub(in super::super) fn weighted(
     name: &'static str,
     (x, weight, bias): (&Tensor, &Tensor, Option<&Tensor>),
     y: Tensor,
