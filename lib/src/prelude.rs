@@ -11,7 +11,8 @@ pub use crate::nn::{
 };
 pub use crate::optim::{Optimizer, adagrad, adam, adamw, param_group, rmsprop, sgd, vectors};
 pub use crate::plot::{
-    Annotated, ConfusionMatrix, Curves, HeatMap, ImageGrid, Panels, Picture, Table, ValueRange, sparkline,
+    Annotated, Bars, ConfusionMatrix, Curves, HeatMap, ImageGrid, Panels, Picture, Table, ValueRange,
+    sparkline,
 };
 pub use crate::rich::{Rich, Statistics, display};
 pub use crate::train::{Evaluation, History, Learner, Net, Predictions, Split};

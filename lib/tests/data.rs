@@ -273,7 +273,7 @@ fn a_split_and_a_data_set_show_their_classes() {
     let data = numbered(40, 25).named("<numbers>").described("made & kept");
     let bundle = data.rich();
     let text = bundle.plain().unwrap();
-    assert!(text.contains("40 images of 1 x 2 x 2, 25 classes") && text.contains("6 others"), "{text}");
+    assert!(text.contains("40 images of 1 x 2 x 2, 25 classes") && text.contains("5 others"), "{text}");
     let html = format!("{:?}", bundle.forms);
     assert!(
         html.contains("&lt;numbers&gt;")

@@ -1,6 +1,7 @@
 //! What samples look like: boxes, masks, classes of pixels and keypoints over the image.
 #![allow(clippy::unwrap_used)]
 
+use candle_core::{DType, Device, Tensor};
 use sconce::Seed;
 use sconce::data::{
     BBox, ClassMap, Dataset, Image, Keypoint, Mask, Object, Pixels, Sample, Target, Visibility,
@@ -141,7 +142,37 @@ fn the_balance_and_an_example_of_each_class_can_be_seen() {
     let line = |class: &str| text.lines().find(|line| line.starts_with(class)).unwrap().to_owned();
     assert!(line("cat").contains("75.0 %") && line("cat").ends_with(&"█".repeat(20)), "{text}");
     assert!(line("dog").ends_with("0.0 %") && line("cow").ends_with(&"█".repeat(7)), "{text}");
+    let balance = data.class_balance().unwrap();
+    assert_eq!(balance.counts(), [3, 0, 1]);
+    let svg = balance.bars().unwrap().svg().unwrap();
+    let document = roxmltree::Document::parse(&svg).unwrap();
+    let widths: Vec<f64> = document
+        .descendants()
+        .filter(|node| node.has_tag_name("g"))
+        .map(|bar| bar.children().find(|node| node.has_tag_name("rect")).unwrap())
+        .map(|rect| rect.attribute("width").unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(widths, [360.0, 0.0, 120.0], "as long as there are images");
     let examples = data.show_classes();
     assert_eq!(examples.len(), 2, "no dog is there");
     assert!(examples.text().contains("cat") && examples.text().contains("cow"));
+}
+
+#[test]
+fn of_many_classes_the_most_and_the_least_frequent_are_shown() {
+    // Class c has c images.
+    let labels: Vec<u32> = (0..40).flat_map(|class| vec![class; class as usize]).collect();
+    let images = Tensor::zeros((labels.len(), 1, 1, 1), DType::F32, &Device::Cpu).unwrap();
+    let names: Vec<String> = (0..40).map(|class| format!("class {class}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let balance = Dataset::new(images, &labels, &names).unwrap().class_balance().unwrap();
+    let lines: Vec<String> = balance.text().lines().skip(2).map(str::to_owned).collect();
+    assert_eq!(lines.len(), 21);
+    assert!(lines[0].starts_with("class 39") && lines[20].starts_with("class 0 "), "{lines:?}");
+    // Classes 10 to 29, 390 images of 780.
+    let others: Vec<&str> = lines[10].split_whitespace().collect();
+    assert_eq!(others, ["20", "others", "390", "50.0", "%"]);
+    let svg = balance.bars().unwrap().svg().unwrap();
+    assert!(svg.contains("20 other classes, 390 images"));
+    assert!(svg.contains("class 30") && !svg.contains("class 20"));
 }

@@ -6,7 +6,7 @@ mod any;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use sconce::plot::{ConfusionMatrix, Curves, HeatMap, ImageGrid, Panels, Picture, Table, ValueRange};
+use sconce::plot::{Bars, ConfusionMatrix, Curves, HeatMap, ImageGrid, Panels, Picture, Table, ValueRange};
 use sconce::rich::Rich;
 use sconce_display::{Bundle, Content};
 
@@ -381,5 +381,28 @@ fn every_drawing_stands_in_html() {
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(words(&description), words(bundle.plain().unwrap()));
         assert_eq!(bundle.forms.iter().map(|(mime, _)| mime.as_str()).collect::<Vec<_>>(), mimes);
+    }
+}
+
+#[test]
+fn bars_are_as_long_as_their_amounts() {
+    let bars =
+        Bars::new("images").bar("cat", 30.0, "30").unwrap().gap("2 others").bar("dog", 15.0, "15").unwrap();
+    let bars = bars.mark(20.0, "mean").unwrap();
+    assert_eq!(
+        bars.text(),
+        "images\n--------  --  --------------------\ncat       30  ████████████████████\n2 others\ndog       15  ██████████\nmean: 20\n"
+    );
+    let (description, svg) = image_of(&bars.rich());
+    assert!(description.starts_with("images"), "{description}");
+    assert_eq!(texts(&svg), ["images", "cat", "30", "2 others", "dog", "15", "mean"]);
+    for amount in [-1.0, f64::NAN, f64::INFINITY] {
+        let error = Bars::new("").bar("a", amount, "").unwrap_err().to_string();
+        assert!(error.contains("0 or more") && error.contains(&amount.to_string()), "{error}");
+    }
+    assert!(Bars::new("").mark(-0.1, "").is_err());
+    // Nothing, and nothing but zeros, are drawn too.
+    for bars in [Bars::new(""), Bars::new("").bar("a", 0.0, "0").unwrap()] {
+        texts(&bars.svg().unwrap());
     }
 }

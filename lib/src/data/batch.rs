@@ -9,6 +9,7 @@ use super::look::{Drawn, images_grid};
 use super::sample::Target;
 use super::tensors::Tensors;
 use crate::Result;
+use crate::plot::percent;
 use crate::rich::Rich;
 
 /// Some images with what is to be learnt from them.
@@ -19,6 +20,11 @@ pub struct Batch {
     /// u32 `(B,)`, each below the number of classes, where every image has exactly one class; else u32
     /// `(0,)`, and what is to be learnt is in `targets`.
     pub labels: Tensor,
+    /// f32 `(B, K)`: the share of each class in each image, where a [`BatchTransform`] mixed images with each
+    /// other. They are what is to be learnt then; labels and targets are those of each image before.
+    ///
+    /// [`BatchTransform`]: crate::data::BatchTransform
+    pub shares: Option<Tensor>,
     /// What is to be learnt from each image.
     pub targets: Vec<Target>,
     /// u8 `(B, H, W)`, 1 where there is an image and 0 where there is padding, if
@@ -37,7 +43,8 @@ impl Batch {
         let targets =
             labels.iter().map(|&label| Target { labels: vec![label], ..Target::default() }).collect();
         let labels = Tensor::from_vec(labels, places.len(), tensors.device())?;
-        Ok(Batch { images: tensors.pick(Some(&places))?, labels, targets, pixel_mask: None, indices })
+        let images = tensors.pick(Some(&places))?;
+        Ok(Batch { images, labels, shares: None, targets, pixel_mask: None, indices })
     }
 
     /// Samples that were made one by one.
@@ -54,17 +61,44 @@ impl Batch {
             labels.clear();
         }
         let labels = Tensor::from_slice(&labels, labels.len(), images.device())?;
-        Ok(Batch { images, labels, targets, pixel_mask, indices })
+        Ok(Batch { images, labels, shares: None, targets, pixel_mask, indices })
     }
 
     /// The batch with its tensors on a device.
     ///
+    /// From the CPU to a GPU they go out of ordinary memory, which the driver copies to memory of its own first:
+    /// candle has no tensors in memory that is pinned. On a CUDA device of candle's each thread has a queue of its
+    /// own, and a copy may still run when this returns: to use the batch in another thread, call
+    /// `device.synchronize()` in this one first. [`Batches::device`](super::Batches::device) does.
+    ///
     /// # Errors
     /// When candle refuses.
     pub fn to_device(self, device: &Device) -> Result<Batch> {
-        let pixel_mask = self.pixel_mask.map(|mask| mask.to_device(device)).transpose()?;
+        let moved = |tensor: Option<Tensor>| tensor.map(|tensor| tensor.to_device(device)).transpose();
+        let (pixel_mask, shares) = (moved(self.pixel_mask)?, moved(self.shares)?);
         let (images, labels) = (self.images.to_device(device)?, self.labels.to_device(device)?);
-        Ok(Batch { images, labels, pixel_mask, ..self })
+        Ok(Batch { images, labels, shares, pixel_mask, ..self })
+    }
+
+    /// What a loss of classes is given beside the model's output: the shares f32 `(B, K)` where images were
+    /// mixed, else the labels u32 `(B,)`.
+    #[must_use]
+    pub fn classes(&self) -> &Tensor {
+        self.shares.as_ref().unwrap_or(&self.labels)
+    }
+
+    /// The classes of each image in words: `3`, or `3: 70.0 %, 5: 30.0 %` where images were mixed.
+    fn captions(&self) -> Result<Vec<String>> {
+        let joined = |words: Vec<String>| words.join(", ");
+        let Some(shares) = &self.shares else {
+            let labels = |target: &Target| target.labels.iter().map(u32::to_string).collect();
+            return Ok(self.targets.iter().map(|target| joined(labels(target))).collect());
+        };
+        let words = |row: Vec<f32>| {
+            let parts = row.into_iter().enumerate().filter(|(_, share)| *share > 0.0);
+            joined(parts.map(|(class, share)| format!("{class}: {}", percent(f64::from(share)))).collect())
+        };
+        Ok(shares.to_vec2()?.into_iter().map(words).collect())
     }
 
     /// The number of images.
@@ -83,13 +117,7 @@ impl Batch {
 impl Rich for Batch {
     fn rich(&self) -> Bundle {
         let grid = || -> Result<_> {
-            let caption =
-                |target: &Target| target.labels.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-            images_grid(
-                &Drawn::batch(&self.images)?,
-                &self.targets.iter().map(caption).collect::<Vec<_>>(),
-                |_, picture| Ok(picture),
-            )
+            images_grid(&Drawn::batch(&self.images)?, &self.captions()?, |_, picture| Ok(picture))
         };
         match grid() {
             Ok(grid) => grid.title(&format!("batch of {}", self.len())).rich(),

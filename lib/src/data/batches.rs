@@ -12,6 +12,7 @@ use super::dataset::Dataset;
 use super::loading::{Loading, Order};
 use super::sampler::Sampler;
 use super::skipped::{OnError, SkipReport};
+use super::transform::BatchTransform;
 use crate::progress::Walk;
 use crate::{Error, Result, Seed, threads};
 
@@ -91,6 +92,7 @@ pub struct Batches {
     dataset: Dataset,
     config: BatchConfig,
     sampler: Option<Sampler>,
+    transforms: Vec<Arc<dyn BatchTransform>>,
     device: Option<Device>,
     epoch: usize,
     /// The batch to begin with.
@@ -114,6 +116,7 @@ impl Clone for Batches {
         Batches {
             dataset: self.dataset.clone(),
             sampler: self.sampler.clone(),
+            transforms: self.transforms.clone(),
             device: self.device.clone(),
             running: None,
             skipped: self.skipped.clone(),
@@ -128,6 +131,7 @@ impl Batches {
             dataset,
             config,
             sampler: None,
+            transforms: Vec::new(),
             device: None,
             epoch: 0,
             start: 0,
@@ -149,6 +153,27 @@ impl Batches {
     pub fn sampler(mut self, sampler: &Sampler, seed: Seed) -> Batches {
         self.sampler = Some(sampler.clone());
         self.shuffle(seed)
+    }
+
+    /// Changes each batch as a whole, after those that do so already: [`MixUp`](crate::transforms::MixUp),
+    /// [`CutMix`](crate::transforms::CutMix). What is to be learnt is then in [`Batch::shares`].
+    ///
+    /// ```
+    /// # use sconce::{Seed, data::datasets, transforms::MixUp};
+    /// let data = datasets::digits()?;
+    /// let mut batches = data.batches(32).shuffle(Seed(1)).transform(MixUp::new(10).alpha(0.2));
+    /// assert_eq!(batches.next().unwrap()?.classes().dims(), [32, 10]);
+    /// # Ok::<(), sconce::Error>(())
+    /// ```
+    #[must_use]
+    pub fn transform(self, transform: impl BatchTransform + 'static) -> Batches {
+        self.transform_by(Arc::new(transform))
+    }
+
+    /// As [`Batches::transform`].
+    pub(crate) fn transform_by(mut self, transform: Arc<dyn BatchTransform>) -> Batches {
+        self.transforms.push(transform);
+        self.restarted()
     }
 
     /// Sets the epoch, 0 unless told: every epoch has its own order and its own draws in the transforms.
@@ -202,7 +227,8 @@ impl Batches {
         self.with(|config| config.seed = Some(seed))
     }
 
-    /// Brings the batches to a device. The threads that load do it.
+    /// Brings the batches to a device. The threads that load do it, beside whoever uses the batches, and hand a
+    /// batch on when it is there.
     #[must_use]
     pub fn device(mut self, device: &Device) -> Batches {
         self.device = Some(device.clone());
@@ -293,6 +319,7 @@ impl Batches {
             seed: self.config.seed.or(self.config.shuffle).unwrap_or(Seed(0)),
             sizes,
             on_error,
+            transforms: self.transforms.clone(),
             device: self.device.clone(),
         };
         let images = self.len().saturating_mul(batch_size).min(loading.order.len());

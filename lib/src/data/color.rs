@@ -25,6 +25,20 @@ const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 /// The same in 65536ths, so that bytes come out as they do from other libraries.
 const LUMA_FIXED: [u32; 3] = [19595, 38470, 7471];
 
+/// The grey of a colour.
+#[inline(always)]
+pub(crate) fn grey_byte([red, green, blue]: [u8; 3]) -> u8 {
+    let [r, g, b] = LUMA_FIXED;
+    ((u32::from(red) * r + u32::from(green) * g + u32::from(blue) * b + 0x8000) >> 16) as u8
+}
+
+/// The grey of a colour.
+#[inline(always)]
+pub(crate) fn grey_fraction([red, green, blue]: [f32; 3]) -> f32 {
+    let [r, g, b] = LUMA;
+    red * r + green * g + blue * b
+}
+
 impl Image {
     /// Whether the last channel is alpha: 2 and 4 channels.
     #[must_use]
@@ -86,17 +100,10 @@ impl Image {
         }
         let pixels = match image.pixels() {
             Pixels::U8(values) => {
-                let grey = |pixel: &[u8; 3]| {
-                    let sum: u32 =
-                        LUMA_FIXED.iter().zip(pixel).map(|(weight, &value)| weight * u32::from(value)).sum();
-                    ((sum + 0x8000) >> 16) as u8
-                };
-                Pixels::U8(values.as_chunks().0.iter().map(grey).collect())
+                Pixels::U8(values.as_chunks().0.iter().map(|&pixel| grey_byte(pixel)).collect())
             }
             Pixels::F32(values) => {
-                let grey =
-                    |pixel: &[f32; 3]| LUMA.iter().zip(pixel).map(|(weight, value)| weight * value).sum();
-                Pixels::F32(values.as_chunks().0.iter().map(grey).collect())
+                Pixels::F32(values.as_chunks().0.iter().map(|&pixel| grey_fraction(pixel)).collect())
             }
         };
         Image::new([height, width, 1], pixels)
@@ -164,8 +171,7 @@ impl Background {
             Background::Color(color) => color.map(|value| value.clamp(0.0, 1.0)),
             Background::None => return None,
         };
-        let grey = LUMA.iter().zip(color).map(|(weight, value)| weight * value).sum();
-        Some(if channels == 1 { [grey; 3] } else { color })
+        Some(if channels == 1 { [grey_fraction(color); 3] } else { color })
     }
 }
 

@@ -10,8 +10,8 @@ use super::labels::Labels;
 use super::sample::Sample;
 use super::source::Source;
 use super::tensors::Tensors;
-use super::transform::Transform;
-use crate::{Error, Result, Seed};
+use super::transform::{Join, Transform};
+use crate::{Error, Result, Rng, Seed};
 
 /// Where images lie that are not in a tensor of the user's.
 static HOST: Device = Device::Cpu;
@@ -41,10 +41,17 @@ pub struct Dataset {
     tensors: Option<Arc<Tensors>>,
     /// Places in the source; all of them, in its order, where there is no list.
     places: Option<Arc<[usize]>>,
-    transforms: Vec<Arc<dyn Transform>>,
+    transforms: Vec<Step>,
     /// The classes of each sample, read when they are first asked for.
     labels: Arc<OnceLock<Labels>>,
     about: Arc<About>,
+}
+
+/// What changes a sample on its way into a batch.
+#[derive(Debug, Clone)]
+enum Step {
+    Transform(Arc<dyn Transform>),
+    Join(Arc<dyn Join>),
 }
 
 /// What all parts of a data set share.
@@ -85,7 +92,29 @@ impl Dataset {
     #[must_use]
     pub fn transform(&self, transform: impl Transform + 'static) -> Dataset {
         let mut changed = self.clone();
-        changed.transforms.push(Arc::new(transform));
+        changed.transforms.push(Step::Transform(Arc::new(transform)));
+        changed
+    }
+
+    /// The data set with each sample joined with others of it that are drawn anew every time, such as to a
+    /// [`Mosaic`](crate::transforms::Mosaic). The others come as the transforms so far leave them. One after it
+    /// changes the joined sample; let it bring all to one size where some samples stay alone.
+    ///
+    /// ```
+    /// # use sconce::{Seed, data::datasets, transforms::{Affine, Mosaic, RandomHorizontalFlip, Resize}};
+    /// let shapes = datasets::shapes(100, Seed(1));
+    /// let train = shapes
+    ///     .transform(RandomHorizontalFlip::default())
+    ///     .join(Mosaic::new(96).probability(0.5))
+    ///     .transform(Affine::new().scale(0.5..=1.5))
+    ///     .transform(Resize::new([96, 96]));
+    /// # assert_eq!(train.transformed(0, 0, Seed(2))?.image.shape(), [96, 96, 3]);
+    /// # Ok::<(), sconce::Error>(())
+    /// ```
+    #[must_use]
+    pub fn join(&self, join: impl Join + 'static) -> Dataset {
+        let mut changed = self.clone();
+        changed.transforms.push(Step::Join(Arc::new(join)));
         changed
     }
 
@@ -195,16 +224,47 @@ impl Dataset {
 
     /// The same for a sample that has come `times` times before in this epoch.
     pub(super) fn drawn(&self, index: usize, epoch: usize, seed: Seed, times: usize) -> Result<Sample> {
-        let mut sample = self.source.sample(self.place("Dataset::transformed", index)?)?;
+        let sample = self.source.sample(self.place("Dataset::transformed", index)?)?;
         if self.transforms.is_empty() {
             return Ok(sample);
         }
         let again = if times == 0 { String::new() } else { format!(", time {times}") };
         let mut rng = seed.derive(&format!("epoch {epoch}, sample {index}{again}")).rng();
-        for transform in &self.transforms {
-            sample = transform.apply(sample, &mut rng)?;
+        self.changed(sample, &self.transforms, &mut rng)
+    }
+
+    /// A sample after some steps.
+    fn changed(&self, mut sample: Sample, steps: &[Step], rng: &mut Rng) -> Result<Sample> {
+        for (at, step) in steps.iter().enumerate() {
+            match step {
+                Step::Transform(transform) => sample = transform.apply(sample, rng)?,
+                Step::Join(join) => {
+                    let others = join.others(rng)?;
+                    if others == 0 {
+                        continue;
+                    }
+                    let mut samples = vec![sample];
+                    for _ in 0..others {
+                        samples.push(self.another(&steps[..at], rng)?);
+                    }
+                    sample = join.joined(samples, rng)?;
+                }
+            }
         }
         Ok(sample)
+    }
+
+    /// Any sample after some steps.
+    fn another(&self, steps: &[Step], rng: &mut Rng) -> Result<Sample> {
+        let index = rng.below(self.len());
+        let made = self.sample(index).and_then(|sample| self.changed(sample, steps, rng));
+        made.map_err(|error| match error {
+            Error::Interrupted { .. } => error,
+            error => match self.id(index) {
+                Ok(id) => Error::Sample { index, id, source: Box::new(error) },
+                Err(error) => error,
+            },
+        })
     }
 
     /// The samples at these indices, in this order. An index may come several times. Nothing is copied.

@@ -10,6 +10,7 @@ use super::collate::{Sizes, collate};
 use super::dataset::Dataset;
 use super::sample::Sample;
 use super::skipped::{OnError, Skipped};
+use super::transform::BatchTransform;
 use crate::{Error, Result, Seed};
 
 /// How the batches of one epoch are made.
@@ -25,6 +26,7 @@ pub(super) struct Loading {
     pub(super) seed: Seed,
     pub(super) sizes: Sizes,
     pub(super) on_error: OnError,
+    pub(super) transforms: Vec<Arc<dyn BatchTransform>>,
     pub(super) device: Option<Device>,
 }
 
@@ -112,7 +114,13 @@ impl Work for Loading {
             return Ok(Parcel { batch: None, skipped });
         }
         let batch = Batch::collated(&self.dataset, collate(samples, self.sizes)?, indices)?;
-        Ok(Parcel { batch: Some(self.brought(batch)?), skipped })
+        let batch = self.finished(group, batch)?;
+        if let Some(device) = &self.device {
+            // On a GPU each thread queues its work for itself, so that a copy runs beside a training step. What
+            // another thread queues does not wait for it: it must be over before the batch is handed on.
+            device.synchronize()?;
+        }
+        Ok(Parcel { batch: Some(batch), skipped })
     }
 }
 
@@ -123,12 +131,14 @@ impl Loading {
         let start = group * self.batch_size;
         let indices = self.order.indices[start..start + self.items(group)].to_vec();
         let batch = Batch::picked(&self.dataset, tensors, indices);
-        Some(batch.and_then(|batch| self.brought(batch)))
+        Some(batch.and_then(|batch| self.finished(group, batch)))
     }
 
-    /// The batch where it is wanted. Done by whoever made it, so that a copy to a GPU runs beside a training
-    /// step.
-    fn brought(&self, batch: Batch) -> Result<Batch> {
+    /// The batch as its transforms change it, where it is wanted. Done by whoever made it.
+    fn finished(&self, group: usize, batch: Batch) -> Result<Batch> {
+        let mut rng = self.seed.derive(&format!("epoch {}, batch {group}", self.epoch)).rng();
+        let changed = |batch, transform: &Arc<dyn BatchTransform>| transform.apply(batch, &mut rng);
+        let batch = self.transforms.iter().try_fold(batch, changed)?;
         match &self.device {
             Some(device) => batch.to_device(device),
             None => Ok(batch),

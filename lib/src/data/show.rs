@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 use sconce_display::Bundle;
 
 use super::dataset::Dataset;
-use crate::Result;
-use crate::plot::{ImageGrid, Table, count, escape, percent};
+use crate::plot::{ImageGrid, count, escape};
 use crate::rich::Rich;
 
 impl Dataset {
@@ -48,35 +47,12 @@ impl Dataset {
             format!(" of {channels} x {height} x {width}")
         })
     }
-
-    /// How many images each class has, with bars: at most 20 classes, the others summed up.
-    ///
-    /// # Errors
-    /// When a class has no name.
-    pub fn class_balance(&self) -> Result<Table> {
-        let counts = self.class_counts()?;
-        let most = counts.iter().copied().max().unwrap_or(0).max(1);
-        let mut table = Table::new(&["class", "images", "share", ""]);
-        let mut row = |name: &str, images: usize| {
-            let share = if self.is_empty() { 0.0 } else { images as f64 / self.len() as f64 };
-            let bar = "█".repeat((images as f64 / most as f64 * 20.0).round().min(20.0) as usize);
-            table.push(&[name.to_owned(), images.to_string(), percent(share), bar]);
-        };
-        let shown = if counts.len() > 20 { 19 } else { counts.len() };
-        for (name, &images) in self.class_names().iter().zip(&counts).take(shown) {
-            row(name, images);
-        }
-        if counts.len() > shown {
-            row(&format!("{} others", counts.len() - shown), counts[shown..].iter().sum());
-        }
-        Ok(table)
-    }
 }
 
 impl Rich for Dataset {
     fn rich(&self) -> Bundle {
         let (balance, balance_html) = match self.class_balance() {
-            Ok(table) => (table.text(), table.html()),
+            Ok(balance) => (balance.text(), balance.html()),
             Err(error) => (format!("{error}\n"), escape(&error.to_string())),
         };
         let mut text = format!("{}\n{balance}", self.headline());

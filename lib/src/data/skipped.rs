@@ -38,21 +38,53 @@ pub struct SkipReport {
     pub samples: Vec<Skipped>,
 }
 
-impl Rich for SkipReport {
-    fn rich(&self) -> Bundle {
-        let headline = match self.samples.len() {
+/// A report lists so many samples.
+const LISTED: usize = 50;
+
+impl SkipReport {
+    fn headline(&self) -> String {
+        match self.samples.len() {
             0 => "no sample was skipped".to_owned(),
             1 => "1 sample was skipped".to_owned(),
             more => format!("{} samples were skipped", count(more)),
-        };
+        }
+    }
+
+    /// The first samples, each with what was wrong, and how many there are beyond.
+    fn listed(&self) -> (Table, String) {
         let mut table = Table::new(&["index", "sample", "why"]);
-        for Skipped { index, id, path, error } in &self.samples {
+        for Skipped { index, id, path, error } in self.samples.iter().take(LISTED) {
             let name = path.as_ref().map_or_else(|| id.clone(), |path| path.display().to_string());
             table.push(&[index.to_string(), name, error.clone()]);
         }
-        if self.samples.is_empty() {
-            return Bundle::text(format!("{headline}\n"));
+        match self.samples.len().saturating_sub(LISTED) {
+            0 => (table, String::new()),
+            more => (table, format!("and {} more\n", count(more))),
         }
-        Bundle::text(format!("{headline}\n{}", table.text())).html(format!("{headline}{}", table.html()))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        if self.samples.is_empty() {
+            return format!("{}\n", self.headline());
+        }
+        let (table, more) = self.listed();
+        format!("{}\n{}{more}", self.headline(), table.text())
+    }
+
+    pub(crate) fn html(&self) -> String {
+        if self.samples.is_empty() {
+            return self.headline();
+        }
+        let (table, more) = self.listed();
+        format!("{}{}<small>{more}</small>", self.headline(), table.html())
+    }
+}
+
+impl Rich for SkipReport {
+    fn rich(&self) -> Bundle {
+        match self.samples.is_empty() {
+            true => Bundle::text(self.text()),
+            false => Bundle::text(self.text()).html(self.html()),
+        }
     }
 }

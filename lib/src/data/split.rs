@@ -11,8 +11,6 @@ use crate::plot::{Table, escape};
 use crate::rich::Rich;
 use crate::{Error, Result, Seed};
 
-const PARTS: [&str; 3] = ["train", "valid", "test"];
-
 /// The three parts of a data set. No image is in two of them.
 #[derive(Debug, Clone)]
 pub struct DataSplit {
@@ -169,12 +167,12 @@ impl Dataset {
         if let Some(part) = parts.iter().position(Vec::is_empty) {
             return Err(refused(
                 "images enough for one in each part",
-                format!("{} images, of which part `{}` gets none", self.len(), PARTS[part]),
+                format!("{} images, of which part `{}` gets none", self.len(), Split::ALL[part]),
                 "Take more images, more groups or a greater fraction.",
             ));
         }
-        for (part, name) in parts.iter_mut().zip(PARTS) {
-            seed.derive(name).rng().shuffle(part);
+        for (part, name) in parts.iter_mut().zip(Split::ALL) {
+            seed.derive(&name.to_string()).rng().shuffle(part);
         }
         Ok(DataSplit {
             train: self.subset(&parts[0])?,
@@ -283,11 +281,12 @@ impl Dataset {
 impl DataSplit {
     /// Images by class and part: at most 20 classes, the others summed up.
     fn table(&self) -> Result<Table> {
-        let parts = [&self.train, &self.valid, &self.test];
+        let parts = Split::ALL.map(|part| self.part(part));
         let counts = parts.iter().map(|part| part.class_counts()).collect::<Result<Vec<_>>>()?;
         let classes = self.train.num_classes();
         let shown = if classes > 20 { 19 } else { classes };
-        let mut table = Table::new(&["class", PARTS[0], PARTS[1], PARTS[2], "all"]);
+        let [train, valid, test] = Split::ALL.map(|part| part.to_string());
+        let mut table = Table::new(&["class", &train, &valid, &test, "all"]);
         let mut row = |name: &str, images: [usize; 3]| {
             let all = images.iter().sum::<usize>();
             let cells = images.into_iter().chain([all]).map(|images| images.to_string());
@@ -306,9 +305,8 @@ impl DataSplit {
 
     fn headline(&self) -> String {
         let name = if self.train.name().is_empty() { "DataSplit" } else { self.train.name() };
-        let sizes = [&self.train, &self.valid, &self.test].map(Dataset::len);
-        let sizes = format!("{} train, {} valid, {} test", sizes[0], sizes[1], sizes[2]);
-        format!("{name}: {sizes} images{}", self.train.shape_text())
+        let sizes = Split::ALL.map(|part| format!("{} {part}", self.part(part).len()));
+        format!("{name}: {} images{}", sizes.join(", "), self.train.shape_text())
     }
 }
 

@@ -2,16 +2,13 @@
 
 use sconce_display::Bundle;
 
-use super::ahead::{Ahead, Pace, Work, guarded};
+use super::ahead::guarded;
 use super::collate::channels_first;
 use super::dataset::Dataset;
+use super::every::every;
 use crate::plot::{Table, count, number};
-use crate::progress::Walk;
 use crate::rich::Rich;
-use crate::{Error, Result, Seed, threads};
-
-/// So many samples are one piece of work.
-const GROUP: usize = 32;
+use crate::{Error, Result, Seed};
 
 /// Mean and standard deviation of each channel over all pixels of all images, each pixel counting the same.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,40 +53,17 @@ impl Moments {
     }
 }
 
-struct Measuring {
-    dataset: Dataset,
-}
-
-impl Work for Measuring {
-    type Item = Vec<Moments>;
-    /// Of each image by itself: they are put together in the order of the images, so that the sum does not
-    /// depend on who was faster.
-    type Group = Vec<Vec<Moments>>;
-
-    fn groups(&self) -> usize {
-        self.dataset.len().div_ceil(GROUP)
-    }
-
-    fn items(&self, group: usize) -> usize {
-        GROUP.min(self.dataset.len() - group * GROUP)
-    }
-
-    fn item(&self, group: usize, at: usize) -> Result<Vec<Moments>> {
-        let index = group * GROUP + at;
-        let sample = guarded(|| self.dataset.transformed(index, 0, Seed(0)));
-        match sample {
-            Ok(sample) => {
-                let image = &sample.image;
-                let values = channels_first(image);
-                Ok(values.chunks_exact(image.height() * image.width()).map(Moments::of).collect())
-            }
-            Err(error @ Error::Interrupted { .. }) => Err(error),
-            Err(error) => Err(Error::Sample { index, id: self.dataset.id(index)?, source: Box::new(error) }),
+/// The moments of each channel of sample `index`, as it comes into a batch.
+fn moments(data: &Dataset, index: usize) -> Result<Vec<Moments>> {
+    let sample = guarded(|| data.transformed(index, 0, Seed(0)));
+    match sample {
+        Ok(sample) => {
+            let image = &sample.image;
+            let values = channels_first(image);
+            Ok(values.chunks_exact(image.height() * image.width()).map(Moments::of).collect())
         }
-    }
-
-    fn finish(&self, _group: usize, items: Vec<Vec<Moments>>) -> Result<Vec<Vec<Moments>>> {
-        Ok(items)
+        Err(error @ Error::Interrupted { .. }) => Err(error),
+        Err(error) => Err(Error::Sample { index, id: data.id(index)?, source: Box::new(error) }),
     }
 }
 
@@ -118,46 +92,29 @@ impl Dataset {
                 hint: "The mean of nothing is not known.".into(),
             });
         }
-        let pace = Pace { workers: threads::count()?, prefetch: 4 };
-        let mut ahead = Ahead::start(Measuring { dataset: self.clone() }, pace, 0)?;
-        let mut walk = Walk::start("statistics", self.len());
+        // Of each image by itself, put together in the order of the images: the sum does not depend on who was
+        // faster.
         let mut all: Vec<Moments> = Vec::new();
-        let mut seen = 0;
-        let outcome = loop {
-            let group = match ahead.take(|| format!("in statistics, after image {seen} of {}", self.len())) {
-                None => break Ok(()),
-                Some(Err(error)) => break Err(error),
-                Some(Ok(group)) => group,
-            };
-            walk.advance(group.len());
-            if let Err(error) = self.gather(&mut all, &group, &mut seen) {
-                break Err(error);
-            }
-        };
-        walk.finish(outcome.as_ref().err());
-        outcome?;
+        every(self, "statistics", moments, |index, image| self.gather(&mut all, &image, index))?;
         let mean = all.iter().map(|moments| moments.mean as f32).collect();
         let std = all.iter().map(|moments| (moments.squares / moments.count).sqrt() as f32).collect();
-        Ok(ChannelStatistics { mean, std, images: seen })
+        Ok(ChannelStatistics { mean, std, images: self.len() })
     }
 
-    fn gather(&self, all: &mut Vec<Moments>, group: &[Vec<Moments>], seen: &mut usize) -> Result<()> {
-        for image in group {
-            if all.is_empty() {
-                all.resize(image.len(), Moments::default());
-            }
-            if all.len() != image.len() {
-                return Err(Error::Shape {
-                    op: "Dataset::statistics".into(),
-                    expected: format!("images of {} channels, like the first", all.len()),
-                    got: format!("{} channels in {:?}", image.len(), self.id(*seen)?),
-                    hint: "Bring all images to one number of channels with a transform.".into(),
-                });
-            }
-            for (all, image) in all.iter_mut().zip(image) {
-                *all = all.and(*image);
-            }
-            *seen += 1;
+    fn gather(&self, all: &mut Vec<Moments>, image: &[Moments], index: usize) -> Result<()> {
+        if index == 0 {
+            all.resize(image.len(), Moments::default());
+        }
+        if all.len() != image.len() {
+            return Err(Error::Shape {
+                op: "Dataset::statistics".into(),
+                expected: format!("images of {} channels, like the first", all.len()),
+                got: format!("{} channels in {:?}", image.len(), self.id(index)?),
+                hint: "Bring all images to one number of channels with a transform.".into(),
+            });
+        }
+        for (all, image) in all.iter_mut().zip(image) {
+            *all = all.and(*image);
         }
         Ok(())
     }

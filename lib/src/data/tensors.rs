@@ -28,6 +28,8 @@ impl Dataset {
     /// number of labels is another than N, or a label is out of range.
     pub fn new(images: Tensor, labels: &[u32], class_names: &[&str]) -> Result<Dataset> {
         let shape = checked_shape(&images, labels, class_names)?;
+        // Threads that read them do not wait for what this one has queued on a GPU.
+        images.device().synchronize()?;
         let tensors = Arc::new(Tensors {
             images: images.detach(),
             shape,

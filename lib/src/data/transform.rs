@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use super::batch::Batch;
 use super::sample::Sample;
 use crate::plot::ImageGrid;
 use crate::{Result, Rng, Seed};
@@ -34,4 +35,31 @@ pub trait Transform: Debug + Send + Sync {
         }
         Ok(grid)
     }
+}
+
+/// Makes one sample of several of a data set, such as a mosaic of four: see
+/// [`Dataset::join`](super::Dataset::join).
+pub trait Join: Debug + Send + Sync {
+    /// How many other samples are wanted this time; with 0 the sample stays as it is.
+    ///
+    /// # Errors
+    /// When an argument can't be meant.
+    fn others(&self, rng: &mut Rng) -> Result<usize>;
+
+    /// One sample of `samples`: the one whose turn it is, then the others.
+    ///
+    /// # Errors
+    /// When the samples do not go together.
+    fn joined(&self, samples: Vec<Sample>, rng: &mut Rng) -> Result<Sample>;
+}
+
+/// Changes whole batches, such as by mixing their images: see
+/// [`Batches::transform`](super::Batches::transform).
+pub trait BatchTransform: Debug + Send + Sync {
+    /// The changed batch. Whatever is random comes from `rng`, which the loader starts anew for each batch and
+    /// epoch.
+    ///
+    /// # Errors
+    /// When the batch does not allow it.
+    fn apply(&self, batch: Batch, rng: &mut Rng) -> Result<Batch>;
 }

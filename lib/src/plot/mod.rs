@@ -5,6 +5,7 @@
 
 mod annotated;
 mod axis;
+mod bars;
 mod color;
 mod confusion;
 mod curves;
@@ -20,6 +21,7 @@ mod svg;
 mod table;
 
 pub use annotated::{Annotated, Mark, MarkPoint, PointLook};
+pub use bars::Bars;
 pub use confusion::ConfusionMatrix;
 pub use curves::Curves;
 pub use grid::ImageGrid;

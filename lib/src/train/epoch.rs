@@ -2,11 +2,11 @@ use std::time::Instant;
 
 use candle_core::{DType, Tensor};
 
-use super::history::Epoch;
+use super::history::{Epoch, History};
 use super::learner::{Learner, check_interrupt};
 use super::live::Live;
 use super::net::Net;
-use crate::data::{Batch, Dataset};
+use crate::data::{Batch, SkipReport, Split};
 use crate::losses::Loss;
 use crate::metrics::Metric;
 use crate::nn::{Mode, backward};
@@ -24,6 +24,8 @@ pub(super) struct Partial {
     pub(super) steps: usize,
     mean: Mean,
     metrics: Vec<Metric>,
+    /// How many images were left out.
+    skipped: usize,
     /// Time spent in its steps.
     seconds: f64,
 }
@@ -32,6 +34,14 @@ impl Partial {
     /// How far training is, in epochs.
     pub(super) fn at(&self) -> f64 {
         (self.epoch - 1) as f64 + self.step as f64 / self.steps as f64
+    }
+
+    /// Takes note of what a walk has skipped beyond the first `reported`.
+    fn skip(&mut self, history: &mut History, report: &SkipReport, reported: &mut usize) {
+        let new = report.samples.get(*reported..).unwrap_or_default();
+        self.skipped += new.len();
+        *reported += new.len();
+        history.skip(Split::Train, new.to_vec());
     }
 
     /// Between which steps it stands, in words.
@@ -53,8 +63,20 @@ impl Mean {
         self.images += images;
     }
 
-    fn value(&self) -> f64 {
-        self.sum / self.images as f64
+    /// An error where there was no image, `part` says of what.
+    fn value(&self, part: Split, skipped: &SkipReport) -> Result<f64> {
+        if self.images > 0 {
+            return Ok(self.sum / self.images as f64);
+        }
+        let why = skipped.samples.first().map_or_else(String::new, |first| format!(": {}", first.error));
+        Err(Error::Argument {
+            op: "Learner".into(),
+            expected: format!("an image of the {part} part that can be read"),
+            got: format!("{} that were skipped{why}", skipped.samples.len()),
+            hint:
+                "The scan of a data set says what is wrong with each: data.train.scan(ScanConfig::default())."
+                    .into(),
+        })
     }
 }
 
@@ -66,24 +88,31 @@ impl Learner {
             true => None,
             false => {
                 let place = format!("in the validation of epoch {}", self.history.len() + 1);
-                Some(Pass::over(self, &self.data.valid, &place, &mut |_, _| {
+                Some(Pass::over(self, Split::Valid, &place, &mut |_, _| {
                     live.validating();
                     Ok(())
                 })?)
             }
         };
         let learning_rate = self.learning_rate();
+        let Some(partial) = &self.partial else { return Ok(()) };
+        let train_loss = partial.mean.value(Split::Train, self.history.skipped(Split::Train))?;
+        let train_metrics = values(&partial.metrics)?;
         // Only now is the epoch over: an error above leaves it to the next call of fit.
         let Some(partial) = self.partial.take() else { return Ok(()) };
-        let (valid_loss, valid_metrics) =
-            valid.map_or((None, Vec::new()), |valid| (Some(valid.loss), valid.metrics));
+        let skipped = partial.skipped + valid.as_ref().map_or(0, |valid| valid.skipped.samples.len());
+        let (valid_loss, valid_metrics) = valid.map_or((None, Vec::new()), |valid| {
+            self.history.skip(Split::Valid, valid.skipped.samples);
+            (Some(valid.loss), valid.metrics)
+        });
         self.history.push(Epoch {
             epoch: partial.epoch,
-            train_loss: partial.mean.value(),
-            train_metrics: values(&partial.metrics)?,
+            train_loss,
+            train_metrics,
             valid_loss,
             valid_metrics,
             learning_rate,
+            skipped,
             seconds: partial.seconds,
             images_per_second: partial.mean.images as f64 / partial.seconds,
         });
@@ -92,33 +121,39 @@ impl Learner {
 
     fn train_steps(&mut self, live: &mut Live) -> Result<()> {
         self.optimizer_mut()?;
-        let batches = self.batches(&self.data.train);
-        let Learner { net, data, loss, optimizer: Some(optimizer), history, partial, metrics, .. } = self
-        else {
+        let epoch = self.history.len() + 1;
+        let mut batches = self.train_batches(epoch);
+        let Learner { net, loss, optimizer: Some(optimizer), history, partial, metrics, .. } = self else {
             return Ok(());
         };
+        // A mixed image has no class that a metric could count as right.
+        let followed = if self.batch_transforms.is_empty() { metrics.as_slice() } else { &[] };
         let partial = partial.get_or_insert_with(|| Partial {
-            epoch: history.len() + 1,
+            epoch,
             step: 0,
-            steps: data.train.len().div_ceil(self.batch_size),
+            steps: batches.len(),
             mean: Mean::default(),
-            metrics: metrics.iter().map(Metric::fresh).collect(),
+            metrics: followed.iter().map(Metric::fresh).collect(),
+            skipped: 0,
             seconds: 0.0,
         });
         if partial.step == partial.steps {
             return Ok(());
         }
-        let batches = batches.shuffle(self.seed).epoch(partial.epoch);
-        for batch in batches.start_at(partial.step) {
-            let step = partial.step + 1;
-            let place = || format!("in epoch {}, step {step} of {}", partial.epoch, partial.steps);
+        batches = batches.start_at(partial.step);
+        let mut reported = 0;
+        while let Some(batch) = batches.next() {
+            // Where nothing of a batch could be read, it does not come, and its place is counted.
+            let step = partial.steps - batches.len();
+            let place = || format!("in epoch {epoch}, step {step} of {}", partial.steps);
             check_interrupt(|| partial.place())?;
             let start = Instant::now();
             let batch = batch?;
-            let mode = Mode::Train(self.seed.derive(&format!("epoch {}, step {step}", partial.epoch)));
+            let mode = Mode::Train(self.seed.derive(&format!("epoch {epoch}, step {step}")));
             let (value, output) = train_step(&**net, loss, optimizer, &batch, mode, &place)?;
             // The parameters have moved: from here on the step counts.
             partial.step = step;
+            partial.skip(history, batches.skipped(), &mut reported);
             partial.mean.add(value, batch.len());
             history.push_step(partial.at(), value);
             for metric in &mut partial.metrics {
@@ -128,6 +163,8 @@ impl Learner {
             partial.seconds += seconds;
             live.stepped(history, partial, batch.len(), seconds);
         }
+        partial.skip(history, batches.skipped(), &mut reported);
+        partial.step = partial.steps;
         Ok(())
     }
 }
@@ -142,7 +179,7 @@ fn train_step(
     place: &dyn Fn() -> String,
 ) -> Result<(f64, Tensor)> {
     let output = net.forward(&batch.images, mode)?;
-    let loss = loss.of(&output, &batch.labels)?;
+    let loss = loss.of(&output, batch.classes())?;
     let value = finite(&loss, batch, optimizer.learning_rate(), place)?;
     let gradients = backward(&loss)?;
     optimizer.step(&gradients)?;
@@ -153,21 +190,25 @@ fn train_step(
 pub(super) struct Pass {
     pub(super) loss: f64,
     pub(super) metrics: Vec<(String, f64)>,
+    pub(super) skipped: SkipReport,
 }
 
 impl Pass {
     /// Loss and metrics over all of `part`; `seen` gets each batch's output with it.
     pub(super) fn over(
         learner: &Learner,
-        part: &Dataset,
+        part: Split,
         place: &str,
         seen: &mut dyn FnMut(&Tensor, &Batch) -> Result<()>,
     ) -> Result<Pass> {
         let mut mean = Mean::default();
         let mut metrics: Vec<Metric> = learner.metrics.iter().map(Metric::fresh).collect();
-        for (at, batch) in learner.batches(part).enumerate() {
-            check_interrupt(|| format!("{place}, after batch {at}"))?;
-            let place = || format!("{place}, batch {}", at + 1);
+        let mut batches = learner.batches(learner.data.part(part));
+        let all = batches.len();
+        while let Some(batch) = batches.next() {
+            let at = all - batches.len();
+            check_interrupt(|| format!("{place}, after batch {}", at - 1))?;
+            let place = || format!("{place}, batch {at}");
             let batch = batch?;
             let output = learner.net.forward(&batch.images, Mode::Eval)?;
             let loss = learner.loss.of(&output, &batch.labels)?;
@@ -177,7 +218,8 @@ impl Pass {
             }
             seen(&output, &batch)?;
         }
-        Ok(Pass { loss: mean.value(), metrics: values(&metrics)? })
+        let skipped = batches.skipped().clone();
+        Ok(Pass { loss: mean.value(part, &skipped)?, metrics: values(&metrics)?, skipped })
     }
 }
 

@@ -2,7 +2,7 @@ use candle_core::Tensor;
 use sconce_display::Bundle;
 
 use super::epoch::Pass;
-use crate::data::{Batch, Dataset, Split};
+use crate::data::{Batch, Dataset, SkipReport, Split};
 use crate::metrics::{ConfusionCounts, predicted_classes};
 use crate::plot::{ConfusionMatrix, Table, count, number};
 use crate::rich::Rich;
@@ -14,8 +14,11 @@ pub struct Evaluation {
     split: Split,
     loss: f64,
     metrics: Vec<(String, f64)>,
+    /// Where each image stands in the part.
+    indices: Vec<usize>,
     predicted: Vec<u32>,
     targets: Vec<u32>,
+    skipped: SkipReport,
     confusion: ConfusionMatrix,
 }
 
@@ -28,6 +31,7 @@ impl Evaluation {
     ) -> Result<Evaluation> {
         let classes = part.num_classes();
         let (mut predicted, mut targets) = (Vec::with_capacity(part.len()), Vec::with_capacity(part.len()));
+        let mut indices = Vec::with_capacity(part.len());
         let pass = walk(&mut |logits, batch| {
             if logits.dims() != [batch.indices.len(), classes] {
                 return Err(Error::Shape {
@@ -42,12 +46,14 @@ impl Evaluation {
             }
             predicted.extend(predicted_classes("Learner::evaluate", logits)?);
             targets.extend(batch.labels.to_vec1::<u32>()?);
+            indices.extend(&batch.indices);
             Ok(())
         })?;
         let mut counts = ConfusionCounts::new(classes);
         counts.record(&targets, &predicted)?;
         let confusion = ConfusionMatrix::new(part.class_names(), counts.counts())?;
-        Ok(Evaluation { split, loss: pass.loss, metrics: pass.metrics, predicted, targets, confusion })
+        let Pass { loss, metrics, skipped } = pass;
+        Ok(Evaluation { split, loss, metrics, indices, predicted, targets, skipped, confusion })
     }
 
     /// Which part was looked at.
@@ -85,13 +91,26 @@ impl Evaluation {
         &self.metrics
     }
 
-    /// The predicted class of each image, in the part's order.
+    /// Where each image stands in the part: all of it in its order, but for those that were skipped.
+    #[must_use]
+    pub fn indices(&self) -> &[usize] {
+        &self.indices
+    }
+
+    /// The images that were left out, with [`OnError::Skip`](crate::data::OnError::Skip). Nothing here counts
+    /// them.
+    #[must_use]
+    pub fn skipped(&self) -> &SkipReport {
+        &self.skipped
+    }
+
+    /// The predicted class of each image, in the order of [`Evaluation::indices`].
     #[must_use]
     pub fn predicted(&self) -> &[u32] {
         &self.predicted
     }
 
-    /// The true class of each image, in the part's order.
+    /// The true class of each image, in the order of [`Evaluation::indices`].
     #[must_use]
     pub fn targets(&self) -> &[u32] {
         &self.targets
@@ -100,7 +119,9 @@ impl Evaluation {
     /// The images, by their number in the part, that were predicted wrong.
     #[must_use]
     pub fn mistakes(&self) -> Vec<usize> {
-        (0..self.targets.len()).filter(|&at| self.predicted[at] != self.targets[at]).collect()
+        let classes = self.predicted.iter().zip(&self.targets);
+        let wrong = self.indices.iter().zip(classes).filter(|(_, (predicted, target))| predicted != target);
+        wrong.map(|(&index, _)| index).collect()
     }
 
     /// Which class was taken for which: a picture.
@@ -116,6 +137,9 @@ impl Rich for Evaluation {
             .row(&["images", &count(self.targets.len())])
             .row(&["wrong", &count(self.mistakes().len())])
             .row(&["loss", &number(self.loss)]);
+        if !self.skipped.samples.is_empty() {
+            table.push(&["skipped", &count(self.skipped.samples.len())]);
+        }
         for (name, value) in &self.metrics {
             table.push(&[name.as_str(), &number(*value)]);
         }

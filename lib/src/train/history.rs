@@ -1,5 +1,6 @@
 use sconce_display::Bundle;
 
+use crate::data::{SkipReport, Skipped, Split};
 use crate::plot::{Curves, Panels, Table, count, number, svg_in_html};
 use crate::rich::Rich;
 
@@ -24,6 +25,9 @@ pub struct Epoch {
     pub valid_metrics: Vec<(String, f64)>,
     /// The learning rate at the epoch's end.
     pub learning_rate: f64,
+    /// How many images of the training and the validation part were left out, with
+    /// [`OnError::Skip`](crate::data::OnError::Skip).
+    pub skipped: usize,
     /// How long the training steps took, validation and display aside.
     pub seconds: f64,
     /// How many images went through training in a second.
@@ -36,6 +40,8 @@ pub struct History {
     epochs: Vec<Epoch>,
     /// Where each step lies, in epochs, and its loss.
     steps: Vec<(f64, f64)>,
+    skipped_train: SkipReport,
+    skipped_valid: SkipReport,
 }
 
 impl History {
@@ -71,6 +77,38 @@ impl History {
     #[must_use]
     pub fn step_losses(&self) -> Vec<f64> {
         self.steps.iter().map(|&(_, loss)| loss).collect()
+    }
+
+    /// The images of the training or the validation part that were left out in any epoch, with
+    /// [`OnError::Skip`](crate::data::OnError::Skip), each once. Nothing is trained on the test part:
+    /// [`Evaluation::skipped`](super::Evaluation::skipped) tells of it.
+    #[must_use]
+    pub fn skipped(&self, part: Split) -> &SkipReport {
+        static NONE: SkipReport = SkipReport { samples: Vec::new() };
+        match part {
+            Split::Train => &self.skipped_train,
+            Split::Valid => &self.skipped_valid,
+            Split::Test => &NONE,
+        }
+    }
+
+    /// Takes note of images that were left out.
+    pub(super) fn skip(&mut self, part: Split, samples: Vec<Skipped>) {
+        let known = match part {
+            Split::Train => &mut self.skipped_train.samples,
+            Split::Valid => &mut self.skipped_valid.samples,
+            Split::Test => return,
+        };
+        for sample in samples {
+            if let Err(place) = known.binary_search_by_key(&sample.index, |known| known.index) {
+                known.insert(place, sample);
+            }
+        }
+    }
+
+    /// How many images were left out, each counted once.
+    pub(super) fn skipped_in_all(&self) -> usize {
+        self.skipped_train.samples.len() + self.skipped_valid.samples.len()
     }
 
     pub(super) fn push(&mut self, epoch: Epoch) {
@@ -189,13 +227,21 @@ impl Rich for History {
             return Bundle::text("no training yet; learner.fit(epochs)? makes some\n");
         }
         let table = self.table();
-        let text = if table.is_empty() { self.curves().text() } else { table.text() };
-        match self.curves().svg() {
-            Ok(svg) => {
-                let picture = svg_in_html(&svg, "curves of the training so far");
-                Bundle::text(text).html(format!("{picture}{}", table.html()))
+        let mut text = if table.is_empty() { self.curves().text() } else { table.text() };
+        let mut html = match self.curves().svg() {
+            Ok(svg) => format!("{}{}", svg_in_html(&svg, "curves of the training so far"), table.html()),
+            Err(error) => {
+                text += &format!("({error})\n");
+                table.html()
             }
-            Err(error) => Bundle::text(format!("{text}({error})\n")).html(table.html()),
+        };
+        for part in [Split::Train, Split::Valid] {
+            let report = self.skipped(part);
+            if !report.samples.is_empty() {
+                text += &format!("{part} part: {}", report.text());
+                html += &format!("<div>{part} part: {}</div>", report.html());
+            }
         }
+        Bundle::text(text).html(html)
     }
 }

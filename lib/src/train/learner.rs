@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use candle_core::Tensor;
 use sconce_display::interrupt;
 
@@ -7,7 +9,7 @@ use super::history::History;
 use super::live::Live;
 use super::net::Net;
 use super::predictions::Predictions;
-use crate::data::{BatchConfig, Batches, DataSplit, Dataset, Split};
+use crate::data::{BatchConfig, BatchTransform, Batches, DataSplit, Dataset, OnError, Split};
 use crate::losses::{Loss, cross_entropy};
 use crate::metrics::Metric;
 use crate::nn::Model;
@@ -41,6 +43,9 @@ pub struct Learner {
     pub(super) batch_size: usize,
     /// Threads that load; `None` leaves it to the loader.
     pub(super) workers: Option<usize>,
+    pub(super) on_error: OnError,
+    /// What changes batches of the training part.
+    pub(super) batch_transforms: Vec<Arc<dyn BatchTransform>>,
     pub(super) seed: Seed,
     pub(super) history: History,
     /// The epoch that was begun and not ended.
@@ -61,6 +66,8 @@ impl Learner {
             metrics: Vec::new(),
             batch_size: 64,
             workers: None,
+            on_error: OnError::Fail,
+            batch_transforms: Vec::new(),
             seed: Seed(42),
             history: History::default(),
             partial: None,
@@ -106,11 +113,53 @@ impl Learner {
         self
     }
 
+    /// What happens when an image cannot be read or transformed: an error, unless told. With [`OnError::Skip`]
+    /// it is left out, and [`History::skipped`] and [`Evaluation::skipped`] say which ones were.
+    #[must_use]
+    pub fn on_error(mut self, policy: OnError) -> Learner {
+        self.on_error = policy;
+        self
+    }
+
+    /// Changes the batches of the training part as a whole, after those that do so already:
+    /// [`MixUp`](crate::transforms::MixUp), [`CutMix`](crate::transforms::CutMix), one of both by
+    /// [`RandomMix`](crate::transforms::RandomMix). The loss is then given the share of each class, f32 `(B, K)`,
+    /// in the place of labels wherever images were mixed; [`cross_entropy`] takes both. As a mixed image has no
+    /// class that could be right, there are no metrics of the training part (as in timm), and its loss is not to
+    /// be compared with that of the validation part, whose images and labels stay as they are.
+    ///
+    /// ```
+    /// use sconce::prelude::*;
+    /// use sconce::transforms::MixUp;
+    /// # fn main() -> sconce::Result<()> {
+    /// let data = datasets::digits()?.split([0.7, 0.15, 0.15], Seed(42))?;
+    /// let net = Model::build([1, 8, 8], |x| x.flatten().linear(10))?.init(Seed(42), &Device::Cpu)?;
+    /// let mix = MixUp::new(data.train.num_classes()).alpha(0.2);
+    /// let mut learner = Learner::new(net, data).batch_transform(mix).metric(accuracy());
+    /// learner.fit(1)?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn batch_transform(mut self, transform: impl BatchTransform + 'static) -> Learner {
+        self.batch_transforms.push(Arc::new(transform));
+        self.restarting_the_epoch()
+    }
+
     /// A part of the data in batches, where the model is.
     pub(super) fn batches(&self, part: &Dataset) -> Batches {
-        let config =
-            BatchConfig { batch_size: self.batch_size, workers: self.workers, ..BatchConfig::default() };
+        let config = BatchConfig {
+            batch_size: self.batch_size,
+            workers: self.workers,
+            on_error: self.on_error,
+            ..BatchConfig::default()
+        };
         part.batches(config).device(&self.net.device())
+    }
+
+    /// The batches of an epoch of training, from 1.
+    pub(super) fn train_batches(&self, epoch: usize) -> Batches {
+        let batches = self.batches(&self.data.train).shuffle(self.seed).epoch(epoch);
+        self.batch_transforms.iter().cloned().fold(batches, Batches::transform_by)
     }
 
     /// Where shuffling, transforms and dropout start.
@@ -135,8 +184,8 @@ impl Learner {
     /// counts as the first of the new `epochs`.
     ///
     /// # Errors
-    /// [`Error::Interrupted`]; a loss that is NaN or infinite, with the epoch and step; whatever model, loss
-    /// or data refuse. The learner stays usable, with all steps that were finished.
+    /// [`Error::Interrupted`]; a loss that is NaN or infinite, with the epoch and step; an epoch of which every
+    /// image was skipped; whatever model, loss or data refuse. The learner stays usable, with all steps that were finished.
     pub fn fit(&mut self, epochs: usize) -> Result<History> {
         self.check_settings()?;
         let until = self.history.len() + epochs;
@@ -184,7 +233,7 @@ impl Learner {
     /// Loss, metrics and confusion matrix on one part of the data, the model in [`crate::nn::Mode::Eval`].
     ///
     /// # Errors
-    /// An empty part; [`Error::Interrupted`]; an output that isn't one logit for each class of the data; a
+    /// An empty part, or one of which every image was skipped; [`Error::Interrupted`]; an output that isn't one logit for each class of the data; a
     /// loss that is NaN or infinite.
     pub fn evaluate(&self, split: Split) -> Result<Evaluation> {
         let part = self.data.part(split);
@@ -197,7 +246,7 @@ impl Learner {
             });
         }
         let place = format!("while evaluating on the {split} part");
-        Evaluation::of(split, part, |seen| Pass::over(self, part, &place, seen))
+        Evaluation::of(split, part, |seen| Pass::over(self, split, &place, seen))
     }
 
     /// What the model says to images (B, C, H, W), as the dataset has them: classes and probabilities.

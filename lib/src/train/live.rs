@@ -117,6 +117,9 @@ impl Live {
                 line += &format!(", valid {name} {}", number(*value));
             }
         }
+        if history.skipped_in_all() > 0 {
+            line += &format!(", {} images skipped", count(history.skipped_in_all()));
+        }
         line
     }
 

@@ -4,25 +4,8 @@ use super::hue::turn_hue;
 use super::refused::unfit;
 use super::tone::{blend_bytes, blend_fractions, change, colours};
 use crate::Result;
-use crate::data::{Image, PixelsMut};
+use crate::data::{Image, PixelsMut, grey_byte, grey_fraction};
 use crate::ops::vectorized;
-
-/// Shares of red, green and blue in grey (ITU-R BT.601), in parts of 65536.
-const SHARES: [u32; 3] = [19595, 38470, 7471];
-
-/// The grey of a colour.
-#[inline(always)]
-pub(super) fn grey_byte([red, green, blue]: [u8; 3]) -> u8 {
-    let [r, g, b] = SHARES;
-    ((u32::from(red) * r + u32::from(green) * g + u32::from(blue) * b + 0x8000) >> 16) as u8
-}
-
-/// The grey of a colour.
-#[inline(always)]
-pub(super) fn grey_fraction([red, green, blue]: [f32; 3]) -> f32 {
-    let [r, g, b] = SHARES.map(|share| share as f32 / 65536.0);
-    red * r + green * g + blue * b
-}
 
 /// Refuses images that are neither grey nor RGB, with or without alpha; else the number of colours, 1 or 3.
 pub(super) fn grey_or_rgb(op: &str, image: &Image) -> Result<usize> {

@@ -104,6 +104,11 @@ impl Map for Matrix {
     fn target(&self, from: [f64; 2]) -> Option<[f64; 2]> {
         apply(&self.forth, from)
     }
+
+    fn affine(&self) -> Option<[f64; 6]> {
+        let [a, b, c, d, e, f, g, h, i] = self.back;
+        ([g, h, i] == [0.0, 0.0, 1.0]).then_some([a, b, c, d, e, f])
+    }
 }
 
 /// `None` for points on and behind the horizon.

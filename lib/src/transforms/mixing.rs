@@ -5,6 +5,7 @@ use candle_core::{DType, Tensor};
 use super::distribution::beta;
 use super::refused::{refused, unfit};
 use super::span::Span;
+use crate::data::{Batch, BatchTransform};
 use crate::{Error, Result, Rng, Seed};
 
 /// Images that are mixed, with the shares of their classes.
@@ -54,8 +55,11 @@ impl MixUp {
     /// # Errors
     /// Other shapes or dtypes, a label that is no class, an alpha that is not above 0.
     pub fn mix(&self, images: &Tensor, labels: &Tensor, seed: Seed) -> Result<MixedBatch> {
-        const OP: &str = "MixUp";
-        let (share, targets, _) = prepared(OP, self.num_classes, self.alpha, images, labels, seed)?;
+        self.mixed(images, labels, &mut seed.rng())
+    }
+
+    fn mixed(&self, images: &Tensor, labels: &Tensor, rng: &mut Rng) -> Result<MixedBatch> {
+        let (share, targets) = prepared("MixUp", self.num_classes, self.alpha, images, labels, rng)?;
         Ok(MixedBatch {
             images: mixture(images, &rolled(images)?, share)?,
             targets: mixture(&targets, &rolled(&targets)?, share)?,
@@ -91,8 +95,11 @@ impl CutMix {
     /// # Errors
     /// As [`MixUp::mix`].
     pub fn mix(&self, images: &Tensor, labels: &Tensor, seed: Seed) -> Result<MixedBatch> {
-        const OP: &str = "CutMix";
-        let (share, targets, mut rng) = prepared(OP, self.num_classes, self.alpha, images, labels, seed)?;
+        self.mixed(images, labels, &mut seed.rng())
+    }
+
+    fn mixed(&self, images: &Tensor, labels: &Tensor, rng: &mut Rng) -> Result<MixedBatch> {
+        let (share, targets) = prepared("CutMix", self.num_classes, self.alpha, images, labels, rng)?;
         let (_, _, height, width) = images.dims4()?;
         let half = 0.5 * (1.0 - share).sqrt();
         let [rows, columns] = [height, width].map(|side| {
@@ -112,15 +119,41 @@ impl CutMix {
     }
 }
 
-/// The share of each image itself, the shares of the classes `(B, K)`, and the generator to go on with.
+impl BatchTransform for MixUp {
+    fn apply(&self, batch: Batch, rng: &mut Rng) -> Result<Batch> {
+        applied("MixUp", batch, |images, classes| self.mixed(images, classes, rng))
+    }
+}
+
+impl BatchTransform for CutMix {
+    fn apply(&self, batch: Batch, rng: &mut Rng) -> Result<Batch> {
+        applied("CutMix", batch, |images, classes| self.mixed(images, classes, rng))
+    }
+}
+
+/// The batch with its images and classes mixed.
+fn applied(
+    op: &str,
+    batch: Batch,
+    mix: impl FnOnce(&Tensor, &Tensor) -> Result<MixedBatch>,
+) -> Result<Batch> {
+    if batch.pixel_mask.is_some() {
+        let got = "images of several sizes, padded".to_owned();
+        return Err(unfit(op, "images of one size", got, "Bring all to one size by a transform."));
+    }
+    let MixedBatch { images, targets } = mix(&batch.images, batch.classes())?;
+    Ok(Batch { images, shares: Some(targets), ..batch })
+}
+
+/// The share of each image itself, and the shares of the classes `(B, K)`.
 fn prepared(
     op: &str,
     num_classes: usize,
     alpha: f64,
     images: &Tensor,
     labels: &Tensor,
-    seed: Seed,
-) -> Result<(f64, Tensor, Rng)> {
+    rng: &mut Rng,
+) -> Result<(f64, Tensor)> {
     if num_classes == 0 {
         return Err(refused(op, "at least one class", "0".into(), "Take `num_classes()` of the data set."));
     }
@@ -146,8 +179,7 @@ fn prepared(
         (DType::F32, &[count, classes]) if count == batch && classes == num_classes => labels.clone(),
         _ => return Err(wanted(got())),
     };
-    let mut rng = seed.rng();
-    Ok((beta(alpha, &mut rng), targets, rng))
+    Ok((beta(alpha, rng), targets))
 }
 
 fn one_hot(op: &str, labels: &Tensor, num_classes: usize) -> Result<Tensor> {

@@ -17,8 +17,11 @@
 //! Masks and class maps move by nearest pixels; pixels of a class map that come from outside do not count
 //! ([`crate::data::ClassMap::IGNORE`]).
 //!
-//! **Batches.** [`MixUp`] and [`CutMix`] mix whole batches, [`Mosaic`] joins four samples, [`FiveCrop`] makes
-//! several of one: they are called by themselves.
+//! **Of several samples.** [`MixUp`] and [`CutMix`] mix whole batches: give them to
+//! [`Batches::transform`](crate::data::Batches::transform) or
+//! [`Learner::batch_transform`](crate::train::Learner::batch_transform). A [`Mosaic`] joins four samples: give it
+//! to [`Dataset::join`](crate::data::Dataset::join). [`FiveCrop`] makes several samples of one, and is called by
+//! itself.
 //!
 //! An argument that is wrong is an error of the first sample that it meets.
 
@@ -37,6 +40,7 @@ mod fill;
 mod filter;
 mod five_crop;
 mod flip;
+mod gather;
 mod hue;
 mod jitter;
 mod levels;
@@ -51,6 +55,7 @@ mod operation;
 mod perspective;
 mod point;
 mod rand_augment;
+mod random_mix;
 mod random_resized_crop;
 mod refused;
 mod resample;
@@ -58,6 +63,7 @@ mod resize;
 mod sanitize;
 mod size;
 mod span;
+mod straight;
 mod tone;
 mod value;
 mod warp;
@@ -85,6 +91,7 @@ pub use objects::ObjectRule;
 pub use perspective::RandomPerspective;
 pub use point::{AutoContrast, Equalize, Gamma, Grayscale, Invert, Posterize, Rgb, Solarize};
 pub use rand_augment::{RandAugment, TrivialAugmentWide};
+pub use random_mix::RandomMix;
 pub use random_resized_crop::RandomResizedCrop;
 pub use resize::{Resize, ResizeTo};
 pub use sanitize::SanitizeBoundingBoxes;

@@ -8,8 +8,9 @@ use super::refused::unfit;
 use super::resample::Resampling;
 use super::resize::Scaled;
 use super::size::Size;
+use super::span::check_probability;
 use super::window::{PadMode, Window};
-use crate::data::{ClassMap, Pixels, PixelsMut, Sample};
+use crate::data::{ClassMap, Join, Pixels, PixelsMut, Sample};
 use crate::{Result, Rng, Seed};
 
 /// Puts four samples around a random point of one image, each in its quarter, which it fills: a part of random
@@ -21,15 +22,25 @@ use crate::{Result, Rng, Seed};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mosaic {
     size: Size,
+    p: f64,
     filter: Filter,
     objects: ObjectRule,
 }
 
 impl Mosaic {
-    /// Of `size` pixels a side, or `[height, width]`, at least 4 each; bilinear.
+    /// Of `size` pixels a side, or `[height, width]`, at least 4 each; bilinear. In
+    /// [`Dataset::join`](crate::data::Dataset::join) every sample becomes one.
     #[must_use]
     pub fn new(size: impl Into<Size>) -> Mosaic {
-        Mosaic { size: size.into(), filter: Filter::Bilinear, objects: ObjectRule::default() }
+        Mosaic { size: size.into(), p: 1.0, filter: Filter::Bilinear, objects: ObjectRule::default() }
+    }
+
+    /// Sets how many of the samples of a data set become a mosaic, 0 to 1; the others stay alone, in their own
+    /// size.
+    #[must_use]
+    pub fn probability(mut self, p: f64) -> Mosaic {
+        self.p = p;
+        self
     }
 
     /// Sets how pixels are made.
@@ -52,6 +63,10 @@ impl Mosaic {
     /// # Errors
     /// When a side is below 4, or the images have different channels or dtypes.
     pub fn join(&self, samples: [Sample; 4], seed: Seed) -> Result<Sample> {
+        self.of_four(samples, &mut seed.rng())
+    }
+
+    fn of_four(&self, samples: [Sample; 4], rng: &mut Rng) -> Result<Sample> {
         const OP: &str = "Mosaic";
         let size = self.size.checked(OP)?;
         if size[0] < 4 || size[1] < 4 {
@@ -71,7 +86,6 @@ impl Mosaic {
                 "`Rgb` makes them all RGB.",
             ));
         }
-        let mut rng = seed.rng();
         let middle = size.map(|side| side / 4 + rng.below(side / 2 + 1));
         let mapped = samples.iter().any(|sample| sample.target.segmentation.is_some());
         let mut joined: Option<Sample> = None;
@@ -87,7 +101,7 @@ impl Mosaic {
                 let classes = vec![ClassMap::IGNORE; from[0] * from[1]];
                 sample.target.segmentation = Some(ClassMap { height: from[0], width: from[1], classes });
             }
-            let resampling = self.part(from, tile, &mut rng);
+            let resampling = self.part(from, tile, rng);
             let tile_of = moved(sample, &Scaled { op: OP, resampling, filter: self.filter }, &self.objects)?;
             let whole = Window {
                 op: OP,
@@ -112,6 +126,20 @@ impl Mosaic {
         let part = [0, 1].map(|axis| ((tile[axis] as f64 * scale).round() as usize).clamp(1, from[axis]));
         let corner = [0, 1].map(|axis| rng.below(from[axis] - part[axis] + 1));
         Resampling { from, corner, part, to: tile }
+    }
+}
+
+impl Join for Mosaic {
+    fn others(&self, rng: &mut Rng) -> Result<usize> {
+        check_probability("Mosaic", self.p)?;
+        Ok(if rng.uniform() < self.p { 3 } else { 0 })
+    }
+
+    fn joined(&self, samples: Vec<Sample>, rng: &mut Rng) -> Result<Sample> {
+        let samples = <[Sample; 4]>::try_from(samples).map_err(|samples| {
+            unfit("Mosaic", "four samples", samples.len().to_string(), "One for each quarter.")
+        })?;
+        self.of_four(samples, rng)
     }
 }
 

@@ -1,12 +1,12 @@
 //! Changes of single colours: grey, gamma, posterize, solarize, equalize, autocontrast, invert.
 
-use super::adjust::{grey_byte, grey_fraction, grey_or_rgb};
+use super::adjust::grey_or_rgb;
 use super::levels;
 use super::refused::refused;
 use super::span::{POSITIVE, Span};
 use super::tone::change;
 use super::value::on_pixels;
-use crate::data::{Image, Pixels, Sample, Transform};
+use crate::data::{Image, Pixels, Sample, Transform, grey_byte, grey_fraction};
 use crate::{Result, Rng};
 
 /// Makes images grey, by ITU-R BT.601's shares of red, green and blue. An alpha channel goes.

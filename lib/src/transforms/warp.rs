@@ -1,9 +1,8 @@
 //! Images whose every pixel comes from somewhere else: turned, sheared, bent.
 
-use pulp::WithSimd;
-
 use super::fill::Fill;
 use super::filter::Filter;
+use super::gather::Gather;
 use super::motion::Motion;
 use super::refused::refused;
 use super::value::{Value, on_pixels};
@@ -18,6 +17,12 @@ pub(super) trait Map {
 
     /// Where a point of the original goes.
     fn target(&self, from: [f64; 2]) -> Option<[f64; 2]>;
+
+    /// The map as `[a, b, c, d, e, f]`, if it is affine: a point `[x, y]` of the result comes from
+    /// `[ax + by + c, dx + ey + f]`.
+    fn affine(&self) -> Option<[f64; 6]> {
+        None
+    }
 
     /// Along each side of a box so many points are moved, as sides may bend; 1 moves the corners only.
     fn steps_along_a_side(&self) -> usize {
@@ -64,122 +69,6 @@ impl<M: Map> Warp<'_, M> {
         }
         Ok(self.gathered(values, &self.fill.pixel(self.op, channels)?, self.filter))
     }
-}
-
-/// A warp of pixels, for the compiler to make once for each kind of CPU.
-struct Gather<'a, 'b, M, T> {
-    warp: &'a Warp<'b, M>,
-    values: &'a [T],
-    fill: &'a [T],
-    filter: Filter,
-}
-
-impl<M: Map, T: Value> WithSimd for Gather<'_, '_, M, T> {
-    type Output = Vec<T>;
-
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) -> Vec<T> {
-        match self.filter {
-            Filter::Nearest => self.of_filter::<1>(),
-            Filter::Bilinear => self.of_filter::<2>(),
-            Filter::Bicubic | Filter::Lanczos => self.of_filter::<4>(),
-        }
-    }
-}
-
-impl<M: Map, T: Value> Gather<'_, '_, M, T> {
-    #[inline(always)]
-    fn of_filter<const N: usize>(&self) -> Vec<T> {
-        match self.fill.len() {
-            3 => self.run::<3, N>(),
-            4 => self.run::<4, N>(),
-            _ => self.run::<1, N>(),
-        }
-    }
-
-    /// Of pixels of `C` numbers, each from `N` by `N` pixels.
-    #[inline(always)]
-    fn run<const C: usize, const N: usize>(&self) -> Vec<T> {
-        let pixels = self.values.as_chunks::<C>().0;
-        let fill: [T; C] = std::array::from_fn(|channel| self.fill[channel]);
-        let ([from_height, from_width], [height, width]) = (self.warp.from, self.warp.to);
-        let [bottom, right] = self.warp.from.map(|side| side as f64);
-        let mut out = vec![fill; height * width];
-        for (row, line) in out.chunks_exact_mut(width).enumerate() {
-            for (column, to) in line.iter_mut().enumerate() {
-                let source = self.warp.map.source([column as f64 + 0.5, row as f64 + 0.5]);
-                let [x, y] = source.unwrap_or([-1.0; 2]);
-                // Not a number is not inside either.
-                if !(x >= 0.0 && y >= 0.0 && x < right && y < bottom) {
-                    continue;
-                }
-                *to = match N {
-                    1 => pixels[y as isize as usize * from_width + x as isize as usize],
-                    2 => {
-                        let (columns, rows) = (straight(x, from_width), straight(y, from_height));
-                        weighted(pixels, from_width, columns, rows)
-                    }
-                    _ => {
-                        let (columns, rows) = (curved(x, from_width), curved(y, from_height));
-                        weighted(pixels, from_width, columns, rows)
-                    }
-                };
-            }
-        }
-        out.into_flattened()
-    }
-}
-
-/// The place before a coordinate and the way on from there, 0 to 1; places may be -1.
-#[inline(always)]
-fn before(coordinate: f64) -> (isize, f32) {
-    // Half a pixel back to the centre, and one on so that the cast rounds down.
-    let place = coordinate + 0.5;
-    let whole = place as isize;
-    (whole - 1, (place - whole as f64) as f32)
-}
-
-/// A pixel beyond an edge is the one at the edge.
-#[inline(always)]
-fn within(at: isize, length: usize) -> usize {
-    at.clamp(0, length as isize - 1) as usize
-}
-
-/// The two places around a coordinate with their weights.
-#[inline(always)]
-fn straight(coordinate: f64, length: usize) -> [(usize, f32); 2] {
-    let (at, d) = before(coordinate);
-    [(within(at, length), 1.0 - d), (within(at + 1, length), d)]
-}
-
-/// The four places around a coordinate with the weights of PIL's cubic for turned images, whose slope is
-/// steeper (a = -1) than that for resized ones.
-#[inline(always)]
-fn curved(coordinate: f64, length: usize) -> [(usize, f32); 4] {
-    let (at, d) = before(coordinate);
-    let (square, cube) = (d * d, d * d * d);
-    let weights = [-d + 2.0 * square - cube, 1.0 - 2.0 * square + cube, d + square - cube, cube - square];
-    std::array::from_fn(|tap| (within(at + tap as isize - 1, length), weights[tap]))
-}
-
-#[inline(always)]
-fn weighted<T: Value, const C: usize, const N: usize>(
-    pixels: &[[T; C]],
-    width: usize,
-    columns: [(usize, f32); N],
-    rows: [(usize, f32); N],
-) -> [T; C] {
-    let mut sums = [0.0_f32; C];
-    for (row, down) in rows {
-        let line = &pixels[row * width..][..width];
-        for (column, across) in columns {
-            let pixel = line[column];
-            for (sum, value) in sums.iter_mut().zip(pixel) {
-                *sum += value.number() * (across * down);
-            }
-        }
-    }
-    sums.map(T::from_number)
 }
 
 impl<M: Map> Motion for Warp<'_, M> {

@@ -82,7 +82,7 @@ fn copies_that_were_resized_compressed_or_brightened_are_found() {
 fn of_duplicates_the_first_good_one_stays() {
     let scene = Scene::new(5);
     let samples = [[12, 16], [120, 160], [240, 320]].map(|size| sample("", scene.image(size)));
-    let config = ScanConfig { near_distance: Some(12), ..ScanConfig::default() };
+    let config = ScanConfig { near_distance: Some(10), ..ScanConfig::default() };
     let scan = data(samples.to_vec()).scan(config).unwrap();
     assert_eq!(scan.of(Problem::NearDuplicate).len(), 2, "{}", scan.table().text());
     assert_eq!(scan.to_drop(), [0, 2]);

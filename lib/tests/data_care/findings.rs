@@ -206,7 +206,7 @@ fn limits_that_cannot_be_meant_are_refused() {
         (ScanConfig { dark: -0.1, ..good }, "dark"),
         (ScanConfig { bright: f32::NAN, ..good }, "bright"),
         (ScanConfig { min_sharpness: f64::INFINITY, ..good }, "min_sharpness"),
-        (ScanConfig { near_distance: Some(17), ..good }, "near_distance"),
+        (ScanConfig { near_distance: Some(11), ..good }, "near_distance"),
         (ScanConfig { box_slack: -1.0, ..good }, "box_slack"),
         (ScanConfig { min_box_side: f32::NAN, ..good }, "min_box_side"),
     ] {

@@ -55,5 +55,5 @@ fn images_of_an_earlier_part_are_found() {
 fn without_near_duplicates_only_the_same_pixels_count() {
     let leaks = split().leaks(ScanConfig { near_distance: None, ..ScanConfig::default() }).unwrap();
     assert_eq!(leaks.to_drop(Split::Test), [0]);
-    assert!(split().leaks(ScanConfig { near_distance: Some(40), ..ScanConfig::default() }).is_err());
+    assert!(split().leaks(ScanConfig { near_distance: Some(11), ..ScanConfig::default() }).is_err());
 }

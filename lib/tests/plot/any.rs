@@ -1,7 +1,7 @@
 //! Any input gives a well-formed document.
 
 use proptest::prelude::*;
-use sconce::plot::{ConfusionMatrix, Curves, HeatMap, ImageGrid, Table};
+use sconce::plot::{Bars, ConfusionMatrix, Curves, HeatMap, ImageGrid, Table};
 
 use super::{grid, ramp, texts};
 
@@ -17,6 +17,8 @@ proptest! {
         let curves = Curves::new(&text).x_label(&other).y_label(&text).series(&other, &[(0.0, 1.0)]).series(&text, &[]);
         texts(&curves.svg().unwrap());
         texts(&ConfusionMatrix::new(&words, &[1, 2, 3, 4]).unwrap().svg().unwrap());
+        let bars = Bars::new(&text).bar(&other, 1.0, &text).unwrap().gap(&other).mark(0.5, &text).unwrap();
+        texts(&bars.svg().unwrap());
         roxmltree::Document::parse(&Table::new(&words).row(&words).html()).unwrap();
     }
 
@@ -24,6 +26,29 @@ proptest! {
     fn any_points_give_a_document(points in prop::collection::vec(any::<(f64, f64)>(), 0..50)) {
         let svg = Curves::new("").series("s", &points).svg().unwrap();
         texts(&svg);
+    }
+
+    /// No bar is longer than there is room, and of two the longer one is of the larger amount.
+    #[test]
+    fn any_amounts_give_bars(amounts in prop::collection::vec(0.0..f64::MAX, 0..20), mark in 0.0..f64::MAX) {
+        let mut bars = Bars::new("amounts").mark(mark, "mark").unwrap();
+        for amount in &amounts {
+            bars = bars.bar("x", *amount, &amount.to_string()).unwrap();
+        }
+        let svg = bars.svg().unwrap();
+        texts(&svg);
+        let document = roxmltree::Document::parse(&svg).unwrap();
+        let lengths: Vec<f64> = document
+            .descendants()
+            .filter(|node| node.has_tag_name("rect") && node.parent().unwrap().has_tag_name("g"))
+            .map(|rect| rect.attribute("width").unwrap().parse().unwrap())
+            .collect();
+        prop_assert_eq!(lengths.len(), amounts.len());
+        for (length, amount) in lengths.iter().zip(&amounts) {
+            prop_assert!((0.0..=360.0).contains(length));
+            let shorter = lengths.iter().zip(&amounts).all(|(other, less)| less > amount || other <= length);
+            prop_assert!(shorter);
+        }
     }
 
     #[test]

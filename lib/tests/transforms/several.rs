@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use sconce::Seed;
-use sconce::data::{ClassMap, Transform};
+use sconce::data::{ClassMap, Dataset, Transform};
 use sconce::rich::Rich;
 use sconce::transforms::*;
 
@@ -112,6 +112,98 @@ fn mixtures_say_what_is_wrong() {
     assert!(error(CutMix::new(3).mix(&bytes, &labels, Seed(1))).contains("U8"));
     let fewer = labels.narrow(0, 0, 2).unwrap();
     assert!(error(CutMix::new(3).mix(&images, &fewer, Seed(1))).contains("[2]"));
+}
+
+/// A detector's set: the image with one object all over, each of another class and size.
+fn tiles() -> Dataset {
+    let samples = (0..8_u32).map(|class| {
+        let side = 20 + 3 * class as usize;
+        let mut sample = marked([side, side + 5], 3, [0, 0, side + 5, side]);
+        sample.id = class.to_string();
+        sample.target.objects[0].label = class;
+        sample
+    });
+    Dataset::in_memory(samples.collect(), &["a", "b", "c", "d", "e", "f", "g", "h"]).unwrap()
+}
+
+#[test]
+fn samples_of_a_data_set_become_mosaics() {
+    let data =
+        tiles().transform(Resize::new(24)).join(Mosaic::new(32)).transform(RandomHorizontalFlip::new(1.0));
+    let labels = |epoch: usize, index: usize| -> Vec<u32> {
+        let sample = data.transformed(index, epoch, Seed(3)).unwrap();
+        assert_eq!(sample.image.shape(), [32, 32, 3]);
+        sample.target.objects.iter().map(|object| object.label).collect()
+    };
+    let mut partners = std::collections::BTreeSet::new();
+    for epoch in 0..10 {
+        for index in 0..8 {
+            let found = labels(epoch, index);
+            assert_eq!((found.len(), found[0]), (4, index as u32), "its own comes first");
+            partners.extend(found[1..].iter().copied());
+        }
+    }
+    assert_eq!(partners.len(), 8, "any other may come");
+    assert_eq!(labels(4, 2), labels(4, 2));
+    assert_ne!(
+        (0..8).map(|at| labels(0, at)).collect::<Vec<_>>(),
+        (0..8).map(|at| labels(1, at)).collect::<Vec<_>>()
+    );
+    // Of a part only its own samples are partners.
+    let part = data.subset(&[1, 5]).unwrap();
+    let of_part = part.transformed(0, 0, Seed(1)).unwrap();
+    assert!(of_part.target.objects.iter().all(|object| [1, 5].contains(&object.label)));
+    // In batches the same, whoever loads.
+    for workers in [0, 2] {
+        let batch = data.batches(8).seed(Seed(3)).epoch(4).workers(workers).next().unwrap().unwrap();
+        let label = |target: &sconce::data::Target| target.objects[1].label;
+        assert_eq!(label(&batch.targets[2]), labels(4, 2)[1]);
+    }
+    // Some stay alone.
+    let some = tiles().join(Mosaic::new(32).probability(0.5));
+    let alone = (0..200)
+        .filter(|epoch| some.transformed(0, *epoch, Seed(1)).unwrap().target.objects.len() == 1)
+        .count();
+    assert!((70..130).contains(&alone), "{alone}");
+    let error = tiles().join(Mosaic::new(32).probability(1.5)).transformed(0, 0, Seed(1)).unwrap_err();
+    assert!(error.to_string().contains("probability"), "{error}");
+}
+
+#[test]
+fn batches_are_mixed_on_their_way() {
+    let (images, labels) = numbered(6);
+    let labels: Vec<u32> = labels.to_vec1().unwrap();
+    let data = Dataset::new(images, &labels, &["a", "b", "c", "d", "e", "f"]).unwrap();
+    let first = |transform: RandomMix, epoch: usize| {
+        data.batches(4).transform(transform).epoch(epoch).next().unwrap().unwrap()
+    };
+    let both = || RandomMix::new().or(MixUp::new(6)).or(CutMix::new(6));
+    let mixed = first(both(), 0);
+    assert_eq!((mixed.classes().dims(), mixed.labels.dims()), (&[4_usize, 6][..], &[4_usize][..]));
+    let shares = mixed.shares.clone().unwrap().to_vec2::<f32>().unwrap();
+    let means = mixed.images.flatten_from(1).unwrap().mean(1).unwrap().to_vec1::<f32>().unwrap();
+    for (shares, mean) in shares.iter().zip(means) {
+        let expected: f32 = shares.iter().enumerate().map(|(class, share)| share * class as f32).sum();
+        assert!((mean - expected).abs() < 1e-5, "{shares:?}: {mean}");
+    }
+    assert!(mixed.rich().plain().unwrap().contains(" %"));
+    let again = first(both(), 0).shares.unwrap().to_vec2::<f32>().unwrap();
+    assert_eq!(again, shares);
+    assert_ne!(first(both(), 1).shares.unwrap().to_vec2::<f32>().unwrap(), shares);
+    // None, some, and without any to choose from.
+    assert!(first(both().probability(0.0), 0).shares.is_none());
+    let unmixed = (0..200).filter(|epoch| first(both().probability(0.5), *epoch).shares.is_none()).count();
+    assert!((70..130).contains(&unmixed), "{unmixed}");
+    let error = |transform: RandomMix| data.batches(4).transform(transform).next().unwrap().unwrap_err();
+    assert!(error(RandomMix::new()).to_string().contains("at least one transform"));
+    assert!(error(both().probability(-0.1)).to_string().contains("probability"));
+    assert!(error(RandomMix::new().or(MixUp::new(2))).to_string().contains("label 2"));
+    // Padded images have no mixture, detection has no classes to share.
+    let padded = tiles().batches(2).sizes(sconce::data::Sizes::Pad { multiple_of: 1 });
+    let refused = padded.transform(MixUp::new(8)).next().unwrap().unwrap_err().to_string();
+    assert!(refused.contains("one size"), "{refused}");
+    let refused = tiles().transform(Resize::new([8, 8])).batches(2).transform(CutMix::new(8)).next().unwrap();
+    assert!(refused.unwrap_err().to_string().contains("[0]"));
 }
 
 #[test]

@@ -2,18 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sconce_display::{Bundle, interrupt};
+use sconce_display::Bundle;
 
 use super::config::ScanConfig;
 use super::looking::look_at_all;
 use super::measure::Measured;
 use super::near::Near;
-use super::scan::LOOK;
 use super::show::draw;
+use crate::Result;
 use crate::data::{DataSplit, Split};
 use crate::plot::{ImageGrid, Table, count, escape, svg_in_html};
 use crate::rich::Rich;
-use crate::{Error, Result};
 
 /// So many pairs are listed and drawn.
 const SHOWN: usize = 8;
@@ -49,6 +48,8 @@ pub struct Leaks {
     pub leaks: Vec<Leak>,
     /// How many images could not be read, and so not be compared.
     pub unread: usize,
+    /// How many images were looked at: all of them unless an interrupt came.
+    pub seen: usize,
     split: DataSplit,
 }
 
@@ -66,44 +67,42 @@ impl DataSplit {
     /// # Ok::<(), Error>(())
     /// ```
     ///
+    /// An interrupt ends it, and what was found until then comes back: [`Leaks::is_complete`] tells.
+    ///
     /// # Errors
-    /// For limits that can't be meant; [`Error::Interrupted`].
+    /// For limits that can't be meant.
     pub fn leaks(&self, config: ScanConfig) -> Result<Leaks> {
         let config = config.checked("DataSplit::leaks")?;
         let mut earlier = Earlier::within(config.near_distance);
-        let mut leaks = Vec::new();
-        let mut unread = 0;
+        let mut leaks = Leaks { leaks: Vec::new(), unread: 0, seen: 0, split: self.clone() };
+        let place = |part: Split, index| -> Result<Place> {
+            Ok(Place { part, index, id: self.part(part).id(index)? })
+        };
         for part in Split::ALL {
-            let data = self.part(part);
-            let looked = look_at_all(data, config, &format!("leaks, {part}"))?;
-            let measured: Vec<Option<Measured>> = looked.into_iter().map(|looked| looked.measured).collect();
-            unread += measured.iter().filter(|measured| measured.is_none()).count();
-            for (index, measured) in measured.iter().enumerate() {
-                look_for_interrupt(part, index)?;
-                let Some((twin, distance)) = measured.as_ref().and_then(|image| earlier.twin(image)) else {
-                    continue;
+            // Images of one part are not held against each other.
+            let mut of_part = Vec::new();
+            look_at_all(self.part(part), config, &format!("leaks, {part}"), |index, looked| {
+                leaks.seen += 1;
+                let Some(measured) = looked.measured else {
+                    leaks.unread += 1;
+                    return Ok(());
                 };
-                let place = |part: Split, index| -> Result<Place> {
-                    Ok(Place { part, index, id: self.part(part).id(index)? })
-                };
-                leaks.push(Leak { image: place(part, index)?, twin: place(twin.0, twin.1)?, distance });
-            }
-            for (index, measured) in measured.iter().enumerate() {
-                look_for_interrupt(part, index)?;
-                if let Some(measured) = measured {
-                    earlier.push((part, index), measured);
+                if let Some((twin, distance)) = earlier.twin(&measured) {
+                    leaks.leaks.push(Leak {
+                        image: place(part, index)?,
+                        twin: place(twin.0, twin.1)?,
+                        distance,
+                    });
                 }
+                of_part.push((index, measured));
+                Ok(())
+            })?;
+            for (index, measured) in of_part {
+                earlier.push((part, index), &measured);
             }
         }
-        Ok(Leaks { leaks, unread, split: self.clone() })
+        Ok(leaks)
     }
-}
-
-fn look_for_interrupt(part: Split, index: usize) -> Result<()> {
-    if index.is_multiple_of(LOOK) && interrupt::requested() {
-        return Err(Error::Interrupted { at: format!("in leaks, comparing image {index} of {part}") });
-    }
-    Ok(())
 }
 
 /// The images of the parts before.
@@ -146,8 +145,19 @@ impl Earlier {
 }
 
 impl Leaks {
-    /// The indices of the images of a part that are in an earlier one, for [`Dataset::without`](crate::data::Dataset::without): nothing for
-    /// the training part, which comes first.
+    /// Whether every image was looked at. After an interrupt not: there may be more leaks.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.seen == self.all()
+    }
+
+    /// Images in all parts.
+    fn all(&self) -> usize {
+        Split::ALL.iter().map(|&part| self.split.part(part).len()).sum()
+    }
+
+    /// The indices of the images of a part that are in an earlier one, for
+    /// [`Dataset::without`](crate::data::Dataset::without): nothing for the training part, which comes first.
     #[must_use]
     pub fn to_drop(&self, part: Split) -> Vec<usize> {
         let of_part = self.leaks.iter().filter(|leak| leak.image.part == part);
@@ -180,8 +190,12 @@ impl Leaks {
             0 => String::new(),
             unread => format!("; {} images could not be read", count(unread)),
         };
+        let so_far = match self.is_complete() {
+            true => String::new(),
+            false => format!("interrupted after {} of {} images: ", count(self.seen), count(self.all())),
+        };
         format!(
-            "leaks: {} of valid in train, {} of test in train, {} of test in valid{unread}",
+            "leaks: {so_far}{} of valid in train, {} of test in train, {} of test in valid{unread}",
             number(Split::Valid, Split::Train),
             number(Split::Test, Split::Train),
             number(Split::Test, Split::Valid)

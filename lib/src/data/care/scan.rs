@@ -2,27 +2,22 @@
 
 use std::collections::HashMap;
 
-use sconce_display::interrupt;
-
 use super::config::ScanConfig;
 use super::finding::{Finding, FindingKind, Problem};
 use super::looking::look_at_all;
-use super::measure::{Looked, Measured};
+use super::measure::Measured;
 use super::near::Near;
+use crate::Result;
 use crate::data::Dataset;
-use crate::{Error, Result};
-
-/// How many images pass between two looks whether an interrupt came.
-pub(super) const LOOK: usize = 256;
 
 /// What is wrong with the images of a data set, or may be; [`Dataset::scan`] makes it.
 #[derive(Debug, Clone)]
 pub struct Scan {
     /// What was found, in the order of the images.
     pub findings: Vec<Finding>,
-    /// Classes with few examples.
+    /// Classes with few examples; none are told by a scan that was interrupted, which has not seen all examples.
     pub rare_classes: Vec<RareClass>,
-    /// What each image was measured by; `None` for one that could not be read.
+    /// What each image was measured by, as far as the scan came; `None` for one that could not be read.
     pub measured: Vec<Option<Measured>>,
     /// What was scanned.
     pub(super) data: Dataset,
@@ -61,77 +56,103 @@ impl Dataset {
     /// # Ok::<(), Error>(())
     /// ```
     ///
+    /// An interrupt ends it, and what was found until then comes back: [`Scan::is_complete`] tells.
+    ///
     /// # Errors
-    /// For limits that can't be meant; [`Error::Interrupted`]. Images that can't be read are findings.
+    /// For limits that can't be meant. Images that can't be read are findings.
     pub fn scan(&self, config: ScanConfig) -> Result<Scan> {
         let config = config.checked("Dataset::scan")?;
-        let mut looked = look_at_all(self, config, "scan")?;
-        for (index, kind) in duplicates(&looked, config.near_distance)? {
-            looked[index].found.push(kind);
-        }
-        let rare_classes = rare_classes(self, &looked, config.min_class_examples);
-        let mut findings = Vec::new();
-        let mut measured = Vec::with_capacity(looked.len());
-        for (index, looked) in looked.into_iter().enumerate() {
-            for kind in looked.found {
-                findings.push(Finding { index, id: self.id(index)?, kind });
+        let mut duplicates = Duplicates::within(config.near_distance);
+        let mut examples = Examples::of(self);
+        let mut scan =
+            Scan { findings: Vec::new(), rare_classes: Vec::new(), measured: Vec::new(), data: self.clone() };
+        look_at_all(self, config, "scan", |index, looked| {
+            let again = looked.measured.as_ref().and_then(|measured| duplicates.look(index, measured));
+            for kind in looked.found.into_iter().chain(again) {
+                scan.findings.push(Finding { index, id: self.id(index)?, kind });
             }
-            measured.push(looked.measured);
+            examples.count(&looked.classes);
+            scan.measured.push(looked.measured);
+            Ok(())
+        })?;
+        if scan.is_complete() {
+            scan.rare_classes = examples.fewer_than(config.min_class_examples, self);
         }
-        Ok(Scan { findings, rare_classes, measured, data: self.clone() })
+        Ok(scan)
     }
 }
 
-/// Images that are, or look like, an earlier one.
-fn duplicates(looked: &[Looked], near_distance: Option<u32>) -> Result<Vec<(usize, FindingKind)>> {
-    let mut found = Vec::new();
-    let mut same: HashMap<[u8; 32], usize> = HashMap::new();
-    let mut near = near_distance.map(Near::within);
-    // Which image each fingerprint is of.
-    let mut places = Vec::new();
-    for (index, measured) in looked.iter().map(|looked| looked.measured.as_ref()).enumerate() {
-        if index.is_multiple_of(LOOK) && interrupt::requested() {
-            return Err(Error::Interrupted { at: format!("in scan, comparing image {index}") });
-        }
-        let Some(measured) = measured else { continue };
-        if let Some(&of) = same.get(&measured.digest) {
-            found.push((index, FindingKind::Duplicate { of }));
-            continue;
-        }
-        same.insert(measured.digest, index);
-        let (Some(near), Some(hash)) = (near.as_mut(), measured.hash) else { continue };
-        match near.nearest(hash) {
-            Some((number, distance)) => {
-                found.push((index, FindingKind::NearDuplicate { of: places[number], distance }));
-            }
-            None => {
-                near.push(hash);
-                places.push(index);
-            }
-        }
-    }
-    Ok(found)
+/// The images so far, to tell one that is, or looks like, an earlier one.
+struct Duplicates {
+    same: HashMap<[u8; 32], usize>,
+    near: Option<Near>,
+    /// Which image each fingerprint is of.
+    places: Vec<usize>,
 }
 
-/// None where nothing in the data has a class.
-fn rare_classes(data: &Dataset, looked: &[Looked], least: usize) -> Vec<RareClass> {
-    let mut examples = vec![0; data.num_classes()];
-    for class in looked.iter().flat_map(|looked| &looked.classes) {
-        if let Some(examples) = examples.get_mut(*class as usize) {
-            *examples += 1;
+impl Duplicates {
+    fn within(near_distance: Option<u32>) -> Duplicates {
+        Duplicates { same: HashMap::new(), near: near_distance.map(Near::within), places: Vec::new() }
+    }
+
+    /// What the next image is a duplicate of, if it is one.
+    fn look(&mut self, index: usize, measured: &Measured) -> Option<FindingKind> {
+        if let Some(&of) = self.same.get(&measured.digest) {
+            return Some(FindingKind::Duplicate { of });
+        }
+        self.same.insert(measured.digest, index);
+        let (near, hash) = (self.near.as_mut()?, measured.hash?);
+        if let Some((number, distance)) = near.nearest(hash) {
+            return Some(FindingKind::NearDuplicate { of: *self.places.get(number)?, distance });
+        }
+        near.push(hash);
+        self.places.push(index);
+        None
+    }
+}
+
+/// How many examples each class has.
+struct Examples {
+    of_class: Vec<usize>,
+    /// Whether anything has a class at all.
+    any: bool,
+}
+
+impl Examples {
+    fn of(data: &Dataset) -> Examples {
+        Examples { of_class: vec![0; data.num_classes()], any: false }
+    }
+
+    fn count(&mut self, classes: &[u32]) {
+        self.any |= !classes.is_empty();
+        for &class in classes {
+            if let Some(examples) = self.of_class.get_mut(class as usize) {
+                *examples += 1;
+            }
         }
     }
-    if looked.iter().all(|looked| looked.classes.is_empty()) {
-        return Vec::new();
+
+    /// None where nothing has a class.
+    fn fewer_than(self, least: usize, data: &Dataset) -> Vec<RareClass> {
+        if !self.any {
+            return Vec::new();
+        }
+        let classes = (0_u32..).zip(data.class_names()).zip(self.of_class);
+        classes
+            .filter(|(_, examples)| *examples < least)
+            .map(|((class, name), examples)| RareClass { class, name: name.clone(), examples })
+            .collect()
     }
-    let classes = (0_u32..).zip(data.class_names()).zip(examples);
-    classes
-        .filter(|(_, examples)| *examples < least)
-        .map(|((class, name), examples)| RareClass { class, name: name.clone(), examples })
-        .collect()
 }
 
 impl Scan {
+    /// Whether every image was looked at. After an interrupt not: then everything here is of the first
+    /// `measured.len()` images, and nothing is known of the others.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.measured.len() == self.data.len()
+    }
+
     /// The findings of one kind, the worst first.
     #[must_use]
     pub fn of(&self, problem: Problem) -> Vec<&Finding> {

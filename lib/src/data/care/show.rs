@@ -44,8 +44,16 @@ impl Scan {
         let name = if self.data.name().is_empty() { "scan" } else { self.data.name() };
         let mut indices: Vec<usize> = self.findings.iter().map(|finding| finding.index).collect();
         indices.dedup();
+        let so_far = match self.is_complete() {
+            true => String::new(),
+            false => format!(
+                "interrupted after {} of {} images: ",
+                count(self.measured.len()),
+                count(self.data.len())
+            ),
+        };
         format!(
-            "{name}: {} of {} images with findings, {} to drop",
+            "{name}: {so_far}{} of {} images with findings, {} to drop",
             count(indices.len()),
             count(self.measured.len()),
             count(self.to_drop().len())
