@@ -71,6 +71,8 @@ fn a_file_cut_anywhere_is_no_image() {
         "opaque.gif",
         "rgb.tif",
         "lzw.tif",
+        "palette.tif",
+        "palette_lzw.tif",
         "rgb.ppm",
     ];
     for name in names {
@@ -168,6 +170,73 @@ fn an_image_without_pixels_is_damaged() {
     assert_eq!(problem(decode(&claiming(0, 4))), ImageProblem::Damaged);
 }
 
+/// A TIFF of 3 x 2 pixels of one number each, places in a palette, big-endian and without compression.
+fn with_palette(bits: u16, samples: u16, colors: Option<&[u16]>, pixels: &[u8]) -> Vec<u8> {
+    let colors = colors.map(|colors| colors.iter().flat_map(|value| value.to_be_bytes()).collect::<Vec<_>>());
+    let map = 8 + pixels.len() as u32;
+    let directory = map + colors.as_ref().map_or(0, |colors| colors.len() as u32);
+    let short = |tag: u16, value: u16| {
+        [tag.to_be_bytes(), [0, 3], [0, 0], [0, 1], value.to_be_bytes(), [0, 0]].concat()
+    };
+    let long =
+        |tag: u16, value: u32| [&tag.to_be_bytes()[..], &[0, 4, 0, 0, 0, 1], &value.to_be_bytes()].concat();
+    let mut entries = vec![
+        short(256, 3),
+        short(257, 2),
+        short(258, bits),
+        short(259, 1),
+        short(262, 3),
+        long(273, 8),
+        short(277, samples),
+        short(278, 2),
+        long(279, pixels.len() as u32),
+    ];
+    if let Some(colors) = &colors {
+        let count = (colors.len() as u32 / 2).to_be_bytes();
+        entries.push([&320_u16.to_be_bytes()[..], &[0, 3], &count, &map.to_be_bytes()].concat());
+    }
+    let count = (entries.len() as u16).to_be_bytes();
+    [
+        &b"MM\0\x2a"[..],
+        &directory.to_be_bytes(),
+        pixels,
+        &colors.unwrap_or_default(),
+        &count,
+        &entries.concat(),
+        &[0; 4],
+    ]
+    .concat()
+}
+
+#[test]
+fn a_tiff_with_a_palette_has_its_colours_or_says_why_not() {
+    // Two colours: reds, greens, blues, of 16 bits.
+    let two = [0x1234, 0xffff, 0x5678, 0, 0x9abc, 0x80ff];
+    let image = decode(&with_palette(1, 1, Some(&two), &[0b0100_0000, 0b1010_0000])).unwrap();
+    let (first, second) = ([0x12, 0x56, 0x9a], [0xff, 0, 0x80]);
+    let wanted = [first, second, first, second, first, second].concat();
+    assert_eq!((image.shape(), image.pixels()), ([2, 3, 3], &sconce::data::Pixels::U8(wanted)));
+
+    let refused = |bytes: &[u8], wanted: ImageProblem, words: &str| {
+        let error = decode(bytes).unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+        assert_eq!(problem(Err(error)), wanted);
+    };
+    let sixteen = vec![0; 3 * 16];
+    refused(
+        &with_palette(4, 1, Some(&sixteen), &[0; 4]),
+        ImageProblem::Unsupported,
+        "palette and 1 numbers of 4 bits",
+    );
+    refused(
+        &with_palette(8, 2, Some(&vec![0; 768]), &[0; 12]),
+        ImageProblem::Unsupported,
+        "2 numbers of 8 bits",
+    );
+    refused(&with_palette(8, 1, None, &[0; 6]), ImageProblem::Damaged, "without one");
+    refused(&with_palette(8, 1, Some(&two), &[0; 6]), ImageProblem::Damaged, "6 numbers for 256 colours");
+}
+
 #[test]
 fn broken_files_never_panic() {
     let config = DecodeConfig { max_pixels: 1 << 16, max_bytes: 1 << 20, ..DecodeConfig::default() };
@@ -180,7 +249,7 @@ fn broken_files_never_panic() {
         {
             continue;
         }
-        mutate::many(&name, &fs::read(&path).unwrap(), mutate::ROUNDS, |bytes| {
+        mutate::many(&name, &fs::read(&path).unwrap(), mutate::rounds(), |bytes| {
             match Image::decode(bytes, config) {
                 Ok(image) => {
                     let [height, width, channels] = image.shape();

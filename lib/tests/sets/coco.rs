@@ -1,14 +1,14 @@
 //! COCO's annotations, made here in exactly their format; masks against pycocotools.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use sconce::data::{BBox, Coco, Source, Visibility, datasets};
+use sconce::data::{BBox, Coco, DecodeConfig, Source, Visibility, datasets};
 use sconce::{Error, Result};
 use serde_json::{Value, json};
 
 use crate::folders::picture;
-use crate::mutate;
+use crate::{fixture, mutate};
 
 /// An image of 2 x 3 pixels called `a.png` with these annotations.
 fn file(annotations: Value) -> Value {
@@ -83,6 +83,20 @@ fn objects_come_with_boxes_masks_and_classes_in_the_order_of_their_ids() {
     let data = datasets::coco(set.images(), set.root.path().join("instances.json")).unwrap();
     assert_eq!((data.len(), data.name()), (2, "instances"));
     assert_eq!(data.sample(1).unwrap().id, "sub/b.png");
+}
+
+/// A file may claim any size; the image, which would tell, need not be there.
+#[test]
+fn a_mask_larger_than_allowed_is_refused_before_it_is_drawn() {
+    let set = Set::new();
+    let mut claiming = file(json!([object(5, 1)]));
+    claiming["images"][0]["height"] = json!(u32::MAX);
+    claiming["images"][0]["width"] = json!(u32::MAX);
+    let error = set.open(&claiming).unwrap().target(0).unwrap_err().to_string();
+    assert!(error.contains("at most 134217728 pixels") && error.contains("a.png"), "{error}");
+    let few = DecodeConfig { max_pixels: 5, ..DecodeConfig::default() };
+    let coco = set.open(&file(json!([object(5, 1)]))).unwrap();
+    assert!(coco.clone().target(0).is_ok() && coco.decode(few).target(0).is_err());
 }
 
 #[test]
@@ -187,8 +201,7 @@ fn what_is_wrong_with_a_sample_is_said_when_it_is_asked_for() {
 
 #[test]
 fn polygons_are_drawn_as_pycocotools_draws_them() {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/sets/masks.json");
-    let cases: Vec<Value> = serde_json::from_str(&fs::read_to_string(fixtures).unwrap()).unwrap();
+    let cases: Vec<Value> = serde_json::from_slice(&fixture("masks.json")).unwrap();
     assert!(cases.len() > 60);
     let set = Set::new();
     for (at, case) in cases.iter().enumerate() {
@@ -214,7 +227,7 @@ fn broken_files_never_panic() {
         "segmentation": {"counts": "222", "size": [2, 3]}});
     let good = file(json!([object, runs])).to_string();
     let path = set.root.path().join("instances.json");
-    mutate::many("coco", good.as_bytes(), mutate::ROUNDS * 2, |broken| {
+    mutate::many("coco", good.as_bytes(), mutate::rounds() * 2, |broken| {
         fs::write(&path, broken).unwrap();
         if let Ok(coco) = Coco::open(set.images(), &path) {
             // Whatever size the file claims, drawing a mask takes memory: not for absurd ones.

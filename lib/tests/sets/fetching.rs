@@ -394,7 +394,7 @@ fn broken_archives_never_panic() {
     let zip = zip(&[("set/a.txt", "one", 0o100_644), ("b", "two", 0)]);
     for (name, bytes) in [("a.tar", tar.clone()), ("a.tgz", gz(&tar)), ("a.zip", zip)] {
         let root = tempfile::tempdir().unwrap();
-        crate::mutate::many(name, &bytes, crate::mutate::ROUNDS, |broken| {
+        crate::mutate::many(name, &bytes, crate::mutate::rounds(), |broken| {
             let _ = unpack(root.path(), name, broken);
             assert_eq!(names(root.path()), ["into"]);
         });

@@ -67,6 +67,23 @@ fn the_turn_can_be_left_out() {
     assert_eq!(stored, Image::open(fixtures().join("rgb.png")).unwrap());
 }
 
+/// The files hold a profile that has red and green the other way round.
+#[test]
+fn colour_profiles_change_nothing() {
+    let file = fs::read(fixtures().join("profile.png")).unwrap();
+    assert!(file.windows(4).any(|name| name == b"iCCP"));
+    assert_eq!(
+        Image::open(fixtures().join("profile.png")).unwrap(),
+        Image::open(fixtures().join("rgb.png")).unwrap()
+    );
+    let file = fs::read(fixtures().join("profile.jpg")).unwrap();
+    assert!(file.windows(11).any(|name| name == b"ICC_PROFILE"));
+    assert_eq!(
+        Image::open(fixtures().join("profile.jpg")).unwrap(),
+        Image::open(fixtures().join("turned1.jpg")).unwrap()
+    );
+}
+
 #[test]
 fn what_is_saved_comes_back() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,14 +1,14 @@
 //! PASCAL VOC, ImageNet and drawings.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use proptest::prelude::*;
-use sconce::data::{BBox, ClassMap, Image, Pixels, Voc, VocConfig, VocTask, datasets};
+use sconce::data::{BBox, ClassMap, DecodeConfig, Image, Pixels, Source, Voc, VocConfig, VocTask, datasets};
 use sconce::{Error, Seed};
 
 use crate::folders::picture;
-use crate::mutate;
+use crate::{fixture, mutate};
 
 pub fn write(path: PathBuf, content: impl AsRef<[u8]>) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -153,6 +153,10 @@ fn masks_that_do_not_fit_are_named() {
         let data = datasets::voc(&year, VocTask::Segmentation, "train").unwrap();
         data.sample(0).unwrap_err().to_string()
     };
+    let few = DecodeConfig { max_pixels: 5, ..DecodeConfig::default() };
+    let config = VocConfig { task: VocTask::Segmentation, decode: few, ..VocConfig::default() };
+    let error = Voc::open(&year, config).unwrap().target(0).unwrap_err().to_string();
+    assert!(error.contains("at most 5 pixels") && error.contains("2007_1.png"), "{error}");
     palette_png(mask(), png::BitDepth::Eight, &[&[0, 21, 0], &[0, 0, 0]], 3);
     assert!(problem().contains("class 21"), "{}", problem());
     palette_png(mask(), png::BitDepth::Eight, &[&[0, 0, 0]], 3);
@@ -161,10 +165,6 @@ fn masks_that_do_not_fit_are_named() {
     assert!(problem().contains("Rgb"), "{}", problem());
     fs::write(mask(), b"no png").unwrap();
     assert!(problem().contains("2007_1.png"), "{}", problem());
-}
-
-fn fixture(name: &str) -> Vec<u8> {
-    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/sets").join(name)).unwrap()
 }
 
 fn imagenet_folder(table: &str) -> tempfile::TempDir {
@@ -239,7 +239,7 @@ fn a_devkit_that_contradicts_the_images_is_named() {
     let root = imagenet_folder("meta.mat");
     let table = root.path().join("ILSVRC2012_devkit_t12/data/meta.mat");
     for name in ["meta.mat", "meta_plain.mat"] {
-        mutate::many(name, &fixture(name), mutate::ROUNDS, |broken| {
+        mutate::many(name, &fixture(name), mutate::rounds(), |broken| {
             fs::write(&table, broken).unwrap();
             let _ = datasets::imagenet(root.path());
         });
@@ -255,7 +255,7 @@ fn broken_annotations_of_voc_never_panic() {
     let data = datasets::voc(&year, VocTask::Segmentation, "train").unwrap();
     for name in ["Annotations/2007_1.xml", "SegmentationClass/2007_1.png", "SegmentationObject/2007_1.png"] {
         let good = fs::read(year.join(name)).unwrap();
-        mutate::many(name, &good, mutate::ROUNDS * 2, |broken| {
+        mutate::many(name, &good, mutate::rounds() * 2, |broken| {
             fs::write(year.join(name), broken).unwrap();
             let _ = data.sample(0);
         });

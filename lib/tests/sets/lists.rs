@@ -123,7 +123,7 @@ fn the_root_the_classes_and_paths_outside_are_ones_own() {
         ("a.csv", fs::read(&path).unwrap()),
         ("a.jsonl", br#"{"image":"a.png","label":3,"objects":[{"label":"x","bbox":[0,0,1,2]}]}"#.to_vec()),
     ] {
-        mutate::many(name, &good, mutate::ROUNDS * 2, |broken| {
+        mutate::many(name, &good, mutate::rounds() * 2, |broken| {
             fs::write(root.path().join(name), broken).unwrap();
             let _ = datasets::manifest(root.path().join(name));
         });

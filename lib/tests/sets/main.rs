@@ -10,3 +10,9 @@ mod layouts;
 mod lists;
 mod mutate;
 mod small;
+
+/// A file of `tests/fixtures/sets`.
+fn fixture(name: &str) -> Vec<u8> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/sets");
+    std::fs::read(folder.join(name)).unwrap()
+}

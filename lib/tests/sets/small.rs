@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 use sconce::Result;
 use sconce::data::{Download, Pixels, TrainTest, datasets};
 
-use crate::mutate;
+use crate::{fixture, mutate};
 
 fn idx(sides: &[u32], bytes: &[u8]) -> Vec<u8> {
     let mut file = vec![0, 0, 8, sides.len() as u8];
@@ -175,10 +175,6 @@ fn damaged_batches_are_named() {
     }
 }
 
-fn fixture(name: &str) -> Vec<u8> {
-    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/sets").join(name)).unwrap()
-}
-
 /// A batch as Python 2's cPickle wrote those that are published: protocol 2, texts as bytes.
 fn python2_batch() -> Vec<u8> {
     let data: Vec<u8> = (0..2).flat_map(|n| (0..3072).map(move |i| byte(n, i))).collect();
@@ -230,7 +226,7 @@ fn the_python_version_of_cifar_in_every_protocol() {
 #[test]
 fn broken_pickles_and_idx_files_never_panic() {
     let root = tempfile::tempdir().unwrap();
-    let rounds = mutate::ROUNDS;
+    let rounds = mutate::rounds();
     for batch in [python2_batch(), fixture("cifar_protocol4.pickle")] {
         write_python(root.path(), &batch);
         // The array's bytes mean nothing to the reader; the rest is what it takes apart.

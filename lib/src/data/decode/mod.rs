@@ -4,6 +4,7 @@ mod error;
 mod jpeg;
 mod orientation;
 mod other;
+mod palette;
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -58,7 +59,11 @@ impl Image {
     ///
     /// Channels stay as they are in the file: grey is one channel, alpha is kept, a palette becomes RGB, CMYK
     /// too. 8 bits a channel become bytes, more become fractions. A GIF is RGB unless a pixel is transparent.
-    /// EXIF orientation is applied. Colour profiles are not.
+    /// EXIF orientation is applied.
+    ///
+    /// Colour profiles are not applied: the numbers are those of the file, as Pillow, OpenCV and torchvision give
+    /// them, so that published models see what they were trained on. A picture in a wider space than sRGB, such
+    /// as a phone's in Display P3, so looks a little paler; convert such files to sRGB where that matters.
     ///
     /// ```
     /// use sconce::data::{Image, Pixels};

@@ -1,11 +1,13 @@
 //! Every format but JPEG, by the decoders of the crate `image`.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
 use ::image::metadata::Orientation;
 use ::image::{ColorType, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use super::error::{self, Bad, of_image};
+use super::palette::{self, Palette};
 use super::{DecodeConfig, allowed, orientation_of};
 use crate::data::image::{Image, Pixels};
 
@@ -28,10 +30,20 @@ pub(super) fn size(
     format: ImageFormat,
     config: DecodeConfig,
 ) -> Result<([usize; 2], Orientation), Bad> {
-    let mut decoder = decoder(bytes, format, config)?;
+    let (bytes, _) = without_palette(bytes, format)?;
+    let mut decoder = decoder(&bytes, format, config)?;
     let (width, height) = decoder.dimensions();
-    let orientation = orientation(&mut decoder, bytes, format)?;
+    let orientation = orientation(&mut decoder, &bytes, format)?;
     Ok(([height as usize, width as usize], orientation))
+}
+
+/// The file as the decoder reads it: one whose pixels are places in a palette without it.
+fn without_palette(bytes: &[u8], format: ImageFormat) -> Result<(Cow<'_, [u8]>, Option<Palette>), Bad> {
+    let apart = if format == ImageFormat::Tiff { palette::taken_apart(bytes)? } else { None };
+    Ok(match apart {
+        Some((grey, palette)) => (Cow::Owned(grey), Some(palette)),
+        None => (Cow::Borrowed(bytes), None),
+    })
 }
 
 fn orientation(
@@ -51,7 +63,8 @@ pub(super) fn decode(
     format: ImageFormat,
     config: DecodeConfig,
 ) -> Result<(Image, Orientation), Bad> {
-    let mut decoder = decoder(bytes, format, config)?;
+    let (bytes, palette) = without_palette(bytes, format)?;
+    let mut decoder = decoder(&bytes, format, config)?;
     let (width, height) = decoder.dimensions();
     let size = [height as usize, width as usize];
     let color = decoder.color_type();
@@ -60,8 +73,9 @@ pub(super) fn decode(
         ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8 => 1,
         _ => 4,
     };
+    let channels = if palette.is_some() { 3 } else { channels };
     allowed(size, channels * bytes_a_channel, config)?;
-    let orientation = orientation(&mut decoder, bytes, format)?;
+    let orientation = orientation(&mut decoder, &bytes, format)?;
     let count = usize::try_from(decoder.total_bytes()).map_err(|error| error::damaged(error.to_string()))?;
     let mut raw = vec![0; count];
     decoder.read_image(&mut raw).map_err(|error| of_image(&error))?;
@@ -79,6 +93,10 @@ pub(super) fn decode(
     let (channels, pixels) = match pixels {
         // The format has no alpha but one transparent colour, and the decoder always gives four channels.
         Pixels::U8(values) if format == ImageFormat::Gif => without_unused_alpha(channels, values),
+        Pixels::U8(values) => match &palette {
+            Some(palette) => (channels, Pixels::U8(palette.colored(&values))),
+            None => (channels, Pixels::U8(values)),
+        },
         pixels => (channels, pixels),
     };
     let [height, width] = size;

@@ -196,6 +196,9 @@ fn read_table(path: &Path, words: &mut Words) -> Result<()> {
             return Err(wrong(path, expected, "a row without one of them".into()));
         };
         words.words.insert(wnid.clone(), text.clone());
+        if number.fract() != 0.0 || !(1.0..=f64::from(u32::MAX)).contains(number) {
+            return Err(wrong(path, expected, format!("{wnid} with the number {number}")));
+        }
         words.numbers.insert(*number as u32, wnid.clone());
     }
     Ok(())

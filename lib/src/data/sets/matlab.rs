@@ -124,6 +124,10 @@ fn fields(rest: &mut &[u8], count: usize, depth: usize) -> Result<Matrix, String
             String::from_utf8_lossy(name.split(|&byte| byte == 0).next().unwrap_or_default()).into_owned()
         })
         .collect();
+    if names.is_empty() {
+        // Rows without fields take no bytes, and any number of them could be claimed.
+        return Err("a struct without names".into());
+    }
     let mut rows = Vec::new();
     // As many as it says, as long as there are bytes for them.
     for _ in 0..count {
@@ -169,4 +173,32 @@ fn number((kind, data): (u32, &[u8])) -> Field {
         _ => None,
     };
     number.map_or(Field::Other, Field::Number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An element with its tag, padded to eight bytes.
+    fn element_of(kind: u32, data: &[u8]) -> Vec<u8> {
+        let mut bytes = [kind.to_le_bytes(), (data.len() as u32).to_le_bytes()].concat();
+        bytes.extend_from_slice(data);
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        bytes
+    }
+
+    #[test]
+    fn a_struct_of_a_billion_rows_without_fields_is_refused_at_once() {
+        let parts = [
+            element_of(6, &[STRUCT, 0, 0, 0, 0, 0, 0, 0]),
+            element_of(5, &[0xff, 0xff, 0xff, 0x7f, 1, 0, 0, 0]),
+            element_of(1, b"synsets"),
+            element_of(5, &32_u32.to_le_bytes()),
+            element_of(1, &[]),
+        ];
+        let mut file = vec![0; 128];
+        file[126..].copy_from_slice(b"IM");
+        file.extend(element_of(MATRIX, &parts.concat()));
+        assert_eq!(rows(&file), Err("a struct without names".into()));
+    }
 }

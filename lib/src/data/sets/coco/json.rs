@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use sconce_display::interrupt;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
@@ -11,7 +12,7 @@ use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 pub(super) struct File<'a> {
     #[serde(borrow)]
     pub(super) images: Vec<Image<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "until_interrupted")]
     pub(super) annotations: Vec<Annotation<'a>>,
     #[serde(borrow, default)]
     pub(super) categories: Vec<Category<'a>>,
@@ -59,6 +60,35 @@ pub(super) struct Annotation<'a> {
     pub(super) keypoints: Vec<f64>,
     #[serde(borrow, default)]
     pub(super) caption: Option<Cow<'a, str>>,
+}
+
+/// So many annotations are read between two looks at the interrupt flag.
+const LOOK: usize = 4096;
+
+/// All annotations, of which there may be a million; an error where somebody asked for a stop.
+fn until_interrupted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Annotation<'de>>, D::Error> {
+    struct Annotations;
+
+    impl<'de> Visitor<'de> for Annotations {
+        type Value = Vec<Annotation<'de>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of annotations")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+            let mut annotations = Vec::new();
+            while let Some(annotation) = items.next_element()? {
+                annotations.push(annotation);
+                if annotations.len().is_multiple_of(LOOK) && interrupt::requested() {
+                    return Err(A::Error::custom("interrupted"));
+                }
+            }
+            Ok(annotations)
+        }
+    }
+
+    deserializer.deserialize_seq(Annotations)
 }
 
 /// The pixels of an object: a list of polygons, or an object with `counts` and `size`.

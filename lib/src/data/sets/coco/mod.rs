@@ -19,7 +19,8 @@ use read::Builder;
 /// (T.-Y. Lin et al., *Microsoft COCO: Common Objects in Context*, ECCV 2014).
 ///
 /// Labels count from 0 in the order of the category ids, which have gaps in COCO; [`Coco::category_ids`] leads
-/// back. A crowd is an object to [`Object::ignore`]. Masks are drawn when a sample is asked for, pixel by pixel as COCO's own code draws them.
+/// back. A crowd is an object to [`Object::ignore`]. Masks are drawn when a sample is asked for, pixel by pixel as
+/// COCO's own code draws them.
 #[derive(Clone)]
 pub struct Coco {
     root: PathBuf,
@@ -87,7 +88,7 @@ impl Coco {
     /// # Errors
     /// When the file cannot be read or is no JSON of COCO; when an annotation has a category or an image that
     /// the file does not list, a box that is none, or a number of keypoints other than its category; when the
-    /// path of an image leaves the folder.
+    /// path of an image leaves the folder; [`Error::Interrupted`].
     pub fn open(images: impl AsRef<Path>, annotations: impl AsRef<Path>) -> Result<Coco> {
         Builder::new(images.as_ref()).add(annotations.as_ref())?.build()
     }
@@ -99,6 +100,13 @@ impl Coco {
     /// As [`Coco::open`].
     pub fn with(self, annotations: impl AsRef<Path>) -> Result<Coco> {
         Builder::of(self).add(annotations.as_ref())?.build()
+    }
+
+    /// Sets how images are decoded, and how large they and their masks may be.
+    #[must_use]
+    pub fn decode(mut self, config: DecodeConfig) -> Coco {
+        self.decode = config;
+        self
     }
 
     /// The number of each image in the file.
@@ -141,6 +149,15 @@ impl Coco {
 
     fn object(&self, picture: &Picture, thing: &Thing) -> Result<Object> {
         let size = [picture.height as usize, picture.width as usize];
+        let drawn = !matches!(thing.outline, Outline::None);
+        if drawn && u64::from(picture.height) * u64::from(picture.width) > self.decode.max_pixels {
+            return Err(Error::Format {
+                path: self.file.clone(),
+                expected: format!("masks of at most {} pixels", self.decode.max_pixels),
+                got: format!("{} x {} pixels of {}", picture.height, picture.width, picture.name),
+                hint: "Raise the limits of `DecodeConfig` with `Coco::decode` if the file is trusted.".into(),
+            });
+        }
         let mask = match &thing.outline {
             Outline::None => Ok(None),
             Outline::Polygons(polygons) => rle::from_polygons(polygons, size).map(Some),

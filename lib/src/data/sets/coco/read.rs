@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
+use sconce_display::interrupt;
+
 use super::json::{self, Counts};
 use super::{Coco, CocoCategory, Outline, Picture, Thing};
 use crate::data::decode::DecodeConfig;
@@ -60,6 +62,9 @@ impl Builder {
         let bytes =
             fs::read(path).map_err(|source| Error::Io { op: "read", path: path.to_owned(), source })?;
         let file: json::File<'_> = serde_json::from_slice(&bytes).map_err(|error| {
+            if interrupt::requested() {
+                return Error::Interrupted { at: format!("in {}", path.display()) };
+            }
             wrong.with("a JSON of COCO with `images` and `annotations`", error.to_string())
         })?;
         if self.coco.pictures.is_empty() {

@@ -9,7 +9,10 @@ use png::{BitDepth, ColorType, Decoder, Limits, Transformations};
 use crate::{Error, Result};
 
 /// `[height, width]` and one number a pixel: its place in the palette, not its colour.
-pub(super) fn read(path: &Path, size: [usize; 2]) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// When the file is no such PNG of `size` `[height, width]`, or of more than `max_pixels`.
+pub(super) fn read(path: &Path, size: [usize; 2], max_pixels: u64) -> Result<Vec<u8>> {
     let wrong = |expected: &str, got: String| Error::Format {
         path: path.to_owned(),
         expected: expected.into(),
@@ -26,6 +29,10 @@ pub(super) fn read(path: &Path, size: [usize; 2]) -> Result<Vec<u8>> {
     if [info.height as usize, info.width as usize] != size {
         let got = format!("{} x {}", info.height, info.width);
         return Err(wrong(&format!("a mask of {height} x {width} pixels, as its image has"), got));
+    }
+    if (height as u64).saturating_mul(width as u64) > max_pixels {
+        let got = format!("{height} x {width} pixels");
+        return Err(wrong(&format!("a mask of at most {max_pixels} pixels, as `DecodeConfig` says"), got));
     }
     if !matches!(info.color_type, ColorType::Indexed | ColorType::Grayscale)
         || info.bit_depth == BitDepth::Sixteen

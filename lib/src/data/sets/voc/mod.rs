@@ -212,7 +212,7 @@ impl Voc {
             let classes = self.checked(&path("SegmentationClass"), size)?;
             let [height, width] = size;
             target.segmentation = Some(ClassMap { height, width, classes });
-            let instances = mask::read(&path("SegmentationObject"), size)?;
+            let instances = mask::read(&path("SegmentationObject"), size, self.decode.max_pixels)?;
             // Object `n` of the annotation, counted from 1, is drawn with the number `n`.
             for (number, object) in (1_usize..).zip(&mut target.objects) {
                 let pixels = instances.iter().map(|&found| u8::from(usize::from(found) == number)).collect();
@@ -224,7 +224,7 @@ impl Voc {
 
     /// The classes of all pixels.
     fn checked(&self, path: &Path, size: [usize; 2]) -> Result<Vec<u16>> {
-        let classes = mask::read(path, size)?;
+        let classes = mask::read(path, size, self.decode.max_pixels)?;
         let known = |class: &u8| {
             usize::from(*class) < self.class_names.len() || u16::from(*class) == ClassMap::IGNORE
         };
