@@ -6,6 +6,7 @@
 mod error;
 mod freed_memory;
 mod input;
+mod pattern;
 mod progress;
 mod seed;
 mod tensor_file;

@@ -14,7 +14,7 @@ fn refusal(input: [usize; 3], layers: impl FnOnce(Value) -> Value) -> String {
 
 fn output(architecture: &Architecture) -> &[usize] {
     let graph = architecture.graph();
-    &graph.nodes()[graph.outputs()[0]].shape
+    &graph.nodes()[graph.outputs()[0].node].shape
 }
 
 #[test]

@@ -8,6 +8,7 @@ use sconce_display::Bundle;
 use super::draft::Draft;
 use super::graph::Graph;
 use super::model::Model;
+use super::outputs::{Output, Outputs};
 use super::summary::Summary;
 use super::value::Value;
 use crate::ops::check_environment;
@@ -42,16 +43,53 @@ impl Model {
     /// The first thing that cannot be: a layer that gets a shape it cannot take, an argument out of
     /// range, a name used twice. The error names the layer, what it wanted and what it got.
     pub fn build(input: [usize; 3], layers: impl FnOnce(Value) -> Value) -> Result<Architecture> {
+        Model::build_outputs(input, |x| Outputs::new("output", layers(x)))
+    }
+
+    /// Describes a model with several outputs, the first of them the main one.
+    ///
+    /// ```
+    /// use sconce::prelude::*;
+    ///
+    /// let net = Model::build_outputs([3, 32, 32], |x| {
+    ///     let x = x.conv2d(16, 3).relu().named("stem");
+    ///     let auxiliary = x.global_avg_pool().linear(10).named("aux");
+    ///     let logits = x.conv2d(32, 3).relu().global_avg_pool().linear(10).named("fc");
+    ///     Outputs::new("logits", logits).training("aux", auxiliary)
+    /// })?
+    /// .init(Seed(42), &Device::Cpu)?;
+    /// let x = Tensor::zeros((2, 3, 32, 32), DType::F32, &Device::Cpu)?;
+    /// assert_eq!(net.forward_outputs(&x, Mode::Train(Seed(1)))?.names(), ["logits", "aux"]);
+    /// assert_eq!(net.forward_outputs(&x, Mode::Eval)?.names(), ["logits"]);
+    /// # Ok::<(), sconce::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Model::build`]; an output without a name, or two of one name.
+    pub fn build_outputs(input: [usize; 3], layers: impl FnOnce(Value) -> Outputs) -> Result<Architecture> {
+        let op = "Model::build";
         let draft = Rc::new(RefCell::new(Draft::new(input)));
-        let output = layers(Value::input(&draft)).node_in(&draft).ok_or_else(|| Error::Argument {
-            op: "Model::build".into(),
-            expected: "a value made from the closure's argument".into(),
-            got: "a value of another model".into(),
-            hint: "Use the values of one call of Model::build only.".into(),
-        })?;
+        let mut outputs: Vec<Output> = Vec::new();
+        for (name, value, when) in layers(Value::input(&draft)).entries {
+            let node = value.node_in(&draft).ok_or_else(|| Error::Argument {
+                op: op.into(),
+                expected: "a value made from the closure's argument".into(),
+                got: "a value of another model".into(),
+                hint: "Use the values of one call of Model::build only.".into(),
+            })?;
+            if name.trim().is_empty() || outputs.iter().any(|output| output.name == name) {
+                return Err(Error::Argument {
+                    op: op.into(),
+                    expected: "outputs each with a name of its own".into(),
+                    got: format!("{name:?}"),
+                    hint: "The names are what forward_outputs() gives the outputs by.".into(),
+                });
+            }
+            outputs.push(Output { name, node, when });
+        }
         // Values that outlive the closure still share the draft, so it is taken out of its cell.
         let draft = draft.replace(Draft::new(input));
-        Ok(Architecture { graph: Arc::new(draft.finish(output)?) })
+        Ok(Architecture { graph: Arc::new(draft.finish(outputs)?) })
     }
 }
 

@@ -12,11 +12,18 @@ use crate::ops::AttentionWeights;
 use crate::{Error, Result, ops};
 
 impl Model {
-    /// The output of `node` for its inputs, in their order.
-    pub(super) fn compute(&self, node: &Node, inputs: &[Tensor], mode: Mode) -> Result<Tensor> {
-        let tensors = node.tensors.iter().map(|&index| match mode {
-            Mode::Train(_) => self.vars[index].as_tensor().clone(),
-            Mode::Eval => self.vars[index].as_detached_tensor(),
+    /// The output of `node` for its inputs, in their order. `trained` says of each of the graph's tensors whether it
+    /// gets a gradient.
+    pub(super) fn compute(
+        &self,
+        node: &Node,
+        inputs: &[Tensor],
+        mode: Mode,
+        trained: &[bool],
+    ) -> Result<Tensor> {
+        let tensors = node.tensors.iter().map(|&index| match trained[index] {
+            true => self.vars[index].as_tensor().clone(),
+            false => self.vars[index].as_detached_tensor(),
         });
         let tensors: Vec<Tensor> = tensors.collect();
         Ok(match (&node.operator, inputs, tensors.as_slice()) {
@@ -28,13 +35,15 @@ impl Model {
                 let (sliding, output_padding) = (config.sliding(), config.output_padding);
                 ops::conv_transpose2d(x, weight, bias.first(), sliding, output_padding, config.groups)?
             }
-            (Operator::BatchNorm { config, .. }, [x], [weight, bias, mean, var]) => match mode {
-                Mode::Train(_) => {
-                    let running = (&self.vars[node.tensors[2]], &self.vars[node.tensors[3]]);
-                    ops::batch_norm_train(x, weight, bias, running, *config)?
+            (Operator::BatchNorm { config, .. }, [x], [weight, bias, mean, var]) => {
+                match node.tensors.iter().any(|&index| trained[index]) {
+                    true => {
+                        let running = (&self.vars[node.tensors[2]], &self.vars[node.tensors[3]]);
+                        ops::batch_norm_train(x, weight, bias, running, *config)?
+                    }
+                    false => ops::batch_norm_eval(x, weight, bias, (mean, var), *config)?,
                 }
-                Mode::Eval => ops::batch_norm_eval(x, weight, bias, (mean, var), *config)?,
-            },
+            }
             (Operator::LayerNorm { config, .. }, [x], [weight, bias]) => {
                 ops::layer_norm(x, weight, bias, config.eps)?
             }

@@ -5,9 +5,12 @@ use super::operator::Operator;
 use super::weights::Role;
 
 impl Graph {
-    /// Values of the node's parameters; buffers are not counted.
+    /// Values of the node's parameters; buffers are not counted, nor what it shares with a node before it.
     #[must_use]
     pub fn parameters_of(&self, node: &Node) -> usize {
+        if node.shares.is_some() {
+            return 0;
+        }
         let tensors = node.tensors.iter().map(|&index| &self.tensors[index]);
         let parameters = tensors.filter(|spec| spec.role == Role::Parameter);
         parameters.map(|spec| spec.shape.iter().product::<usize>()).sum()

@@ -7,7 +7,10 @@ use crate::ops::{Activation, Corners, Divisor, Interpolation, PadMode, Padding, 
 
 /// A node's operator in a few words, with its inputs where they are not just the line above.
 pub(super) fn describe(graph: &Graph, index: usize, node: &Node) -> String {
-    let text = in_words(&node.operator);
+    let mut text = in_words(&node.operator);
+    if let Some(owner) = node.shares.and_then(|owner| graph.nodes.get(owner)) {
+        text = format!("{text}, shared with {}", owner.name);
+    }
     if node.inputs.iter().all(|&input| input + 1 == index) {
         return text;
     }
@@ -15,7 +18,8 @@ pub(super) fn describe(graph: &Graph, index: usize, node: &Node) -> String {
     format!("{text} of {}", inputs.join(", "))
 }
 
-fn in_words(operator: &Operator) -> String {
+/// An operator in a few words.
+pub(super) fn in_words(operator: &Operator) -> String {
     let name = operator.name();
     match operator {
         Operator::Conv2d { in_channels, out_channels, config } => {

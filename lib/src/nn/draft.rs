@@ -1,8 +1,11 @@
 use std::collections::{HashMap, HashSet};
 
+use super::describe::in_words;
 use super::graph::{Graph, Node, TensorSpec, label, of_layer};
 use super::initial::Initial;
 use super::operator::Operator;
+use super::outputs::Output;
+use super::weights::{Role, Weight};
 use crate::{Error, Result};
 
 /// A graph while it is being built: its layers may still be wrong and have no names.
@@ -16,9 +19,25 @@ struct DraftNode {
     name: Option<String>,
     /// What tensors of the operator start as, by their place among its own, where that was chosen.
     initial: Vec<(usize, Initial)>,
+    /// The layer whose tensors it takes, if it has none of its own.
+    shares: Option<String>,
+    /// Whether training never changes its tensors.
+    frozen: bool,
     /// Unknown behind a layer that cannot be.
     shape: Option<Vec<usize>>,
     error: Option<Error>,
+}
+
+impl DraftNode {
+    fn new(
+        operator: Operator,
+        inputs: Vec<usize>,
+        shape: Option<Vec<usize>>,
+        error: Option<Error>,
+    ) -> DraftNode {
+        let (name, initial, shares, frozen) = (None, Vec::new(), None, false);
+        DraftNode { operator, inputs, name, initial, shares, frozen, shape, error }
+    }
 }
 
 impl Draft {
@@ -30,8 +49,7 @@ impl Draft {
             hint: String::new(),
         });
         let (operator, shape) = (Operator::Input, Some(input.to_vec()));
-        let (inputs, initial) = (Vec::new(), Vec::new());
-        Draft { nodes: vec![DraftNode { operator, inputs, name: None, initial, shape, error }] }
+        Draft { nodes: vec![DraftNode::new(operator, Vec::new(), shape, error)] }
     }
 
     /// The shape of a node's value, unless it is unknown.
@@ -50,8 +68,7 @@ impl Draft {
             Some(Err(error)) => (None, Some(error)),
             None => (None, None),
         };
-        let (inputs, initial) = (inputs.to_vec(), Vec::new());
-        self.nodes.push(DraftNode { operator, inputs, name: None, initial, shape, error });
+        self.nodes.push(DraftNode::new(operator, inputs.to_vec(), shape, error));
         self.nodes.len() - 1
     }
 
@@ -85,44 +102,76 @@ impl Draft {
         }
     }
 
-    /// The graph of what `output` depends on. Layers that lead nowhere are left out, but must be right.
-    pub(super) fn finish(self, output: usize) -> Result<Graph> {
+    /// Lets the layer of a node take the tensors of the layer called `owner`.
+    pub(super) fn share(&mut self, node: usize, owner: String) {
+        self.check_tensors(node, "shares(…)");
+        self.nodes[node].shares = Some(owner);
+    }
+
+    /// Makes tensors of a node that training never changes.
+    pub(super) fn freeze(&mut self, node: usize) {
+        self.check_tensors(node, "frozen()");
+        self.nodes[node].frozen = true;
+    }
+
+    /// Refuses a layer that has no tensors, behind which `what` stands.
+    fn check_tensors(&mut self, node: usize, what: &str) {
+        if self.nodes[node].operator.weights().is_empty() {
+            let got = format!("{what} behind one without");
+            self.refuse(
+                node,
+                "a layer with tensors".into(),
+                got,
+                "Put it right behind the layer that has them.",
+            );
+        }
+    }
+
+    /// The graph of what `outputs` depend on. Layers that lead nowhere are left out, but must be right.
+    pub(super) fn finish(self, outputs: Vec<Output>) -> Result<Graph> {
         let names = self.names()?;
+        let owners = self.owners(&names);
         let mut needed = vec![false; self.nodes.len()];
         needed[0] = true;
-        needed[output] = true;
-        for index in (0..self.nodes.len()).rev().filter(|&index| index <= output) {
+        outputs.iter().for_each(|output| needed[output.node] = true);
+        for index in (0..self.nodes.len()).rev() {
             if needed[index] {
                 self.nodes[index].inputs.iter().for_each(|&input| needed[input] = true);
             }
         }
+        let chosen: Vec<_> = self.nodes.iter().map(|node| (node.initial.clone(), node.frozen)).collect();
         let mut taken = HashSet::new();
         let mut graph = Graph { nodes: Vec::new(), tensors: Vec::new(), outputs: Vec::new() };
         let mut places = HashMap::new();
-        for (index, (node, name)) in self.nodes.into_iter().zip(names).enumerate() {
+        // Which node of the graph has the tensors of a layer; it need not be that layer, which may be left out.
+        let mut holders: HashMap<usize, usize> = HashMap::new();
+        for (index, (node, owner)) in self.nodes.into_iter().zip(owners).enumerate() {
+            let (name, label) = (names[index].clone(), label(&node.operator, &names[index]));
             if let Some(error) = node.error {
-                return Err(of_layer(error, label(&node.operator, &name)));
+                return Err(of_layer(error, label));
             }
+            let owner = owner.map_err(|error| of_layer(error, label.clone()))?;
             if !needed[index] {
                 continue;
             }
-            places.insert(index, graph.nodes.len());
+            let place = graph.nodes.len();
+            places.insert(index, place);
+            let holder = *holders.entry(owner).or_insert(place);
             let first = graph.tensors.len();
-            graph.tensors.extend(node.operator.weights().into_iter().map(|weight| TensorSpec {
-                name: match weight.name {
-                    "" => name.clone(),
-                    weight => format!("{name}.{weight}"),
-                },
-                shape: weight.shape,
-                initial: weight.initial,
-                role: weight.role,
-            }));
-            for (place, initial) in node.initial {
-                graph.tensors[first + place].initial = initial;
-            }
+            let tensors = match graph.nodes.get(holder) {
+                Some(holder) => holder.tensors.clone(),
+                None => {
+                    let (initial, frozen) = &chosen[owner];
+                    graph.tensors.extend(specs(&node.operator, &names[owner], *frozen));
+                    for &(place, initial) in initial {
+                        graph.tensors[first + place].initial = initial;
+                    }
+                    (first..graph.tensors.len()).collect()
+                }
+            };
             if let Some(spec) = graph.tensors[first..].iter().find(|spec| !taken.insert(spec.name.clone())) {
                 return Err(Error::Argument {
-                    op: label(&node.operator, &name),
+                    op: label,
                     expected: "parameters whose names no other layer's have".into(),
                     got: format!("{:?} twice", spec.name),
                     hint: "Give one of the layers another name.".into(),
@@ -132,12 +181,37 @@ impl Draft {
                 name,
                 operator: node.operator,
                 inputs: node.inputs.iter().map(|input| places[input]).collect(),
-                tensors: (first..graph.tensors.len()).collect(),
+                tensors,
+                shares: (holder != place).then_some(holder),
                 shape: node.shape.unwrap_or_default(),
             });
         }
-        graph.outputs = vec![places[&output]];
+        let output = |output: Output| Output { node: places[&output.node], ..output };
+        graph.outputs = outputs.into_iter().map(output).collect();
         Ok(graph)
+    }
+
+    /// For each node, the one whose tensors it takes, itself as a rule.
+    fn owners(&self, names: &[String]) -> Vec<Result<usize>> {
+        let mut owners: Vec<Result<usize>> = Vec::with_capacity(self.nodes.len());
+        for (index, node) in self.nodes.iter().enumerate() {
+            let Some(wanted) = &node.shares else {
+                owners.push(Ok(index));
+                continue;
+            };
+            let found = names[..index].iter().position(|name| name == wanted);
+            let owner = match found.map(|place| (place, &self.nodes[place])) {
+                Some((place, owner))
+                    if owner.operator == node.operator && !node.frozen && node.initial.is_empty() =>
+                {
+                    // One that shares itself has the tensors of another.
+                    Ok(owners.get(place).and_then(|owner| owner.as_ref().ok()).copied().unwrap_or(place))
+                }
+                found => Err(cannot_share(node, wanted, found.map(|(_, owner)| owner))),
+            };
+            owners.push(owner);
+        }
+        owners
     }
 
     /// Every node's name: its own, or its operator's with a number.
@@ -169,5 +243,46 @@ impl Draft {
             }
         };
         Ok(self.nodes.iter().map(|node| node.name.clone().unwrap_or_else(|| next(node))).collect())
+    }
+}
+
+/// The tensors of a layer called `name`.
+fn specs(operator: &Operator, name: &str, frozen: bool) -> Vec<TensorSpec> {
+    let spec = |weight: Weight| TensorSpec {
+        name: match weight.name {
+            "" => name.to_owned(),
+            weight => format!("{name}.{weight}"),
+        },
+        shape: weight.shape,
+        initial: weight.initial,
+        role: if frozen { Role::Buffer } else { weight.role },
+    };
+    operator.weights().into_iter().map(spec).collect()
+}
+
+/// Why `node` cannot take the tensors of the layer called `wanted`, which is `owner` if there is one before it.
+fn cannot_share(node: &DraftNode, wanted: &str, owner: Option<&DraftNode>) -> Error {
+    let refused = |expected: String, got: String, hint: &str| Error::Argument {
+        op: String::new(),
+        expected,
+        got,
+        hint: hint.into(),
+    };
+    match owner {
+        None => refused(
+            "the name of a layer that was added before this one".into(),
+            format!("shares({wanted:?})"),
+            "Name the layer that has the tensors with `.named(\"…\")`.",
+        ),
+        Some(owner) if owner.operator != node.operator => refused(
+            format!("the same layer as {wanted:?}, {}", in_words(&owner.operator)),
+            in_words(&node.operator),
+            "Layers that share tensors must agree in everything that decides their shapes and meaning.",
+        ),
+        Some(_) => refused(
+            "what is said of tensors where they are, not where they are shared".into(),
+            format!("initial(…) or frozen() beside shares({wanted:?})"),
+            "Put it behind the layer that has the tensors.",
+        ),
     }
 }

@@ -1,5 +1,6 @@
 use super::initial::Initial;
 use super::operator::Operator;
+use super::outputs::{Output, OutputUse};
 use super::weights::Role;
 use crate::ops::shape_text;
 use crate::{Error, Result};
@@ -10,7 +11,7 @@ use crate::{Error, Result};
 pub struct Graph {
     pub(super) nodes: Vec<Node>,
     pub(super) tensors: Vec<TensorSpec>,
-    pub(super) outputs: Vec<usize>,
+    pub(super) outputs: Vec<Output>,
 }
 
 /// One operation of a [`Graph`].
@@ -24,6 +25,8 @@ pub struct Node {
     pub inputs: Vec<usize>,
     /// Its weights among [`Graph::tensors`], by index, in the order the operator takes them.
     pub tensors: Vec<usize>,
+    /// The node before it whose tensors it takes, by index, where it has none of its own.
+    pub shares: Option<usize>,
     /// The shape of its output for the image size that the model was built with, without the batch.
     pub shape: Vec<usize>,
 }
@@ -74,9 +77,9 @@ impl Graph {
         &self.tensors
     }
 
-    /// The nodes whose outputs are the model's, by index.
+    /// The model's outputs, the main one first.
     #[must_use]
-    pub fn outputs(&self) -> &[usize] {
+    pub fn outputs(&self) -> &[Output] {
         &self.outputs
     }
 
@@ -117,6 +120,19 @@ impl Graph {
             shapes.push(shape);
         }
         Ok(shapes)
+    }
+
+    /// For each node, whether it is for outputs only that are not computed in use.
+    pub(super) fn for_training_only(&self) -> Vec<bool> {
+        let mut used = vec![false; self.nodes.len()];
+        let always = self.outputs.iter().filter(|output| output.when == OutputUse::Always);
+        always.for_each(|output| used[output.node] = true);
+        for index in (0..used.len()).rev() {
+            if used[index] {
+                self.nodes[index].inputs.iter().for_each(|&input| used[input] = true);
+            }
+        }
+        used.into_iter().map(|used| !used).collect()
     }
 
     /// The shape of an input batch, as errors name it: `(B, 3, 32, 32)`.

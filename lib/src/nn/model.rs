@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use candle_core::{DType, Device, Tensor, Var};
 use sconce_display::Bundle;
@@ -8,11 +9,12 @@ use super::feature_maps::FeatureMaps;
 use super::graph::{Graph, of_layer};
 use super::mode::Mode;
 use super::operator::Operator;
+use super::outputs::{ModelOutputs, OutputUse};
 use super::summary::Summary;
 use super::weights::Role;
 use crate::ops::{Parameter, Pool, has_kernels, shape_text};
 use crate::rich::Rich;
-use crate::{Error, Result};
+use crate::{Error, Result, Seed};
 
 /// A graph of layers with its weights. Made by [`Model::build`] and
 /// [`init`](crate::nn::Architecture::init).
@@ -24,13 +26,16 @@ pub struct Model {
     /// The values of the graph's tensors, in their order.
     pub(super) vars: Vec<Var>,
     device: Device,
+    /// Which of the tensors are frozen, the same for all handles.
+    pub(super) frozen: Arc<Vec<AtomicBool>>,
     /// Memory that the runs on the CPU use again.
     pub(super) pool: Pool,
 }
 
 impl Model {
     pub(super) fn new(graph: Arc<Graph>, vars: Vec<Var>, device: Device) -> Model {
-        Model { graph, vars, device, pool: Pool::default() }
+        let frozen = Arc::new(vars.iter().map(|_| AtomicBool::new(false)).collect());
+        Model { graph, vars, device, frozen, pool: Pool::default() }
     }
 
     /// The output for a batch `x` (B, C, H, W), f32. The image size may differ from the one the model
@@ -40,11 +45,28 @@ impl Model {
     /// # Errors
     /// If `x` is not such a batch, or a layer cannot take its image size; the error names the layer.
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        self.run(x, mode, self.graph.outputs[0])
+        let outputs = self.run(x, mode, &[self.graph.outputs[0].node])?;
+        outputs.into_iter().next().ok_or_else(broken)
     }
 
-    /// The output of node `wanted`.
-    fn run(&self, x: &Tensor, mode: Mode, wanted: usize) -> Result<Tensor> {
+    /// All outputs for a batch `x`, as [`Model::forward`] gives the main one; those for training only in
+    /// [`Mode::Train`] only. Add the losses of all before you go back: there is one backward pass for a
+    /// forward pass.
+    ///
+    /// # Errors
+    /// As [`Model::forward`].
+    pub fn forward_outputs(&self, x: &Tensor, mode: Mode) -> Result<ModelOutputs> {
+        let training = matches!(mode, Mode::Train(_));
+        let outputs = self.graph.outputs.iter();
+        let (names, nodes): (Vec<String>, Vec<usize>) = outputs
+            .filter(|output| training || output.when == OutputUse::Always)
+            .map(|output| (output.name.clone(), output.node))
+            .unzip();
+        Ok(ModelOutputs::new(names.into_iter().zip(self.run(x, mode, &nodes)?).collect()))
+    }
+
+    /// The outputs of the nodes `wanted`.
+    pub(super) fn run(&self, x: &Tensor, mode: Mode, wanted: &[usize]) -> Result<Vec<Tensor>> {
         self.check_input(x)?;
         match has_kernels(&self.device) {
             true => engine::forward(self, x, mode, wanted),
@@ -52,12 +74,14 @@ impl Model {
         }
     }
 
-    /// Computes node `wanted` and what it needs, each by the operator that candle sees.
-    pub(super) fn run_nodes(&self, x: &Tensor, mode: Mode, wanted: usize) -> Result<Tensor> {
-        let nodes = &self.graph.nodes[..=wanted];
+    /// Computes the nodes `wanted` and what they need, each by the operator that candle sees.
+    pub(super) fn run_nodes(&self, x: &Tensor, mode: Mode, wanted: &[usize]) -> Result<Vec<Tensor>> {
+        let trained = self.trained(mode);
+        let last = wanted.iter().max().map_or(0, |&last| last + 1);
+        let nodes = &self.graph.nodes[..last];
         // How many times each value is still needed; it is freed after the last.
         let mut uses = vec![0_usize; nodes.len()];
-        uses[wanted] = 1;
+        wanted.iter().for_each(|&wanted| uses[wanted] += 1);
         for index in (0..nodes.len()).rev() {
             if uses[index] > 0 {
                 nodes[index].inputs.iter().for_each(|&input| uses[input] += 1);
@@ -76,15 +100,10 @@ impl Model {
             if node.operator == Operator::Input {
                 inputs.push(x.clone());
             }
-            let value = self.compute(node, &inputs, mode);
+            let value = self.compute(node, &inputs, mode, &trained);
             values[index] = Some(value.map_err(|error| of_layer(error, node.label()))?);
         }
-        values.pop().flatten().ok_or_else(|| Error::Argument {
-            op: "Model::forward".into(),
-            expected: "a graph in the order of its computation".into(),
-            got: "a node without its inputs".into(),
-            hint: "Please report this.".into(),
-        })
+        wanted.iter().map(|&wanted| values[wanted].clone().ok_or_else(broken)).collect()
     }
 
     fn check_input(&self, x: &Tensor) -> Result<()> {
@@ -136,23 +155,55 @@ impl Model {
     pub fn feature_maps(&self, image: &Tensor, layer: &str) -> Result<FeatureMaps> {
         let index = self.graph.index(layer)?;
         let batch = if image.rank() == 3 { image.unsqueeze(0)? } else { image.clone() };
-        FeatureMaps::new(&self.graph.nodes[index], &self.run(&batch, Mode::Eval, index)?)
+        let maps = self.run(&batch, Mode::Eval, &[index])?;
+        FeatureMaps::new(&self.graph.nodes[index], maps.first().ok_or_else(broken)?)
     }
 
-    /// What the optimizer changes, in the order of the graph. Clones of a variable are handles to it.
+    /// What the layers called `layers` make of a batch `x` (B, C, H, W), in [`Mode::Eval`] and in one run:
+    /// the tensors by these names. Of a model made to classify this makes one that describes images.
+    ///
+    /// ```
+    /// # use sconce::prelude::*;
+    /// # let net = Model::build([1, 8, 8], |x| {
+    /// #     x.conv2d(4, 3).relu().named("low").conv2d(8, 3).relu().named("high").global_avg_pool().linear(10)
+    /// # })?.init(Seed(1), &Device::Cpu)?;
+    /// # let x = Tensor::zeros((2, 1, 8, 8), DType::F32, &Device::Cpu)?;
+    /// let features = net.features(&x, &["low", "high"])?;
+    /// assert_eq!(features.get("high")?.dims(), [2, 8, 8, 8]);
+    /// # Ok::<(), sconce::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If there is no such layer (the error lists them), `layers` is empty, or the model cannot take `x`.
+    pub fn features(&self, x: &Tensor, layers: &[&str]) -> Result<ModelOutputs> {
+        let wanted = layers.iter().map(|layer| self.graph.index(layer)).collect::<Result<Vec<_>>>()?;
+        if wanted.is_empty() {
+            return Err(Error::Argument {
+                op: "Model::features".into(),
+                expected: "names of layers".into(),
+                got: "none".into(),
+                hint: "The summary lists the layers.".into(),
+            });
+        }
+        let tensors = self.run(x, Mode::Eval, &wanted)?;
+        let names = layers.iter().map(|&layer| layer.to_owned());
+        Ok(ModelOutputs::new(names.zip(tensors).collect()))
+    }
+
+    /// What the optimizer changes, in the order of the graph: all parameters but those that are
+    /// [frozen](Model::freeze). Clones of a variable are handles to it.
     #[must_use]
     pub fn parameters(&self) -> Vec<Parameter> {
-        self.of_role(Role::Parameter)
+        let trained = self.trained(Mode::Train(Seed(0)));
+        let tensors = self.tensors().zip(trained).filter(|(_, trained)| *trained);
+        tensors.map(|((spec, var), _)| Parameter { name: spec.name.clone(), var: var.clone() }).collect()
     }
 
-    /// What training changes besides the parameters: the running statistics of the batch norms.
+    /// What the optimizer never changes: the running statistics of the batch norms, and tensors that were
+    /// built [`frozen`](crate::nn::Value::frozen).
     #[must_use]
     pub fn buffers(&self) -> Vec<Parameter> {
-        self.of_role(Role::Buffer)
-    }
-
-    fn of_role(&self, role: Role) -> Vec<Parameter> {
-        let tensors = self.tensors().filter(|(spec, _)| spec.role == role);
+        let tensors = self.tensors().filter(|(spec, _)| spec.role == Role::Buffer);
         tensors.map(|(spec, var)| Parameter { name: spec.name.clone(), var: var.clone() }).collect()
     }
 
@@ -169,10 +220,11 @@ impl Model {
         self.tensors().map(|(spec, var)| Ok((spec.name.clone(), var.as_tensor().copy()?.detach()))).collect()
     }
 
-    /// The number of values the optimizer changes.
+    /// The number of values of all parameters, frozen ones too.
     #[must_use]
     pub fn num_parameters(&self) -> usize {
-        self.parameters().iter().map(|parameter| parameter.var.elem_count()).sum()
+        let parameters = self.tensors().filter(|(spec, _)| spec.role == Role::Parameter);
+        parameters.map(|(_, var)| var.elem_count()).sum()
     }
 
     /// The layers.
@@ -191,6 +243,16 @@ impl Model {
     #[must_use]
     pub fn summary(&self) -> Summary {
         Summary::new(&self.graph)
+    }
+}
+
+/// What a fault of ours looks like.
+fn broken() -> Error {
+    Error::Argument {
+        op: "Model::forward".into(),
+        expected: "a graph in the order of its computation".into(),
+        got: "a node without its inputs".into(),
+        hint: "Please report this.".into(),
     }
 }
 

@@ -1,7 +1,7 @@
 use sconce_display::Bundle;
 
 use super::describe::describe;
-use super::graph::Graph;
+use super::graph::{Graph, Node};
 use crate::ops::shape_text;
 use crate::plot::{Table, count};
 use crate::rich::Rich;
@@ -25,16 +25,24 @@ pub struct LayerSummary {
     pub parameters: usize,
     /// Multiplications with their additions, for one image.
     pub multiply_adds: u64,
+    /// Whether it is computed in training only.
+    pub training_only: bool,
 }
 
 impl Summary {
     pub(super) fn new(graph: &Graph) -> Summary {
+        let training_only = graph.for_training_only();
+        let text = |index: usize, node: &Node| match training_only[index] {
+            true => format!("{}, in training only", describe(graph, index, node)),
+            false => describe(graph, index, node),
+        };
         let layers = graph.nodes.iter().enumerate().map(|(index, node)| LayerSummary {
             name: node.name.clone(),
-            operator: describe(graph, index, node),
+            operator: text(index, node),
             shape: node.shape.clone(),
             parameters: graph.parameters_of(node),
             multiply_adds: graph.multiply_adds_of(node),
+            training_only: training_only[index],
         });
         Summary { layers: layers.collect() }
     }
@@ -51,10 +59,11 @@ impl Summary {
         self.layers.iter().map(|layer| layer.parameters).sum()
     }
 
-    /// Multiplications with their additions, for one image.
+    /// Multiplications with their additions for one image, in use.
     #[must_use]
     pub fn multiply_adds(&self) -> u64 {
-        self.layers.iter().map(|layer| layer.multiply_adds).sum()
+        let used = self.layers.iter().filter(|layer| !layer.training_only);
+        used.map(|layer| layer.multiply_adds).sum()
     }
 
     fn table(&self) -> Table {

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use candle_core::Tensor;
 
 use super::activation::Activation;
@@ -14,6 +16,8 @@ pub(super) struct Context {
     pub(super) mode: Mode,
     /// Whether there may be a reverse pass.
     pub(super) records: bool,
+    /// Of each of the graph's tensors, whether its gradient is wanted.
+    pub(super) trained: Arc<Vec<bool>>,
 }
 
 /// Some nodes that are computed together.
@@ -37,9 +41,9 @@ impl Context {
         move |error| of_layer(error, self.node(node).label())
     }
 
-    /// Whether the parameters are trained, and the moments of batch norms those of the batch.
-    pub(super) fn trains(&self) -> bool {
-        matches!(self.mode, Mode::Train(_))
+    /// Whether parameters of a node are trained, and the moments of a batch norm those of the batch.
+    pub(super) fn trains(&self, node: usize) -> bool {
+        self.node(node).tensors.iter().any(|&tensor| self.trained[tensor])
     }
 
     pub(super) fn buffer(&self, len: usize) -> Buffer {

@@ -51,7 +51,7 @@ impl Layer for Convolution {
         };
         let sizes = self.sizes(context, &x)?;
         // In training the moments of the output are needed before it can be normalized.
-        let batch_norm = self.norm.filter(|_| context.trains());
+        let batch_norm = self.norm.filter(|&norm| context.trains(norm));
         if let Some(norm) = batch_norm {
             let count = sizes.all_positions();
             ops::check_count(count, &sizes.output_dims()).map_err(context.of_layer(norm))?;
@@ -59,7 +59,7 @@ impl Layer for Convolution {
         let mut output = context.buffer(sizes.output_dims().iter().product());
         let shape = vec![sizes.out_channels, sizes.output[0], sizes.output[1]];
         let values = residual.as_ref().map(|residual| &**residual.values);
-        let constant = match self.norm.filter(|_| !context.trains()) {
+        let constant = match self.norm.filter(|&norm| !context.trains(norm)) {
             Some(norm) => Some(Affine::constant(context, norm)?),
             None => None,
         };
@@ -90,7 +90,7 @@ impl Layer for Convolution {
             Box::new(ConvolutionReverse {
                 node: self.node,
                 sizes,
-                x: context.trains().then_some(x.values),
+                x: context.trains(self.node).then_some(x.values),
                 scale: constant.map(|affine| affine.scale),
                 normalized,
                 output: self.relu.then(|| Arc::clone(&output.values)),

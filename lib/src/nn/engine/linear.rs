@@ -46,7 +46,7 @@ impl Layer for Linear {
             Box::new(LinearReverse {
                 node: self.node,
                 sizes,
-                x: context.trains().then_some(x.values),
+                x: context.trains(self.node).then_some(x.values),
                 output,
             })
         });

@@ -23,6 +23,8 @@ mod shape;
 mod tape;
 mod tokens;
 
+use std::sync::Arc;
+
 use candle_core::Tensor;
 
 pub use self::backward::backward;
@@ -34,16 +36,19 @@ use super::mode::Mode;
 use super::model::Model;
 use crate::Result;
 
-/// The output of node `wanted` for images `x`, which fit the model.
-pub(super) fn forward(model: &Model, x: &Tensor, mode: Mode, wanted: usize) -> Result<Tensor> {
+/// The outputs of the nodes `wanted` for images `x`, which fit the model.
+pub(super) fn forward(model: &Model, x: &Tensor, mode: Mode, wanted: &[usize]) -> Result<Vec<Tensor>> {
     model.pool.begin();
-    let training = matches!(mode, Mode::Train(_));
-    let context = Context { model: model.clone(), mode, records: training || x.track_op() };
+    let trained = Arc::new(model.trained(mode));
+    let records = x.track_op() || trained.contains(&true);
+    let context = Context { model: model.clone(), mode, records, trained };
     let plan = Plan::new(&model.graph, wanted, mode);
-    let mut uses = vec![0_usize; wanted + 1];
-    uses[wanted] = 1;
+    let count = wanted.iter().max().map_or(1, |&last| last + 1);
+    let gradients = reverse::wanted(&context, count, x.track_op());
+    let mut uses = vec![0_usize; count];
+    wanted.iter().for_each(|&wanted| uses[wanted] += 1);
     plan.steps.iter().flat_map(|step| &step.inputs).for_each(|&input| uses[input] += 1);
-    let mut values: Vec<Option<Activation>> = vec![None; wanted + 1];
+    let mut values: Vec<Option<Activation>> = vec![None; count];
     values[0] = Some(Activation::of_tensor(x, &model.pool)?);
     let mut records = Vec::new();
     for step in plan.steps {
@@ -54,16 +59,23 @@ pub(super) fn forward(model: &Model, x: &Tensor, mode: Mode, wanted: usize) -> R
         }
         let (value, reverse) = step.layer.forward(&context, inputs)?;
         values[step.output] = Some(value);
-        records.extend(reverse.map(|reverse| tape::Record {
+        // Nothing goes back to where every weight is frozen.
+        records.extend(reverse.filter(|_| gradients[step.output]).map(|reverse| tape::Record {
             output: step.output,
             inputs: step.inputs,
             reverse,
         }));
     }
-    let Some(output) = values[wanted].take() else { return Err(context::broken("a graph out of order")) };
+    let output = |&node: &usize| match values[node].clone() {
+        Some(value) => Ok((node, value)),
+        None => Err(context::broken("a graph out of order")),
+    };
+    let outputs = wanted.iter().map(output).collect::<Result<Vec<_>>>()?;
     drop(values);
-    tape::attach(context, x, output, wanted, records)
+    tape::attach(context, x, outputs, gradients, records)
 }
 
+#[cfg(test)]
+mod several_tests;
 #[cfg(test)]
 mod tests;

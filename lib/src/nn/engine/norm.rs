@@ -84,7 +84,7 @@ impl Normalized {
             }
             None => sums.input(&x, &mut dy),
         }
-        if gradients.context.trains() {
+        if gradients.context.trains(node) {
             let tensors = gradients.context.node(node).tensors.clone();
             gradients.parameter(tensors[0], sums.weight);
             gradients.parameter(tensors[1], sums.bias);
@@ -111,7 +111,7 @@ impl Layer for Norm {
         };
         let values = residual.as_ref().map(|residual| &**residual.values);
         let (batch, shape) = (x.batch, x.shape.clone());
-        let (y, normalized) = if context.trains() {
+        let (y, normalized) = if context.trains(self.node) {
             let channels = x.channels();
             let count = x.values.len() / channels.max(1);
             ops::check_count(count, &x.dims()).map_err(context.of_layer(self.node))?;

@@ -29,8 +29,8 @@ impl Layer for Other {
             true => variables.iter().map(|variable| variable.as_tensor().clone()).collect(),
             false => tensors,
         };
-        let output =
-            context.model.compute(node, &tensors, context.mode).map_err(context.of_layer(self.node))?;
+        let output = context.model.compute(node, &tensors, context.mode, &context.trained);
+        let output = output.map_err(context.of_layer(self.node))?;
         let value = Activation::of_tensor(&output, &context.model.pool)?;
         let reverse = context
             .records

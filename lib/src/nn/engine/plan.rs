@@ -76,29 +76,30 @@ impl Chain {
 /// A plan while it is made: chains wait at the node they have reached, until another takes their output.
 struct Planner<'a> {
     graph: &'a Graph,
-    /// How many nodes take each node's output; the one that is wanted has one more.
+    /// How many nodes take each node's output; those that are wanted have more.
     uses: Vec<usize>,
     waiting: Vec<Option<Chain>>,
     steps: Vec<Step>,
 }
 
 impl Plan {
-    pub(super) fn new(graph: &Graph, wanted: usize, mode: Mode) -> Plan {
-        let mut uses = vec![0_usize; wanted + 1];
-        uses[wanted] = 2;
-        for index in (0..=wanted).rev() {
+    pub(super) fn new(graph: &Graph, wanted: &[usize], mode: Mode) -> Plan {
+        let count = wanted.iter().max().map_or(1, |&last| last + 1);
+        let mut uses = vec![0_usize; count];
+        wanted.iter().for_each(|&wanted| uses[wanted] += 2);
+        for index in (0..count).rev() {
             if uses[index] > 0 {
                 graph.nodes[index].inputs.iter().for_each(|&input| uses[input] += 1);
             }
         }
-        let waiting = vec![None; wanted + 1];
+        let waiting = vec![None; count];
         let mut planner = Planner { graph, uses, waiting, steps: Vec::new() };
-        for index in 1..=wanted {
+        for index in 1..count {
             if planner.uses[index] > 0 {
                 planner.node(index, mode);
             }
         }
-        planner.flush(wanted);
+        wanted.iter().for_each(|&wanted| planner.flush(wanted));
         Plan { steps: planner.steps }
     }
 }

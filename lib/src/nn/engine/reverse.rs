@@ -8,6 +8,19 @@ pub(super) trait Reverse: Send {
     fn reverse(self: Box<Self>, gradients: &mut Gradients, inputs: &[usize], dy: Buffer) -> Result<()>;
 }
 
+/// Of the first `count` nodes, which ones lead to something that gets a gradient: a parameter, or the images if `input`.
+pub(super) fn wanted(context: &Context, count: usize, input: bool) -> Vec<bool> {
+    let nodes = &context.model.graph.nodes[..count];
+    let mut wanted = vec![false; count];
+    for (index, node) in nodes.iter().enumerate() {
+        wanted[index] = match index {
+            0 => input,
+            _ => context.trains(index) || node.inputs.iter().any(|&input| wanted[input]),
+        };
+    }
+    wanted
+}
+
 /// The gradients that are there so far in a reverse pass.
 pub(super) struct Gradients {
     pub(super) context: Context,
@@ -20,19 +33,10 @@ pub(super) struct Gradients {
 }
 
 impl Gradients {
-    /// For a pass back from `output`. `input` says whether the gradient of the images is wanted.
-    pub(super) fn new(context: Context, output: usize, input: bool) -> Gradients {
-        let graph = &context.model.graph;
-        let mut wanted = vec![false; output + 1];
-        for (index, node) in graph.nodes[..=output].iter().enumerate() {
-            let trained = context.trains() && !node.tensors.is_empty();
-            wanted[index] = trained || node.inputs.iter().any(|&input| wanted[input]);
-            if index == 0 {
-                wanted[0] = input;
-            }
-        }
-        let parameters = vec![None; graph.tensors.len()];
-        let values = (0..=output).map(|_| None).collect();
+    /// For a pass back to the nodes whose gradients are `wanted`.
+    pub(super) fn new(context: Context, wanted: Vec<bool>) -> Gradients {
+        let parameters = vec![None; context.model.graph.tensors.len()];
+        let values = wanted.iter().map(|_| None).collect();
         Gradients { context, values, wanted, parameters }
     }
 
@@ -76,8 +80,11 @@ impl Gradients {
         self.values[node].take()
     }
 
-    /// Adds the gradient of one of the graph's tensors.
+    /// Adds the gradient of one of the graph's tensors, unless that is frozen.
     pub(super) fn parameter(&mut self, tensor: usize, part: Vec<f32>) {
+        if !self.context.trained[tensor] {
+            return;
+        }
         match &mut self.parameters[tensor] {
             Some(gradient) => ops::add_assign(gradient, &part),
             empty => *empty = Some(part),

@@ -1,14 +1,13 @@
 //! A run of a graph as one operation of candle's.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use candle_core::{CpuStorage, CustomOp2, Device, Layout, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Device, Layout, Shape, Tensor};
 
 use super::activation::{Activation, to_candle, to_engine};
 use super::context::Context;
 use super::join::join;
 use super::reverse::{Gradients, Reverse};
-use crate::nn::weights::Role;
 use crate::{Error, Result, ops};
 
 /// A step that was done and can be gone back.
@@ -24,53 +23,87 @@ pub(super) struct Tape {
 }
 
 enum State {
-    /// The steps, until the reverse pass takes them.
-    Recorded { context: Context, records: Vec<Record> },
+    /// The steps, until the reverse pass takes them, and the gradients of several outputs, as they come.
+    Recorded { context: Context, records: Vec<Record>, seeds: Vec<Option<Tensor>> },
     /// The gradients of the graph's tensors, until candle takes them.
     Done(Vec<Option<Vec<f32>>>),
 }
 
 impl Tape {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The gradient of the graph's tensor number `place`.
     pub(super) fn gradient(&self, place: usize, tensor: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State::Done(gradients) = &mut *state else { return Ok(None) };
+        let State::Done(gradients) = &mut *self.state() else { return Ok(None) };
         let Some(values) = gradients.get_mut(place).and_then(Option::take) else { return Ok(None) };
         Tensor::from_vec(values, tensor.shape(), tensor.device()).map(Some)
     }
 }
 
-/// The output of a run as a tensor of candle's, with its way back.
+/// The outputs of a run, with their nodes, as tensors of candle's, with their way back to the nodes that `wanted` says.
 pub(super) fn attach(
     context: Context,
     x: &Tensor,
-    output: Activation,
-    wanted: usize,
+    outputs: Vec<(usize, Activation)>,
+    wanted: Vec<bool>,
     records: Vec<Record>,
-) -> Result<Tensor> {
-    let dims = output.dims();
+) -> Result<Vec<Tensor>> {
     if !context.records {
-        return output.tensor();
+        return outputs.into_iter().map(|(_, output)| output.tensor()).collect();
     }
-    let mut values = vec![0.0; output.values.len()];
-    to_candle(&output.values, &mut values, &output.shape);
-    let shape = output.shape.clone();
-    drop(output);
-    let leaves = if context.trains() { leaves(&context, wanted) } else { Vec::new() };
-    let tape = Arc::new(Tape { state: Mutex::new(State::Recorded { context, records }) });
+    let ends: Vec<(usize, Vec<usize>)> =
+        outputs.iter().map(|(node, output)| (*node, output.shape.clone())).collect();
+    let mut tensors = Vec::with_capacity(outputs.len());
+    for (_, output) in outputs {
+        let mut values = vec![0.0; output.values.len()];
+        to_candle(&output.values, &mut values, &output.shape);
+        tensors.push((values, output.dims()));
+    }
+    let leaves = leaves(&context, wanted.len());
+    let seeds = vec![None; ends.len()];
+    let tape = Arc::new(Tape { state: Mutex::new(State::Recorded { context, records, seeds }) });
     let parameters = join(&tape, leaves)?;
-    Ok(x.apply_op2(&parameters, Run { tape, values: Mutex::new(values), dims, shape, wanted })?)
+    let run = |values: Vec<f32>, dims: Vec<usize>| {
+        let (tape, values) = (Arc::clone(&tape), Mutex::new(values));
+        x.apply_op2(&parameters, Run { tape, values, dims, ends, wanted })
+    };
+    match <[_; 1]>::try_from(tensors) {
+        Ok([(values, dims)]) => Ok(vec![run(values, dims)?]),
+        // An operation of candle's has one output. Here it is a number on which all outputs hang.
+        Err(tensors) => {
+            let stem = run(vec![0.0], Vec::new())?;
+            let part = |(place, (values, dims)): (usize, (Vec<f32>, Vec<usize>))| {
+                let (tape, values) = (Arc::clone(&tape), Mutex::new(values));
+                Ok(stem.apply_op1(Part { tape, place, values, dims })?)
+            };
+            tensors.into_iter().enumerate().map(part).collect()
+        }
+    }
 }
 
-/// The parameters that the nodes up to `wanted` take, each once.
-fn leaves(context: &Context, wanted: usize) -> Vec<(usize, Tensor)> {
+/// The trained parameters that the first `count` nodes take, each once.
+fn leaves(context: &Context, count: usize) -> Vec<(usize, Tensor)> {
     let graph = &context.model.graph;
     let mut places: Vec<usize> =
-        graph.nodes[..=wanted].iter().flat_map(|node| node.tensors.iter().copied()).collect();
+        graph.nodes[..count].iter().flat_map(|node| node.tensors.iter().copied()).collect();
     places.sort_unstable();
     places.dedup();
-    places.retain(|&place| graph.tensors[place].role == Role::Parameter);
+    places.retain(|&place| context.trained[place]);
     places.into_iter().map(|place| (place, context.model.vars[place].as_tensor().clone())).collect()
+}
+
+/// What a second pass back through one forward pass finds.
+fn gone() -> Error {
+    Error::Argument {
+        op: "backward".into(),
+        expected: "one backward pass for a forward pass".into(),
+        got: "a second one".into(),
+        hint: "The first one has freed what it needed on its way: call `forward` again, or add the losses before \
+               `backward`."
+            .into(),
+    }
 }
 
 struct Run {
@@ -78,31 +111,29 @@ struct Run {
     /// The output, until candle takes it.
     values: Mutex<Vec<f32>>,
     dims: Vec<usize>,
-    /// The same without the batch.
-    shape: Vec<usize>,
-    wanted: usize,
+    /// The nodes whose outputs these are, and their shapes without the batch.
+    ends: Vec<(usize, Vec<usize>)>,
+    /// Of each node, whether its gradient is of use.
+    wanted: Vec<bool>,
 }
 
 impl Run {
     /// The gradient of the images, if it is wanted.
     fn reverse(&self, dy: &Tensor, wants_input: Option<&Tensor>) -> Result<Option<Tensor>> {
-        let mut state = self.tape.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State::Recorded { context, records } = std::mem::replace(&mut *state, State::Done(Vec::new()))
+        let mut state = self.tape.state();
+        let State::Recorded { context, records, seeds } =
+            std::mem::replace(&mut *state, State::Done(Vec::new()))
         else {
-            return Err(Error::Argument {
-                op: "backward".into(),
-                expected: "one backward pass for a forward pass".into(),
-                got: "a second one".into(),
-                hint: "The first one has freed what it needed on its way: call `forward` again, or add the losses \
-                       before `backward`."
-                    .into(),
-            });
+            return Err(gone());
         };
-        let dy = dy.contiguous()?;
-        let mut seed = context.buffer(dy.elem_count());
-        ops::with_values(&[&dy], |from| to_engine(from[0], &mut seed, &self.shape))?;
-        let mut gradients = Gradients::new(context, self.wanted, wants_input.is_some());
-        gradients.give(self.wanted, seed);
+        let seeds = if self.ends.len() == 1 { vec![Some(dy.clone())] } else { seeds };
+        let mut gradients = Gradients::new(context, self.wanted.clone());
+        for ((node, shape), dy) in self.ends.iter().zip(seeds) {
+            let Some(dy) = dy.map(|dy| dy.contiguous()).transpose()? else { continue };
+            let mut seed = gradients.context.buffer(dy.elem_count());
+            ops::with_values(&[&dy], |from| to_engine(from[0], &mut seed, shape))?;
+            gradients.give(*node, seed);
+        }
         for Record { output, inputs, reverse } in records.into_iter().rev() {
             let Some(dy) = gradients.take(output) else { continue };
             reverse.reverse(&mut gradients, &inputs, dy)?;
@@ -120,6 +151,38 @@ impl Run {
     }
 }
 
+/// One of several outputs. Its gradient waits on the tape for the others'.
+struct Part {
+    tape: Arc<Tape>,
+    place: usize,
+    /// The output, until candle takes it.
+    values: Mutex<Vec<f32>>,
+    dims: Vec<usize>,
+}
+
+impl CustomOp1 for Part {
+    fn name(&self) -> &'static str {
+        "output"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        Ok((CpuStorage::F32(taken(&self.values)), Shape::from(self.dims.as_slice())))
+    }
+
+    fn bwd(&self, stem: &Tensor, _: &Tensor, dy: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        let State::Recorded { seeds, .. } = &mut *self.tape.state() else {
+            return Err(candle_core::Error::wrap(gone()));
+        };
+        seeds[self.place] = Some(dy.clone());
+        // What makes candle go on to the run.
+        Ok(Some(stem.zeros_like()?))
+    }
+}
+
+fn taken(values: &Mutex<Vec<f32>>) -> Vec<f32> {
+    std::mem::take(&mut *values.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
 impl CustomOp2 for Run {
     fn name(&self) -> &'static str {
         "model"
@@ -132,8 +195,7 @@ impl CustomOp2 for Run {
         _: &CpuStorage,
         _: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let values = std::mem::take(&mut *self.values.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok((CpuStorage::F32(values), Shape::from(self.dims.as_slice())))
+        Ok((CpuStorage::F32(taken(&self.values)), Shape::from(self.dims.as_slice())))
     }
 
     fn bwd(

@@ -7,14 +7,14 @@ use crate::nn::{
 };
 use crate::{Result, Seed};
 
-fn values(seed: &str, shape: &[usize]) -> Result<Tensor> {
+pub(super) fn values(seed: &str, shape: &[usize]) -> Result<Tensor> {
     let mut rng = Seed(5).derive(seed).rng();
     let values: Vec<f32> = (0..shape.iter().product()).map(|_| 2.0 * rng.uniform_f32() - 1.0).collect();
     Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
 }
 
 /// Shortcuts that are convolutions themselves, norms before and behind, values used more than once.
-fn residual(x: Value) -> Value {
+pub(super) fn residual(x: Value) -> Value {
     let strided = Conv2dConfig { stride: [2, 2], padding: 1.into(), bias: false, ..Conv2dConfig::default() };
     let a = x.conv2d(8, 3).batch_norm().relu();
     let b = a.conv2d_with(12, strided).batch_norm().relu().conv2d(12, 3).batch_norm();
@@ -57,7 +57,7 @@ fn grouped(x: Value) -> Value {
 }
 
 #[track_caller]
-fn near(what: &str, got: &Tensor, wanted: &Tensor) {
+pub(super) fn near(what: &str, got: &Tensor, wanted: &Tensor) {
     assert_eq!(got.dims(), wanted.dims(), "{what}");
     let numbers = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     let (got, wanted) = (numbers(got), numbers(wanted));
@@ -82,9 +82,9 @@ fn it_computes_what_the_operators_compute() -> Result<()> {
         for mode in [Mode::Train(Seed(4)), Mode::Eval] {
             let [engine, nodes] = [0, 1].map(|_| architecture.init(Seed(2), &Device::Cpu));
             let (engine, nodes) = (engine?, nodes?);
-            let output = engine.graph().outputs()[0];
+            let output = engine.graph().outputs()[0].node;
             let got = engine.forward(x.as_tensor(), mode)?;
-            let wanted = nodes.run_nodes(x.as_tensor(), mode, output)?;
+            let wanted = nodes.run_nodes(x.as_tensor(), mode, &[output])?.remove(0);
             near(&format!("{name}, {mode:?}"), &got, &wanted);
             let factors = values("factors", got.dims())?;
             let got = (got * &factors)?.sum_all()?.backward()?;
@@ -115,8 +115,8 @@ fn the_output_of_any_layer_can_be_had() -> Result<()> {
     let net = Model::build([3, 12, 8], residual)?.init(Seed(2), &Device::Cpu)?;
     let x = values("x", &[2, 3, 12, 8])?;
     for (index, node) in net.graph().nodes().iter().enumerate() {
-        let got = super::forward(&net, &x, Mode::Eval, index)?;
-        near(&node.name, &got, &net.run_nodes(&x, Mode::Eval, index)?);
+        let got = super::forward(&net, &x, Mode::Eval, &[index])?.remove(0);
+        near(&node.name, &got, &net.run_nodes(&x, Mode::Eval, &[index])?[0]);
     }
     Ok(())
 }

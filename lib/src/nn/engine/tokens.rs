@@ -49,7 +49,7 @@ impl Reverse for LayerNormReverse {
         let context = gradients.context.clone();
         let mut dx = context.buffer(dy.len());
         let (dw, db) = context.weights(node, |weights| norm.backward_into(&x, weights[0], &dy, &mut dx))?;
-        if context.trains() {
+        if context.trains(node) {
             let tensors = &context.node(node).tensors;
             gradients.parameter(tensors[0], dw);
             gradients.parameter(tensors[1], db);
@@ -140,7 +140,7 @@ impl Reverse for AttentionReverse {
             out.input_gradient_into(weights[2], &dy, &mut d_attended, Update::Replace);
         })?;
         let tensors = &context.node(node).tensors;
-        if context.trains() {
+        if context.trains(node) {
             let mut dw = vec![0.0; square];
             out.weight_gradient_into(&attended, &dy, &mut dw);
             gradients.parameter(tensors[2], dw);
@@ -155,7 +155,7 @@ impl Reverse for AttentionReverse {
         let [dq, dk, dv] = &mut d_projected;
         attention.backward_into::<f32>([q, k, v], &d_attended, [dq, dk, dv]);
         drop((projected, d_attended));
-        if context.trains() {
+        if context.trains(node) {
             let mut dw = vec![0.0; 3 * square];
             let mut db = Vec::with_capacity(3 * embed_dim);
             let parts = dw.chunks_exact_mut(square).zip(values.iter().zip(&d_projected));

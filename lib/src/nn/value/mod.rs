@@ -56,6 +56,25 @@ impl Value {
         self.clone()
     }
 
+    /// Lets the layer this value comes out of take the tensors of the earlier layer called `layer`, instead of its own:
+    /// one head over the levels of a pyramid is `for level in …` of it, the first named and the others sharing. Both
+    /// must be the same in everything but their inputs' sizes. The tensors carry the earlier layer's name, are there
+    /// once, and get the sum of the gradients.
+    #[must_use]
+    pub fn shares(&self, layer: impl Into<String>) -> Value {
+        self.draft.borrow_mut().share(self.node, layer.into());
+        self.clone()
+    }
+
+    /// Makes the tensors of the layer this value comes out of constant: they are loaded and saved like the others, and
+    /// no training changes them. A batch norm then normalizes by its running statistics in training too, as DETR has it.
+    /// [`crate::nn::Model::freeze`] does the same to parameters later, and back.
+    #[must_use]
+    pub fn frozen(&self) -> Value {
+        self.draft.borrow_mut().freeze(self.node);
+        self.clone()
+    }
+
     /// A node of this value and others.
     fn with(&self, others: &[&Value], operator: impl FnOnce(&[usize]) -> Operator) -> Value {
         let mut draft = self.draft.borrow_mut();
