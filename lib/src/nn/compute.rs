@@ -128,6 +128,7 @@ impl Model {
             (Operator::Queries { dims: [count, features] }, [x], [weight]) => {
                 weight.broadcast_as((x.dim(0)?, *count, *features))? // (B, N, D)
             }
+            (Operator::Map(map), [x], parameters) => map.call(x, parameters)?,
             (_, inputs, tensors) => return Err(misplaced(node, inputs, tensors)),
         })
     }

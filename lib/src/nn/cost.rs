@@ -18,7 +18,7 @@ impl Graph {
 
     /// Multiplications, each with its addition, that the node's matrix products take for one image
     /// of the size the model was built with. Everything that is linear in the number of values
-    /// (bias, norms, activations, pooling) is left out, as is usual.
+    /// (bias, norms, activations, pooling) is left out, as is usual, and what a map computes is not known.
     #[must_use]
     pub fn multiply_adds_of(&self, node: &Node) -> u64 {
         let product = |dims: &[usize]| dims.iter().map(|&dim| dim as u64).product::<u64>();
@@ -76,7 +76,8 @@ impl Graph {
             | Operator::ClassToken { .. }
             | Operator::PositionEmbedding { .. }
             | Operator::SinePositionEmbedding(_)
-            | Operator::Queries { .. } => 0,
+            | Operator::Queries { .. }
+            | Operator::Map(_) => 0,
         }
     }
 }

@@ -249,7 +249,7 @@ impl Draft {
 /// The tensors of a layer called `name`.
 fn specs(operator: &Operator, name: &str, frozen: bool) -> Vec<TensorSpec> {
     let spec = |weight: Weight| TensorSpec {
-        name: match weight.name {
+        name: match &*weight.name {
             "" => name.to_owned(),
             weight => format!("{name}.{weight}"),
         },

@@ -1,5 +1,7 @@
 //! What the tensors of layers start as.
 
+use std::borrow::Cow;
+
 use candle_core::{Device, Tensor};
 
 use super::operator::Operator;
@@ -131,12 +133,12 @@ impl Operator {
     /// # Errors
     /// What the operator has instead.
     pub(super) fn tensor_called(&self, name: &str) -> Result<usize> {
-        let names: Vec<&str> = self
+        let names: Vec<Cow<str>> = self
             .weights()
             .into_iter()
-            .map(|weight| if weight.name.is_empty() { self.name() } else { weight.name })
+            .map(|weight| if weight.name.is_empty() { self.name().into() } else { weight.name })
             .collect();
-        names.iter().position(|known| *known == name).ok_or_else(|| {
+        names.iter().position(|known| known == name).ok_or_else(|| {
             let expected = match names.as_slice() {
                 [] => "no tensor's name, because this layer has no tensors".into(),
                 names => format!("one of this layer's tensors {}", names.join(", ")),

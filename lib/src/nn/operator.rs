@@ -4,6 +4,7 @@ use super::config::{
     AvgPool2dConfig, Conv2dConfig, ConvTranspose2dConfig, GroupNormConfig, LayerNormConfig, LinearConfig,
     Pool2dConfig, TargetSize,
 };
+use super::map::{self, Map};
 #[cfg(doc)]
 use crate::ops;
 use crate::ops::{Activation, BatchNormConfig, Interpolation, PadMode, Padding, SinePositionConfig};
@@ -190,6 +191,8 @@ pub enum Operator {
         /// How many, and of how many numbers.
         dims: [usize; 2],
     },
+    /// Code of the user's, into which nothing here can look.
+    Map(Map),
 }
 
 impl Operator {
@@ -232,6 +235,7 @@ impl Operator {
             Operator::PositionEmbedding { .. } => "position_embedding",
             Operator::SinePositionEmbedding(_) => "sine_position_embedding",
             Operator::Queries { .. } => "queries",
+            Operator::Map(_) => map::NAME,
         }
     }
 }

@@ -1,12 +1,14 @@
 //! The tensors that layers own, and what they start as.
 
+use std::borrow::Cow;
+
 use super::initial::Initial;
 use super::operator::Operator;
 
 /// A tensor that an operator owns.
 pub(super) struct Weight {
     /// Its name after the layer's: `weight`. Empty if the layer's name is its own.
-    pub(super) name: &'static str,
+    pub(super) name: Cow<'static, str>,
     pub(super) shape: Vec<usize>,
     pub(super) role: Role,
     pub(super) initial: Initial,
@@ -66,6 +68,13 @@ impl Operator {
             Operator::PositionEmbedding { shape } => {
                 vec![parameter("", shape, Initial::Normal { std: 0.02 })]
             }
+            Operator::Map(map) => {
+                let weight = |(name, shape, initial): &(String, Vec<usize>, Initial)| Weight {
+                    name: name.clone().into(),
+                    ..parameter("", shape, *initial)
+                };
+                map.parameters.iter().map(weight).collect()
+            }
             Operator::Queries { dims } => vec![parameter("weight", dims, Initial::Normal { std: 1.0 })],
             Operator::Input
             | Operator::Activation(_)
@@ -95,7 +104,7 @@ impl Operator {
 }
 
 fn parameter(name: &'static str, shape: &[usize], initial: Initial) -> Weight {
-    Weight { name, shape: shape.to_vec(), role: Role::Parameter, initial }
+    Weight { name: name.into(), shape: shape.to_vec(), role: Role::Parameter, initial }
 }
 
 /// A weight and, if it has a length, a bias, as PyTorch starts them. What it calls fan in is the product of all

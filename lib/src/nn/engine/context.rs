@@ -18,6 +18,8 @@ pub(super) struct Context {
     pub(super) records: bool,
     /// Of each of the graph's tensors, whether its gradient is wanted.
     pub(super) trained: Arc<Vec<bool>>,
+    /// Of each node, whether its gradient is of use.
+    pub(super) wanted: Arc<Vec<bool>>,
 }
 
 /// Some nodes that are computed together.

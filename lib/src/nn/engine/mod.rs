@@ -41,10 +41,10 @@ pub(super) fn forward(model: &Model, x: &Tensor, mode: Mode, wanted: &[usize]) -
     model.pool.begin();
     let trained = Arc::new(model.trained(mode));
     let records = x.track_op() || trained.contains(&true);
-    let context = Context { model: model.clone(), mode, records, trained };
-    let plan = Plan::new(&model.graph, wanted, mode);
     let count = wanted.iter().max().map_or(1, |&last| last + 1);
-    let gradients = reverse::wanted(&context, count, x.track_op());
+    let gradients = Arc::new(reverse::wanted(&model.graph, &trained, count, x.track_op()));
+    let context = Context { model: model.clone(), mode, records, trained, wanted: gradients };
+    let plan = Plan::new(&model.graph, wanted, mode);
     let mut uses = vec![0_usize; count];
     wanted.iter().for_each(|&wanted| uses[wanted] += 1);
     plan.steps.iter().flat_map(|step| &step.inputs).for_each(|&input| uses[input] += 1);
@@ -60,7 +60,7 @@ pub(super) fn forward(model: &Model, x: &Tensor, mode: Mode, wanted: &[usize]) -
         let (value, reverse) = step.layer.forward(&context, inputs)?;
         values[step.output] = Some(value);
         // Nothing goes back to where every weight is frozen.
-        records.extend(reverse.filter(|_| gradients[step.output]).map(|reverse| tape::Record {
+        records.extend(reverse.filter(|_| context.wanted[step.output]).map(|reverse| tape::Record {
             output: step.output,
             inputs: step.inputs,
             reverse,
@@ -72,7 +72,7 @@ pub(super) fn forward(model: &Model, x: &Tensor, mode: Mode, wanted: &[usize]) -
     };
     let outputs = wanted.iter().map(output).collect::<Result<Vec<_>>>()?;
     drop(values);
-    tape::attach(context, x, outputs, gradients, records)
+    tape::attach(context, x, outputs, records)
 }
 
 #[cfg(test)]

@@ -21,19 +21,19 @@ impl Layer for Other {
     ) -> Result<(Activation, Option<Box<dyn Reverse>>)> {
         let node = context.node(self.node);
         let tensors = inputs.iter().map(Activation::tensor).collect::<Result<Vec<Tensor>>>()?;
-        let variables = match context.records {
+        let records = context.records && context.wanted[self.node];
+        let variables = match records {
             true => tensors.iter().map(Var::from_tensor).collect::<candle_core::Result<Vec<Var>>>()?,
             false => Vec::new(),
         };
-        let tensors = match context.records {
+        let tensors = match records {
             true => variables.iter().map(|variable| variable.as_tensor().clone()).collect(),
             false => tensors,
         };
         let output = context.model.compute(node, &tensors, context.mode, &context.trained);
         let output = output.map_err(context.of_layer(self.node))?;
         let value = Activation::of_tensor(&output, &context.model.pool)?;
-        let reverse = context
-            .records
+        let reverse = records
             .then(|| -> Box<dyn Reverse> { Box::new(OtherReverse { node: self.node, variables, output }) });
         Ok((value, reverse))
     }

@@ -1,5 +1,6 @@
 use super::context::Context;
 use crate::Result;
+use crate::nn::graph::Graph;
 use crate::ops::{self, Buffer, Update};
 
 /// Takes the gradient of a step's output back to its inputs and parameters.
@@ -8,14 +9,17 @@ pub(super) trait Reverse: Send {
     fn reverse(self: Box<Self>, gradients: &mut Gradients, inputs: &[usize], dy: Buffer) -> Result<()>;
 }
 
-/// Of the first `count` nodes, which ones lead to something that gets a gradient: a parameter, or the images if `input`.
-pub(super) fn wanted(context: &Context, count: usize, input: bool) -> Vec<bool> {
-    let nodes = &context.model.graph.nodes[..count];
+/// Of the first `count` nodes, which ones lead to something that gets a gradient: a tensor that is `trained`, or the
+/// images if `input`.
+pub(super) fn wanted(graph: &Graph, trained: &[bool], count: usize, input: bool) -> Vec<bool> {
     let mut wanted = vec![false; count];
-    for (index, node) in nodes.iter().enumerate() {
+    for (index, node) in graph.nodes[..count].iter().enumerate() {
         wanted[index] = match index {
             0 => input,
-            _ => context.trains(index) || node.inputs.iter().any(|&input| wanted[input]),
+            _ => {
+                let trained = node.tensors.iter().any(|&tensor| trained[tensor]);
+                trained || node.inputs.iter().any(|&input| wanted[input])
+            }
         };
     }
     wanted
@@ -26,22 +30,19 @@ pub(super) struct Gradients {
     pub(super) context: Context,
     /// Of the nodes.
     values: Vec<Option<Buffer>>,
-    /// Whether the gradient of a node is of use.
-    wanted: Vec<bool>,
     /// Of the graph's tensors.
     parameters: Vec<Option<Vec<f32>>>,
 }
 
 impl Gradients {
-    /// For a pass back to the nodes whose gradients are `wanted`.
-    pub(super) fn new(context: Context, wanted: Vec<bool>) -> Gradients {
+    pub(super) fn new(context: Context) -> Gradients {
         let parameters = vec![None; context.model.graph.tensors.len()];
-        let values = wanted.iter().map(|_| None).collect();
-        Gradients { context, values, wanted, parameters }
+        let values = context.wanted.iter().map(|_| None).collect();
+        Gradients { context, values, parameters }
     }
 
     pub(super) fn wants(&self, node: usize) -> bool {
-        self.wanted[node]
+        self.context.wanted[node]
     }
 
     /// Whether there is a part of the node's gradient already.

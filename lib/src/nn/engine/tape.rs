@@ -42,12 +42,11 @@ impl Tape {
     }
 }
 
-/// The outputs of a run, with their nodes, as tensors of candle's, with their way back to the nodes that `wanted` says.
+/// The outputs of a run, with their nodes, as tensors of candle's with their way back.
 pub(super) fn attach(
     context: Context,
     x: &Tensor,
     outputs: Vec<(usize, Activation)>,
-    wanted: Vec<bool>,
     records: Vec<Record>,
 ) -> Result<Vec<Tensor>> {
     if !context.records {
@@ -61,13 +60,13 @@ pub(super) fn attach(
         to_candle(&output.values, &mut values, &output.shape);
         tensors.push((values, output.dims()));
     }
-    let leaves = leaves(&context, wanted.len());
+    let leaves = leaves(&context);
     let seeds = vec![None; ends.len()];
     let tape = Arc::new(Tape { state: Mutex::new(State::Recorded { context, records, seeds }) });
     let parameters = join(&tape, leaves)?;
     let run = |values: Vec<f32>, dims: Vec<usize>| {
         let (tape, values) = (Arc::clone(&tape), Mutex::new(values));
-        x.apply_op2(&parameters, Run { tape, values, dims, ends, wanted })
+        x.apply_op2(&parameters, Run { tape, values, dims, ends })
     };
     match <[_; 1]>::try_from(tensors) {
         Ok([(values, dims)]) => Ok(vec![run(values, dims)?]),
@@ -83,11 +82,10 @@ pub(super) fn attach(
     }
 }
 
-/// The trained parameters that the first `count` nodes take, each once.
-fn leaves(context: &Context, count: usize) -> Vec<(usize, Tensor)> {
-    let graph = &context.model.graph;
-    let mut places: Vec<usize> =
-        graph.nodes[..count].iter().flat_map(|node| node.tensors.iter().copied()).collect();
+/// The trained parameters of the nodes of this run, each once.
+fn leaves(context: &Context) -> Vec<(usize, Tensor)> {
+    let nodes = &context.model.graph.nodes[..context.wanted.len()];
+    let mut places: Vec<usize> = nodes.iter().flat_map(|node| node.tensors.iter().copied()).collect();
     places.sort_unstable();
     places.dedup();
     places.retain(|&place| context.trained[place]);
@@ -113,8 +111,6 @@ struct Run {
     dims: Vec<usize>,
     /// The nodes whose outputs these are, and their shapes without the batch.
     ends: Vec<(usize, Vec<usize>)>,
-    /// Of each node, whether its gradient is of use.
-    wanted: Vec<bool>,
 }
 
 impl Run {
@@ -127,7 +123,7 @@ impl Run {
             return Err(gone());
         };
         let seeds = if self.ends.len() == 1 { vec![Some(dy.clone())] } else { seeds };
-        let mut gradients = Gradients::new(context, self.wanted.clone());
+        let mut gradients = Gradients::new(context);
         for ((node, shape), dy) in self.ends.iter().zip(seeds) {
             let Some(dy) = dy.map(|dy| dy.contiguous()).transpose()? else { continue };
             let mut seed = gradients.context.buffer(dy.elem_count());

@@ -95,6 +95,7 @@ impl Operator {
                 one.to_vec()
             }
             Operator::Multiply => shapes::multiply(op, one, other)?,
+            Operator::Map(map) => map.output_shape(one)?,
             Operator::LayerScale { shape, .. } => shapes::layer_scale(op, one, shape)?,
         };
         let tensors = self.weights().into_iter().map(|weight| weight.shape).chain([shape.clone()]);

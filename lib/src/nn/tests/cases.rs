@@ -3,8 +3,8 @@
 use crate::Result;
 use crate::nn::{
     Activation, Architecture, AvgPool2dConfig, Conv2dConfig, ConvTranspose2dConfig, Corners, Divisor,
-    GroupNormConfig, Interpolation, LayerNormConfig, LinearConfig, Model, Operator, PadMode, Padding,
-    Pool2dConfig, Rounding, SinePositionConfig, TargetSize, Value,
+    GroupNormConfig, Initial, Interpolation, LayerNormConfig, LinearConfig, Map, Model, Operator, PadMode,
+    Padding, Pool2dConfig, Rounding, SinePositionConfig, TargetSize, Value,
 };
 
 /// A model, and which operator it is there for.
@@ -131,4 +131,9 @@ cases! {
         x.sine_position_embedding(SinePositionConfig { embed_dim: 4, ..SinePositionConfig::default() }) * x
     };
     Operator::Queries { .. } => [3, 2, 2], |x| x.queries([4, 3]) * x.image_to_tokens();
+    Operator::Map(_) => [2, 3, 2], |x| x.map("square", |x| Ok(x.sqr()?));
+    Operator::Map(_) => [2, 3, 2], |x| {
+        let scale = Map::new(|x, parameters| Ok(x.broadcast_mul(&parameters[0])?.sqr()?));
+        x.map_with("scale", scale.parameter("factor", [3, 1], Initial::Constant(0.5)).output([2, 3, 2]))
+    };
 }

@@ -1,5 +1,6 @@
 mod arithmetic;
 mod images;
+mod maps;
 mod norms;
 mod pointwise;
 mod shapes;
