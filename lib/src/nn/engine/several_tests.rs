@@ -29,7 +29,9 @@ fn pyramid(x: Value) -> Outputs {
 /// Half of a network that is as it is, a batch norm that is so for ever, and heads.
 fn partly_frozen(x: Value) -> Outputs {
     let strided = Conv2dConfig { stride: [2, 2], padding: 1.into(), ..Conv2dConfig::default() };
-    let x = x.conv2d(8, 3).named("a").batch_norm().named("norm_a").relu();
+    // A bias before a norm would have a gradient of nothing but rounding.
+    let plain = Conv2dConfig { padding: 1.into(), bias: false, ..Conv2dConfig::default() };
+    let x = x.conv2d_with(8, plain).named("a").batch_norm().named("norm_a").relu();
     let x = x.conv2d_with(8, strided).named("b").batch_norm().named("norm_b").frozen().relu();
     let x = x.batch_norm().named("norm_c").conv2d(8, 1).named("c");
     let tokens = x.image_to_tokens().layer_norm().named("ln").self_attention(2).named("attention");
