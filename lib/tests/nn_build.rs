@@ -1,9 +1,10 @@
 //! Describing a model: shapes, names and what is said about mistakes.
 #![allow(clippy::unwrap_used)]
 
-use candle_core::Device;
+use candle_core::{DType, Device, Tensor};
 use sconce::nn::{
-    Architecture, BatchNormConfig, Conv2dConfig, Initial, Model, Operator, Pool2dConfig, Rounding, Value,
+    Architecture, BatchNormConfig, Conv2dConfig, Initial, Map, Mode, Model, Operator, OutputUse, Outputs,
+    Pool2dConfig, Rounding, Value,
 };
 use sconce::{Error, Result, Seed};
 
@@ -280,4 +281,131 @@ fn a_tensor_that_a_layer_has_not_cannot_be_chosen() {
     assert!(message.contains("because this layer has no tensors"), "{message}");
     let message = refusal([1, 4, 4], |x| x.conv2d(4, 3).initial("weight", Initial::Normal { std: -1.0 }));
     assert!(message.contains("a standard deviation that is not negative"), "{message}");
+}
+
+#[test]
+fn outputs_have_names_of_their_own() -> Result<()> {
+    let net = Model::build_outputs([1, 4, 4], |x| {
+        let x = x.conv2d(2, 3).named("conv");
+        Outputs::new("a", x.flatten().linear(3))
+            .output("b", x.clone())
+            .training("c", x.conv2d(1, 1).named("aux"))
+    })?;
+    let outputs: Vec<&str> = net.graph().outputs().iter().map(|output| output.name.as_str()).collect();
+    assert_eq!(outputs, ["a", "b", "c"]);
+    assert_eq!(net.graph().outputs()[2].when, OutputUse::Training);
+    let summary = net.summary();
+    let aux = summary.layers().iter().find(|layer| layer.name == "aux").unwrap();
+    assert!(aux.training_only && aux.operator.ends_with(", in training only"), "{}", aux.operator);
+    // It has parameters, and no cost in use.
+    assert_eq!(summary.num_parameters(), 20 + 99 + 3);
+    assert_eq!(summary.multiply_adds(), 16 * 18 + 32 * 3);
+
+    let refused =
+        |layers: fn(Value) -> Outputs| Model::build_outputs([1, 4, 4], layers).unwrap_err().to_string();
+    let message = refused(|x| Outputs::new("a", x.relu()).output("a", x));
+    assert!(message.contains("outputs each with a name of its own, got \"a\""), "{message}");
+    assert!(refused(|x| Outputs::new("", x)).contains("outputs each with a name"));
+    Ok(())
+}
+
+#[test]
+fn shared_tensors_are_there_once_under_the_first_layers_name() -> Result<()> {
+    let net = Model::build([2, 4, 4], |x| {
+        let a = x.conv2d(2, 3).named("head");
+        let b = a.relu().conv2d(2, 3).shares("head");
+        // Of one that shares itself, too.
+        let c = b.relu().conv2d(2, 3).named("third").shares("head");
+        (a + c).global_avg_pool()
+    })?;
+    let names: Vec<&str> = net.graph().tensors().iter().map(|tensor| tensor.name.as_str()).collect();
+    assert_eq!(names, ["head.weight", "head.bias"]);
+    let summary = net.summary();
+    assert_eq!(summary.num_parameters(), 38);
+    assert_eq!(summary.layers().iter().filter(|layer| layer.parameters > 0).count(), 1);
+    assert!(
+        summary.text().contains("conv2d 2 -> 2, 3 x 3, padding 1, shared with head"),
+        "{}",
+        summary.text()
+    );
+    assert_eq!(net.init(Seed(1), &Device::Cpu)?.num_parameters(), 38);
+
+    // A layer that is left out itself still gives its tensors their name and beginning.
+    let net = Model::build([2, 4, 4], |x| {
+        let _ = x.conv2d(2, 3).named("head").initial("bias", Initial::Constant(3.0));
+        x.relu().conv2d(2, 3).named("other").shares("head")
+    })?;
+    assert_eq!(net.graph().tensors()[0].name, "head.weight");
+    assert_eq!(net.graph().tensors()[1].initial, Initial::Constant(3.0));
+    assert_eq!(net.graph().node("other")?.shares, None);
+    assert_eq!(net.summary().num_parameters(), 38);
+    Ok(())
+}
+
+#[test]
+fn layers_that_differ_share_nothing() {
+    let message = refusal([2, 4, 4], |x| x.conv2d(2, 3).named("head").conv2d(4, 3).shares("head"));
+    let wanted = "the same layer as \"head\", conv2d 2 -> 2, 3 x 3, padding 1, got conv2d 2 -> 4";
+    assert!(message.contains(wanted), "{message}");
+    let message = refusal([2, 4, 4], |x| x.conv2d(2, 3).shares("later").conv2d(2, 3).named("later"));
+    assert!(message.contains("a layer that was added before this one"), "{message}");
+    let message = refusal([2, 4, 4], |x| x.conv2d(2, 3).named("a").relu().shares("a"));
+    assert!(message.contains("expected a layer with tensors"), "{message}");
+    let message = refusal([2, 4, 4], |x| {
+        x.conv2d(2, 3).named("a").conv2d(2, 3).shares("a").initial("bias", Initial::Constant(0.0))
+    });
+    assert!(message.contains("beside shares(\"a\")"), "{message}");
+}
+
+#[test]
+fn frozen_layers_are_buffers_and_patterns_find_parameters() -> Result<()> {
+    let net = Model::build([1, 4, 4], |x| {
+        let x = x.conv2d(2, 3).named("layer1.conv").batch_norm().named("layer1.norm").frozen().relu();
+        x.conv2d(2, 3).named("layer2.conv").global_avg_pool().linear(3).named("fc")
+    })?
+    .init(Seed(1), &Device::Cpu)?;
+    let names =
+        |net: &Model| net.parameters().into_iter().map(|parameter| parameter.name).collect::<Vec<_>>();
+    assert_eq!(net.buffers().len(), 4);
+    assert_eq!(names(&net).len(), 6);
+    net.freeze("layer?.*")?;
+    assert_eq!(names(&net.clone()), ["fc.weight", "fc.bias"]);
+    assert_eq!(net.num_parameters(), 20 + 38 + 9);
+    net.unfreeze("*.bias")?;
+    assert_eq!(names(&net), ["layer1.conv.bias", "layer2.conv.bias", "fc.weight", "fc.bias"]);
+    let message = net.freeze("layer2").unwrap_err().to_string();
+    assert!(message.contains("All parameters of the layer are \"layer2.*\""), "{message}");
+    let message = net.freeze("layer3.*").unwrap_err().to_string();
+    assert!(message.contains("some of the 6 parameters") && message.contains("fc.bias"), "{message}");
+    let message = refusal([1, 4, 4], |x| x.relu().frozen());
+    assert!(message.contains("frozen() behind one without"), "{message}");
+    Ok(())
+}
+
+#[test]
+fn layers_of_ones_own_are_tried_when_they_are_built() -> Result<()> {
+    let net = Model::build([2, 4, 4], |x| {
+        let x = x.map("halved", |x| Ok(x.narrow(2, 0, x.dim(2)? / 2)?));
+        x.conv2d(2, 3)
+    })?;
+    assert_eq!(output(&net), [2, 2, 4]);
+    assert_eq!(net.graph().infer([2, 8, 4])?[1], [2, 4, 4]);
+    assert!(net.summary().text().contains("map, code of its own"));
+    let message = refusal([2, 4, 4], |x| x.map("wrong", |x| Ok(x.narrow(0, 5, 1)?)));
+    assert!(
+        message.contains("map \"wrong\": expected a function that takes a batch (1, 2, 4, 4)"),
+        "{message}"
+    );
+    let message = refusal([2, 4, 4], |x| x.map("flat", |x| Ok(x.flatten_all()?)));
+    assert!(message.contains("Keep the batch as the first dimension"), "{message}");
+    let twice = || Map::new(|x, _| Ok(x.clone())).parameter("a", [2], Initial::Constant(0.0));
+    let message =
+        refusal([2, 4, 4], |x| x.map_with("m", twice().parameter("a", [2], Initial::Constant(0.0))));
+    assert!(message.contains("parameters with names of their own, got \"a\""), "{message}");
+    // What was told instead of tried is held to it later.
+    let net = Model::build([2, 4, 4], |x| x.map_with("m", Map::new(|x, _| Ok(x.clone())).output([7])))?;
+    let x = Tensor::zeros((1, 2, 4, 4), DType::F32, &Device::Cpu)?;
+    let message = net.init(Seed(1), &Device::Cpu)?.forward(&x, Mode::Eval).unwrap_err().to_string();
+    assert!(message.contains("map \"m\": expected a function that gives (B, 7)"), "{message}");
+    Ok(())
 }

@@ -12,6 +12,11 @@
 //! ```
 
 mod config;
+mod detr;
+mod fcos;
+mod fpn;
+mod googlenet;
+mod inception;
 mod lenet;
 mod list;
 mod nearest;
@@ -19,11 +24,14 @@ mod published;
 mod registry;
 mod resnet;
 mod small_cnn;
+mod unet;
 mod vgg;
 mod vit;
 mod window;
 
 pub use config::{ModelConfig, Settings};
+pub use detr::{DetrBackbone, DetrConfig};
+pub use fcos::{FcosBackbone, FcosConfig, FcosPlace};
 pub use list::{ModelList, list};
 pub use published::{Accuracy, ClassList, Preprocessing, PublishedWeights, Resizing};
 pub use registry::{ModelEntry, create, entry};

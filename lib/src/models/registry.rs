@@ -1,14 +1,24 @@
 use super::config::{ModelConfig, Settings};
 use super::nearest::nearest;
 use super::published::PublishedWeights;
-use super::{lenet, resnet, small_cnn, vgg, vit};
+use super::{detr, fcos, googlenet, inception, lenet, resnet, small_cnn, unet, vgg, vit};
 use crate::nn::Architecture;
 use crate::ops::shape_text;
 use crate::{Error, Result};
 
 /// All families, in the order in which they are listed.
-const FAMILIES: &[&[ModelEntry]] =
-    &[lenet::MODELS, small_cnn::MODELS, vgg::MODELS, resnet::MODELS, vit::MODELS];
+const FAMILIES: &[&[ModelEntry]] = &[
+    lenet::MODELS,
+    small_cnn::MODELS,
+    vgg::MODELS,
+    resnet::MODELS,
+    googlenet::MODELS,
+    inception::MODELS,
+    vit::MODELS,
+    unet::MODELS,
+    fcos::MODELS,
+    detr::MODELS,
+];
 
 /// An architecture that [`create`] knows.
 #[derive(Debug, Clone, Copy)]

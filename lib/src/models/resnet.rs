@@ -65,7 +65,7 @@ impl Default for Body<'_> {
     }
 }
 
-const RESNET18: ResNet =
+pub(super) const RESNET18: ResNet =
     ResNet { block: Block::Basic, depths: [2, 2, 2, 2], groups: 1, width_per_group: 64, stem: Stem::Large };
 const RESNET34: ResNet = ResNet { depths: [3, 4, 6, 3], ..RESNET18 };
 pub(super) const RESNET50: ResNet = ResNet { block: Block::Bottleneck, ..RESNET34 };

@@ -111,6 +111,7 @@ impl Model {
             },
             (Operator::Add, [x, y], []) => (x + y)?,
             (Operator::Multiply, [x, y], []) => x.broadcast_mul(y)?,
+            (Operator::Scale { factor }, [x], []) => x.affine(*factor, 0.0)?,
             (Operator::LayerScale { .. }, [x], [factors]) => x.broadcast_mul(factors)?,
             (Operator::ClassToken { embed_dim }, [x], [token]) => {
                 let token = token.broadcast_as((x.dim(0)?, 1, *embed_dim))?; // (B, 1, D)

@@ -72,6 +72,7 @@ impl Graph {
             | Operator::StochasticDepth { .. }
             | Operator::Add
             | Operator::Multiply
+            | Operator::Scale { .. }
             | Operator::LayerScale { .. }
             | Operator::ClassToken { .. }
             | Operator::PositionEmbedding { .. }

@@ -83,6 +83,7 @@ pub(super) fn in_words(operator: &Operator) -> String {
         Operator::Slice { dim, range } => format!("{name} {range:?} along {dim}"),
         Operator::Mean { dims } => format!("{name} over {}", shape_text(dims)),
         Operator::Permute { order } => format!("{name} {}", shape_text(order)),
+        Operator::Scale { factor } => format!("{name} by {factor}"),
         Operator::Map(_) => format!("{name}, code of its own"),
         Operator::Input
         | Operator::BatchNorm { .. }

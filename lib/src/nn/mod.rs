@@ -23,6 +23,8 @@ mod mode;
 mod model;
 mod operator;
 mod outputs;
+mod positions;
+mod rebuild;
 mod summary;
 #[cfg(test)]
 mod tests;

@@ -25,7 +25,7 @@ pub struct Model {
     pub(super) graph: Arc<Graph>,
     /// The values of the graph's tensors, in their order.
     pub(super) vars: Vec<Var>,
-    device: Device,
+    pub(super) device: Device,
     /// Which of the tensors are frozen, the same for all handles.
     pub(super) frozen: Arc<Vec<AtomicBool>>,
     /// Memory that the runs on the CPU use again.

@@ -165,6 +165,11 @@ pub enum Operator {
     Add,
     /// The product, element by element, of two inputs of one shape, or with 1 where one of them repeats.
     Multiply,
+    /// Every value times one constant.
+    Scale {
+        /// That constant.
+        factor: f64,
+    },
     /// Each channel times a number of its own; the parameter has the layer's name and no other.
     LayerScale {
         /// The parameter's shape: (C, 1, 1) for images, (D) for tokens and features.
@@ -230,6 +235,7 @@ impl Operator {
             Operator::StochasticDepth { .. } => "stochastic_depth",
             Operator::Add => "add",
             Operator::Multiply => "multiply",
+            Operator::Scale { .. } => "scale",
             Operator::LayerScale { .. } => "layer_scale",
             Operator::ClassToken { .. } => "class_token",
             Operator::PositionEmbedding { .. } => "position_embedding",

@@ -98,6 +98,7 @@ impl Operator {
             | Operator::StochasticDepth { .. }
             | Operator::Add
             | Operator::Multiply
+            | Operator::Scale { .. }
             | Operator::SinePositionEmbedding(_) => Vec::new(),
         }
     }

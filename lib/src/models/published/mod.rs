@@ -1,5 +1,6 @@
 //! Weights that others have trained and published: where they are, what they reach, and how their images are prepared.
 
+pub(super) mod detr;
 pub(super) mod torchvision;
 
 use crate::transforms::Filter;
@@ -102,9 +103,39 @@ impl PublishedWeights {
         }
     }
 
+    /// A detector trained on COCO 2017: the shorter side resized to 800 pixels, the longer one to 1333 at most.
+    const fn coco(
+        name: &'static str,
+        url: &'static str,
+        source: &'static str,
+        box_ap: f64,
+    ) -> PublishedWeights {
+        PublishedWeights {
+            name,
+            url,
+            source,
+            accuracy: Accuracy::Detection { box_ap },
+            classes: ClassList::Coco,
+            preprocessing: Preprocessing {
+                resize: Resizing::Within { shorter: 800, longest: 1333 },
+                filter: Filter::Bilinear,
+                crop: None,
+                mean: IMAGENET_MEAN,
+                std: IMAGENET_STD,
+            },
+        }
+    }
+
     /// The shorter side resized to so many pixels.
     const fn resized(mut self, shorter: usize) -> PublishedWeights {
         self.preprocessing.resize = Resizing::Shorter(shorter);
+        self
+    }
+
+    /// Pixels brought to `[-1, 1]`.
+    const fn centred(mut self) -> PublishedWeights {
+        self.preprocessing.mean = [0.5; 3];
+        self.preprocessing.std = [0.5; 3];
         self
     }
 

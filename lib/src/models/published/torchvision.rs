@@ -222,3 +222,25 @@ pub(in crate::models) const VIT_L_32: &[PublishedWeights] = &[PublishedWeights::
     "https://download.pytorch.org/models/vit_l_32-c7638314.pth",
     [0.76972, 0.93070],
 )];
+/// Trained on pixels in `[-1, 1]`: torchvision brings its own normalization to that inside of the model.
+pub(in crate::models) const INCEPTION_V3: &[PublishedWeights] = &[PublishedWeights::imagenet(
+    "IMAGENET1K_V1",
+    "https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth",
+    [0.77294, 0.93450],
+)
+.resized(342)
+.cropped(299)
+.centred()];
+/// Trained on pixels in `[-1, 1]`, as Inception v3.
+pub(in crate::models) const GOOGLENET: &[PublishedWeights] = &[PublishedWeights::imagenet(
+    "IMAGENET1K_V1",
+    "https://download.pytorch.org/models/googlenet-1378be20.pth",
+    [0.69778, 0.89530],
+)
+.centred()];
+pub(in crate::models) const FCOS_RESNET50_FPN: &[PublishedWeights] = &[PublishedWeights::coco(
+    "COCO_V1",
+    "https://download.pytorch.org/models/fcos_resnet50_fpn_coco-99b0c9b7.pth",
+    "https://docs.pytorch.org/vision/stable/models.html",
+    0.392,
+)];

@@ -95,6 +95,17 @@ impl Operator {
                 one.to_vec()
             }
             Operator::Multiply => shapes::multiply(op, one, other)?,
+            Operator::Scale { factor } => {
+                if !factor.is_finite() {
+                    return Err(Error::Argument {
+                        op: op.into(),
+                        expected: "a finite factor".into(),
+                        got: factor.to_string(),
+                        hint: String::new(),
+                    });
+                }
+                one.to_vec()
+            }
             Operator::Map(map) => map.output_shape(one)?,
             Operator::LayerScale { shape, .. } => shapes::layer_scale(op, one, shape)?,
         };

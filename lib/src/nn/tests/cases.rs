@@ -121,6 +121,7 @@ cases! {
     Operator::Add => [2, 3, 2], |x| x.sigmoid() + x;
     Operator::Multiply => [2, 3, 2], |x| x.sigmoid() * x;
     Operator::Multiply => [3, 3, 2], |x| x.adaptive_avg_pool2d([1, 1]).conv2d(3, 1).sigmoid() * x;
+    Operator::Scale { .. } => [2, 3, 2], |x| x.scale(-1.5);
     Operator::LayerScale { .. } => [3, 2, 2], |x| x.layer_scale(0.5);
     Operator::LayerScale { .. } => [3, 2, 2], |x| x.image_to_tokens().layer_scale(0.5);
     Operator::ClassToken { .. } => [3, 2, 2], |x| x.image_to_tokens().class_token();

@@ -71,6 +71,12 @@ impl Value {
         })
     }
 
+    /// Every value times `factor`. Keeps the shape.
+    #[must_use]
+    pub fn scale(&self, factor: f64) -> Value {
+        self.then(|_| Operator::Scale { factor })
+    }
+
     /// Each channel times a number of its own that is trained and starts as `initial`, 1e-6 in ConvNeXt (Touvron et al.
     /// 2021). The channels are the first dimension of images, the last one of tokens. Keeps the shape, (C, H, W), (N, D)
     /// or (D). The parameter has the layer's name.
