@@ -103,11 +103,25 @@ impl Settings {
     pub(super) const IMAGENET: Settings =
         Settings { num_classes: 1000, image: [3, 224, 224], dropout: None, stochastic_depth: None };
 
+    /// Refuses images whose sides the architecture `name` cannot cut into squares of `side` pixels.
+    pub(super) fn check_multiple_of(&self, name: &str, side: usize) -> Result<()> {
+        let [_, height, width] = self.image;
+        if height.is_multiple_of(side) && width.is_multiple_of(side) {
+            return Ok(());
+        }
+        let down = [height, width].map(|pixels| (pixels / side * side).max(side));
+        Err(Error::Argument {
+            op: format!("models::create, {name}"),
+            expected: format!("images whose height and width are multiples of {side} pixels"),
+            got: format!("{height} x {width}"),
+            hint: format!("Resize them, for example to {} x {}.", down[0], down[1]),
+        })
+    }
+
     pub(super) const fn with_dropout(self, p: f64) -> Settings {
         Settings { dropout: Some(p), ..self }
     }
 
-    #[allow(dead_code)]
     pub(super) const fn with_stochastic_depth(self, p: f64) -> Settings {
         Settings { stochastic_depth: Some(p), ..self }
     }

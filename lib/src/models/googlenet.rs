@@ -17,7 +17,7 @@ pub(super) const MODELS: &[ModelEntry] = &[ModelEntry {
     year: 2014,
     paper: "Szegedy et al., arXiv:1409.4842",
     defaults: Settings::IMAGENET.with_dropout(0.2),
-    smallest: [15, 15],
+    smallest: [31, 31],
     stages: &["inception3b", "inception4e", "inception5b"],
     head: &["fc", "aux1.fc2", "aux2.fc2"],
     weights: torchvision::GOOGLENET,

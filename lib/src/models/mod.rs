@@ -11,22 +11,32 @@
 //! # Ok::<(), sconce::Error>(())
 //! ```
 
+mod alexnet;
+mod coatnet;
 mod config;
+mod conv_norm;
+mod convnext;
 mod detr;
+mod efficientnet;
 mod fcos;
 mod fpn;
 mod googlenet;
 mod inception;
 mod lenet;
 mod list;
+mod mobilenet_v2;
+mod mobilenet_v3;
 mod nearest;
 mod published;
 mod registry;
 mod resnet;
+mod resnet_cifar;
 mod small_cnn;
+mod squeeze;
 mod unet;
 mod vgg;
 mod vit;
+mod vit_hybrid;
 mod window;
 
 pub use config::{ModelConfig, Settings};

@@ -1,7 +1,10 @@
 use super::config::{ModelConfig, Settings};
 use super::nearest::nearest;
 use super::published::PublishedWeights;
-use super::{detr, fcos, googlenet, inception, lenet, resnet, small_cnn, unet, vgg, vit};
+use super::{
+    alexnet, coatnet, convnext, detr, efficientnet, fcos, googlenet, inception, lenet, mobilenet_v2,
+    mobilenet_v3, resnet, resnet_cifar, small_cnn, unet, vgg, vit, vit_hybrid,
+};
 use crate::nn::Architecture;
 use crate::ops::shape_text;
 use crate::{Error, Result};
@@ -10,11 +13,19 @@ use crate::{Error, Result};
 const FAMILIES: &[&[ModelEntry]] = &[
     lenet::MODELS,
     small_cnn::MODELS,
+    alexnet::MODELS,
     vgg::MODELS,
-    resnet::MODELS,
     googlenet::MODELS,
     inception::MODELS,
+    resnet::MODELS,
+    resnet_cifar::MODELS,
+    mobilenet_v2::MODELS,
+    mobilenet_v3::MODELS,
+    efficientnet::MODELS,
+    convnext::MODELS,
     vit::MODELS,
+    vit_hybrid::MODELS,
+    coatnet::MODELS,
     unet::MODELS,
     fcos::MODELS,
     detr::MODELS,

@@ -9,17 +9,22 @@ use super::published::torchvision;
 use super::registry::ModelEntry;
 use super::window::Window;
 use crate::Result;
-use crate::nn::{Architecture, Model, Value};
+use crate::nn::{Architecture, Fan, Initial, Model, Value};
+
+/// What convolutions start as, so that gradients keep their size (He et al. 2015).
+const START: Initial = Initial::KaimingNormal(Fan::Out);
 
 /// What sets the networks apart.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ResNet {
+pub(super) struct ResNet<const STAGES: usize = 4> {
     pub(super) block: Block,
-    /// Blocks of each of the four stages.
-    pub(super) depths: [usize; 4],
+    /// Blocks of each stage.
+    pub(super) depths: [usize; STAGES],
+    /// Of the first stage; each later one has twice as many.
+    pub(super) channels: usize,
     /// Of the 3 × 3 convolution of a bottleneck.
     pub(super) groups: usize,
-    /// Channels of each group, for 64 channels of the paper's.
+    /// Channels of each group where a plain bottleneck has 64 in all.
     pub(super) width_per_group: usize,
     pub(super) stem: Stem,
 }
@@ -49,7 +54,7 @@ pub(super) struct Body<'a> {
     pub(super) last_stage: LastStage,
 }
 
-/// What the fourth stage does where it begins.
+/// What the last stage does where it begins.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum LastStage {
     /// Halves height and width.
@@ -65,8 +70,14 @@ impl Default for Body<'_> {
     }
 }
 
-pub(super) const RESNET18: ResNet =
-    ResNet { block: Block::Basic, depths: [2, 2, 2, 2], groups: 1, width_per_group: 64, stem: Stem::Large };
+pub(super) const RESNET18: ResNet = ResNet {
+    block: Block::Basic,
+    depths: [2, 2, 2, 2],
+    channels: 64,
+    groups: 1,
+    width_per_group: 64,
+    stem: Stem::Large,
+};
 const RESNET34: ResNet = ResNet { depths: [3, 4, 6, 3], ..RESNET18 };
 pub(super) const RESNET50: ResNet = ResNet { block: Block::Bottleneck, ..RESNET34 };
 pub(super) const RESNET101: ResNet = ResNet { depths: [3, 4, 23, 3], ..RESNET50 };
@@ -129,25 +140,19 @@ pub(super) const MODELS: &[ModelEntry] = &[
         build: |settings| ResNet { width_per_group: 128, ..RESNET50 }.classifier(settings),
         ..ENTRY
     },
-    ModelEntry {
-        name: "resnet18_cifar",
-        defaults: Settings { num_classes: 10, image: [3, 32, 32], ..Settings::IMAGENET },
-        weights: &[],
-        build: |settings| ResNet { stem: Stem::Small, ..RESNET18 }.classifier(settings),
-        ..ENTRY
-    },
 ];
 
-impl ResNet {
-    fn classifier(self, settings: &Settings) -> Result<Architecture> {
+impl<const STAGES: usize> ResNet<STAGES> {
+    pub(super) fn classifier(self, settings: &Settings) -> Result<Architecture> {
         Model::build(settings.image, |x| {
-            let [.., x] = self.body(&x, Body::default());
+            let x = self.body(&x, Body::default()).into_iter().next_back().unwrap_or(x);
             x.global_avg_pool().linear(settings.num_classes).named("fc")
         })
     }
 
-    /// The features of the four stages: the last of (C, H / 32, W / 32), those before each twice as high and wide.
-    pub(super) fn body(self, x: &Value, body: Body) -> [Value; 4] {
+    /// The features of the stages, those of each half as high and wide as those before it; of the fourth (C, H / 32, W /
+    /// 32) behind the large stem.
+    pub(super) fn body(self, x: &Value, body: Body) -> [Value; STAGES] {
         let mut x = self.stem(x, body);
         let mut stage = 0;
         self.depths.map(|depth| {
@@ -163,7 +168,8 @@ impl ResNet {
             Stem::Large => Window::of(7).stride(2),
             Stem::Small => Window::of(3),
         };
-        let x = x.conv2d_with(64, window.conv_before_norm()).named(format!("{prefix}conv1"));
+        let x = x.conv2d_with(self.channels, window.conv_before_norm()).named(format!("{prefix}conv1"));
+        let x = x.initial("weight", START);
         let x = norm(&x).named(format!("{prefix}bn1")).relu();
         match self.stem {
             Stem::Large => {
@@ -173,11 +179,12 @@ impl ResNet {
         }
     }
 
-    /// Stage 1 to 4, of `depth` blocks. The first block of all but the first stage halves height and width.
+    /// The stage of this number, from 1, of `depth` blocks. The first block of all but the first stage halves height and
+    /// width.
     fn stage(self, x: &Value, stage: usize, depth: usize, body: Body) -> Value {
-        let channels = 32 << stage;
+        let channels = self.channels << (stage - 1);
         let halves = stage > 1;
-        let dilates = stage == 4 && body.last_stage == LastStage::Dilates;
+        let dilates = stage == STAGES && body.last_stage == LastStage::Dilates;
         let mut x = x.clone();
         for block in 0..depth {
             let window = match (block, halves, dilates) {
@@ -206,7 +213,7 @@ impl ResNet {
     ) -> Value {
         let part = |x: &Value, channels: usize, window: Window, index: usize| {
             let x = x.conv2d_with(channels, window.conv_before_norm()).named(format!("{name}.conv{index}"));
-            norm(&x).named(format!("{name}.bn{index}"))
+            norm(&x.initial("weight", START)).named(format!("{name}.bn{index}"))
         };
         let (y, out_channels) = match self.block {
             Block::Basic => {
@@ -225,7 +232,7 @@ impl ResNet {
             Shortcut::Projected => {
                 let window = Window::of(1).stride(window.stride).conv_before_norm();
                 let x = x.conv2d_with(out_channels, window).named(format!("{name}.downsample.0"));
-                norm(&x).named(format!("{name}.downsample.1"))
+                norm(&x.initial("weight", START)).named(format!("{name}.downsample.1"))
             }
         };
         (x + y).relu()

@@ -8,7 +8,7 @@ use super::config::Settings;
 use super::published::torchvision;
 use super::registry::ModelEntry;
 use crate::Result;
-use crate::nn::{Architecture, Model, Value};
+use crate::nn::{Architecture, Fan, Initial, Model, Value};
 
 /// Convolutions of each of the five stages.
 type Depths = [usize; 5];
@@ -88,9 +88,13 @@ fn vgg(depths: Depths, norm: Norm, settings: &Settings) -> Result<Architecture> 
     Model::build(settings.image, |x| {
         let x = features(x, depths, norm); // (512, H / 32, W / 32)
         let x = x.adaptive_avg_pool2d([7, 7]).flatten();
-        let x = x.linear(4096).named("classifier.0").relu().dropout(dropout);
-        let x = x.linear(4096).named("classifier.3").relu().dropout(dropout);
-        x.linear(settings.num_classes).named("classifier.6")
+        let start = Initial::Normal { std: 0.01 };
+        let dense = |x: &Value, features: usize| {
+            x.linear(features).initial("weight", start).initial("bias", Initial::Constant(0.0))
+        };
+        let x = dense(&x, 4096).named("classifier.0").relu().dropout(dropout);
+        let x = dense(&x, 4096).named("classifier.3").relu().dropout(dropout);
+        dense(&x, settings.num_classes).named("classifier.6")
     })
 }
 
@@ -100,6 +104,8 @@ fn features(mut x: Value, depths: Depths, norm: Norm) -> Value {
     for (stage, (depth, channels)) in depths.into_iter().zip([64, 128, 256, 512, 512]).enumerate() {
         for _ in 0..depth {
             x = x.conv2d(channels, 3).named(format!("features.{place}"));
+            x = x.initial("weight", Initial::KaimingNormal(Fan::Out));
+            x = x.initial("bias", Initial::Constant(0.0));
             if norm == Norm::Batch {
                 place += 1;
                 x = x.batch_norm().named(format!("features.{place}"));

@@ -8,7 +8,7 @@ use super::config::Settings;
 use super::published::torchvision;
 use super::registry::ModelEntry;
 use crate::Result;
-use crate::nn::{Architecture, Conv2dConfig, LayerNormConfig, Model, Value};
+use crate::nn::{Architecture, Conv2dConfig, Initial, LayerNormConfig, Model, Value};
 
 /// What sets the networks apart.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +23,7 @@ pub(super) struct ViT {
 
 const TINY: ViT = ViT { patch: 16, layers: 12, num_heads: 3, embed_dim: 192 };
 const SMALL: ViT = ViT { num_heads: 6, embed_dim: 384, ..TINY };
-const BASE: ViT = ViT { num_heads: 12, embed_dim: 768, ..TINY };
+pub(super) const BASE: ViT = ViT { num_heads: 12, embed_dim: 768, ..TINY };
 const LARGE: ViT = ViT { layers: 24, num_heads: 16, embed_dim: 1024, ..TINY };
 
 const ENTRY: ModelEntry = ModelEntry {
@@ -83,10 +83,14 @@ pub(super) const MODELS: &[ModelEntry] = &[
 
 impl ViT {
     fn classifier(self, settings: &Settings) -> Result<Architecture> {
+        settings.check_multiple_of("a ViT", self.patch)?;
         Model::build(settings.image, |x| {
             let patches =
                 Conv2dConfig { kernel: [self.patch; 2], stride: [self.patch; 2], ..Conv2dConfig::default() };
             let x = x.conv2d_with(self.embed_dim, patches).named("conv_proj"); // (D, H, W) in patches
+            let std = (1.0 / (settings.image[0] * self.patch * self.patch) as f64).sqrt();
+            let x = x.initial("weight", Initial::TruncatedNormal { std, bound: 2.0 });
+            let x = x.initial("bias", ZERO);
             self.encoder(&x, settings)
         })
     }
@@ -104,7 +108,8 @@ impl ViT {
         }
         let x = x.layer_norm_with(NORM).named("encoder.ln");
         let class_token = x.slice(0, 0..1).flatten(); // (D)
-        class_token.linear(settings.num_classes).named("heads.head")
+        let x = class_token.linear(settings.num_classes).named("heads.head");
+        x.initial("weight", ZERO).initial("bias", ZERO)
     }
 
     /// Attention, then a network of two layers, each beside what came in. Keeps the shape, (N, D).
@@ -114,13 +119,18 @@ impl ViT {
         let y = y.self_attention(self.num_heads).named(format!("{name}.self_attention"));
         let x = x + dropped(y);
         let y = x.layer_norm_with(NORM).named(format!("{name}.ln_2"));
-        let y = y.linear(4 * self.embed_dim).named(format!("{name}.mlp.0"));
-        let y = dropped(y.gelu()).linear(self.embed_dim).named(format!("{name}.mlp.3"));
+        let dense = |x: &Value, features: usize| {
+            let x = x.linear(features).initial("weight", Initial::XavierUniform);
+            x.initial("bias", Initial::Normal { std: 1e-6 })
+        };
+        let y = dense(&y, 4 * self.embed_dim).named(format!("{name}.mlp.0"));
+        let y = dense(&dropped(y.gelu()), self.embed_dim).named(format!("{name}.mlp.3"));
         (x + dropped(y)).named(name)
     }
 }
 
 const NORM: LayerNormConfig = LayerNormConfig { eps: 1e-6 };
+const ZERO: Initial = Initial::Constant(0.0);
 
 const LAYERS_12: [&str; 12] = [
     "encoder.layers.encoder_layer_0",

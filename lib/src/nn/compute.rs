@@ -101,6 +101,9 @@ impl Model {
                 };
                 ops::multi_head_attention(inputs, weights, *num_heads)?
             }
+            (Operator::RelativeAttention { grid, .. }, [x], [table]) => {
+                ops::relative_attention(x, table, *grid)? // (B, N, heads·D)
+            }
             (Operator::Dropout { p }, [x], []) => match mode {
                 Mode::Train(seed) => ops::dropout(x, *p, seed.derive(&node.name))?,
                 Mode::Eval => x.clone(),

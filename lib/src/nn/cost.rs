@@ -43,6 +43,8 @@ impl Graph {
             }
             Operator::Linear { in_features, .. } => values * *in_features as u64,
             Operator::ScaledDotProductAttention { .. } => attention(),
+            // As many products for the scores as for the sums that they weigh.
+            Operator::RelativeAttention { grid, .. } => 2 * values * (grid[0] * grid[1]) as u64,
             Operator::MultiHeadAttention { embed_dim, .. } => {
                 let projected: u64 = (0..3).map(|index| product(input(index))).sum();
                 attention() + (projected + values) * *embed_dim as u64

@@ -75,6 +75,9 @@ pub(super) fn in_words(operator: &Operator) -> String {
         | Operator::MultiHeadAttention { num_heads, .. } => {
             format!("{name}, {num_heads} heads")
         }
+        Operator::RelativeAttention { num_heads, grid } => {
+            format!("{name}, {num_heads} heads, {}", by(*grid))
+        }
         Operator::Dropout { p } | Operator::StochasticDepth { p } => format!("{name} {p}"),
         Operator::Activation(Activation::LeakyRelu { slope }) => format!("{name} {slope}"),
         Operator::Softmax { dim } | Operator::LogSoftmax { dim } | Operator::Concat { dim } => {

@@ -151,6 +151,14 @@ pub enum Operator {
         /// The equal parts of D that attend by themselves.
         num_heads: usize,
     },
+    /// [`ops::relative_attention`] of pixels (N, heads·3·D), its queries, keys and values; the parameter
+    /// `relative_position_bias_table` ((2·H - 1)·(2·W - 1), heads) has a bias for each way from one pixel to another.
+    RelativeAttention {
+        /// The heads, which attend by themselves.
+        num_heads: usize,
+        /// H and W of the pixels.
+        grid: [usize; 2],
+    },
     /// [`ops::dropout`] in training, nothing otherwise.
     Dropout {
         /// The share that is dropped.
@@ -231,6 +239,7 @@ impl Operator {
             Operator::Linear { .. } => "linear",
             Operator::ScaledDotProductAttention { .. } => "scaled_dot_product_attention",
             Operator::MultiHeadAttention { .. } => "multi_head_attention",
+            Operator::RelativeAttention { .. } => "relative_attention",
             Operator::Dropout { .. } => "dropout",
             Operator::StochasticDepth { .. } => "stochastic_depth",
             Operator::Add => "add",

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::initial::Initial;
 use super::operator::Operator;
+use crate::ops::table_rows;
 
 /// A tensor that an operator owns.
 pub(super) struct Weight {
@@ -60,6 +61,10 @@ impl Operator {
                     parameter("out_proj.weight", &[features, features], out),
                     parameter("out_proj.bias", &[features], zero),
                 ]
+            }
+            Operator::RelativeAttention { num_heads, grid } => {
+                let shape = [table_rows(*grid), *num_heads];
+                vec![parameter("relative_position_bias_table", &shape, Initial::Normal { std: 0.02 })]
             }
             Operator::LayerScale { shape, initial } => {
                 vec![parameter("", shape, Initial::Constant(*initial))]

@@ -31,6 +31,12 @@ pub enum Activation {
     Sigmoid,
     /// `x · min(max(x + 3, 0), 6) / 6` (Howard et al. 2019). The gradient at -3 and 3 is 0 and 1.
     Hardswish,
+    /// `min(max(x, 0), 6)` (Howard et al. 2017). The gradient at 0 and 6 is 0.
+    Relu6,
+    /// `min(max(x + 3, 0), 6) / 6` (Howard et al. 2019), near to the sigmoid. The gradient at -3 and 3 is 0.
+    Hardsigmoid,
+    /// The hyperbolic tangent.
+    Tanh,
 }
 
 /// Applies `activation` to every value; NaN stays NaN. Keeps the shape.
@@ -69,6 +75,9 @@ impl Activation {
             Activation::Silu => "silu",
             Activation::Sigmoid => "sigmoid",
             Activation::Hardswish => "hardswish",
+            Activation::Relu6 => "relu6",
+            Activation::Hardsigmoid => "hardsigmoid",
+            Activation::Tanh => "tanh",
         }
     }
 
@@ -144,6 +153,21 @@ impl<T: Real> WithSimd for Forward<'_, T> {
                     if x >= three { x } else { below }
                 })
             }
+            Activation::Relu6 => {
+                let six = T::from_f64(6.0);
+                map!(x, y, |x| {
+                    let below = if x <= zero { zero } else { x };
+                    if x >= six { six } else { below }
+                })
+            }
+            Activation::Hardsigmoid => {
+                let (three, six) = (T::from_f64(3.0), T::from_f64(6.0));
+                map!(x, y, |x| {
+                    let below = if x <= zero - three { zero } else { (x + three) / six };
+                    if x >= three { one } else { below }
+                })
+            }
+            Activation::Tanh => map!(x, y, |x| Math::tanh(x)),
         }
     }
 }
@@ -197,6 +221,21 @@ impl<T: Real> WithSimd for Backward<'_, T> {
                     if x >= three { dy } else { below }
                 })
             }
+            Activation::Relu6 => {
+                let six = T::from_f64(6.0);
+                zip!(x, dy, |x, dy| {
+                    let above = if x >= six { zero } else { dy };
+                    if x <= zero { zero } else { above }
+                })
+            }
+            Activation::Hardsigmoid => {
+                let (three, six) = (T::from_f64(3.0), T::from_f64(6.0));
+                zip!(x, dy, |x, dy| {
+                    let above = if x >= three { zero } else { dy / six };
+                    if x <= zero - three { zero } else { above }
+                })
+            }
+            Activation::Tanh => zip!(y, dy, |y, dy| dy * (one - y * y)),
         }
     }
 }

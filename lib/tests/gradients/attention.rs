@@ -59,6 +59,38 @@ fn multi_head_attention() -> Result<()> {
     })
 }
 
+#[test]
+fn relative_attention() -> Result<()> {
+    for_each_case("relative_attention", |rng| {
+        let (batch, heads, features) = (size(rng, 2), size(rng, 2), size(rng, 3));
+        let grid = [size(rng, 3), size(rng, 3)];
+        let qkv = [batch, grid[0] * grid[1], heads * 3 * features];
+        let qkv = Input::new(rng, &qkv, |rng| 2.0 * signed(rng))?;
+        let table = Input::new(rng, &[(2 * grid[0] - 1) * (2 * grid[1] - 1), heads], signed)?;
+        check(rng, &[qkv, table], |t| ops::relative_attention(&t[0], &t[1], grid))
+    })
+}
+
+/// Without biases it is attention, and a bias that is large for one way picks the pixel there.
+#[test]
+fn relative_attention_is_attention_with_biases() -> Result<()> {
+    let (heads, features, grid) = (2, 3, [2, 3]);
+    let mut rng = Seed(9).rng();
+    let values: Vec<f64> = (0..2 * 6 * heads * 3 * features).map(|_| signed(&mut rng)).collect();
+    let qkv = Tensor::from_vec(values, (2, 6, heads, 3, features), &device())?;
+    let part = |index: usize| qkv.narrow(3, index, 1)?.reshape((2, 6, heads * features));
+    let (q, k, v) = (part(0)?, part(1)?, part(2)?);
+    let packed = qkv.flatten_from(2)?;
+    let table = Tensor::zeros((15, heads), candle_core::DType::F64, &device())?;
+    close(&ops::relative_attention(&packed, &table, grid)?, &ops::attention_in_heads(&q, &k, &v, heads)?)?;
+    // Row (H - 1 - r)·(2·W - 1) + W - 1 - c for a pixel 1 row below and 1 column to the right: pixel 0 sees pixel 4.
+    let mut biases = vec![0.0; 15 * heads];
+    biases[heads..2 * heads].fill(1e4);
+    let table = Tensor::from_vec(biases, (15, heads), &device())?;
+    let y = ops::relative_attention(&packed, &table, grid)?;
+    close(&y.narrow(1, 0, 1)?, &v.narrow(1, 4, 1)?)
+}
+
 /// Self-attention in one product is attention of three tensors that are the same.
 #[test]
 fn self_attention_is_attention_of_equal_inputs() -> Result<()> {

@@ -5,13 +5,15 @@ use crate::check::{Input, check, for_each_case, signed, size};
 
 #[test]
 fn activations() -> Result<()> {
-    use Activation::{Gelu, GeluTanh, Hardswish, LeakyRelu, Relu, Sigmoid, Silu};
-    for activation in [Relu, LeakyRelu { slope: 0.2 }, Gelu, GeluTanh, Silu, Sigmoid, Hardswish] {
+    use Activation::{Gelu, GeluTanh, Hardsigmoid, Hardswish, LeakyRelu, Relu, Relu6, Sigmoid, Silu, Tanh};
+    let all =
+        [Relu, LeakyRelu { slope: 0.2 }, Gelu, GeluTanh, Silu, Sigmoid, Hardswish, Relu6, Hardsigmoid, Tanh];
+    for activation in all {
         for_each_case(activation.name(), |rng| {
             let dims = [size(rng, 4), size(rng, 5), size(rng, 5)];
-            // Away from the bends at -3, 0 and 3.
-            let ranges = [-4.0, -1.6, 1.5, 4.1];
-            let x = Input::new(rng, &dims, |rng| ranges[rng.below(4)] + 0.9 * signed(rng))?;
+            // Away from the bends at -3, 0, 3 and 6.
+            let ranges = [-4.0, -1.6, 1.5, 4.1, 7.2];
+            let x = Input::new(rng, &dims, |rng| ranges[rng.below(5)] + 0.9 * signed(rng))?;
             check(rng, &[x], |t| ops::activate(&t[0], activation))
         })?;
     }

@@ -2,21 +2,23 @@
 //! training step. Weights and inputs follow from their names, as the fixtures' README says.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../formula/mod.rs"]
+mod formula;
 #[path = "../gpu/mod.rs"]
 mod gpu;
-mod networks;
 #[path = "../rerun/mod.rs"]
 mod rerun;
 
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;
-use sconce::nn::{Mode, Model, Value};
+use sconce::models::{self, ModelConfig};
+use sconce::nn::{Mode, Model};
 use sconce::{Result, Seed, ops};
 use serde_json::Value as Json;
 
+use formula::{fill, images};
 use gpu::device;
-use networks::{resnet18, seed_net, vgg11_bn, vit_b_16};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures");
 
@@ -24,57 +26,31 @@ fn json(path: &str) -> Json {
     serde_json::from_str(&std::fs::read_to_string(format!("{FIXTURES}/{path}")).unwrap()).unwrap()
 }
 
-/// Uniform in [0, 1), the numbers that belong to a name.
-fn uniform(name: &str, len: usize) -> Vec<f64> {
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    let mut rng = Seed(hash).rng();
-    (0..len).map(|_| f64::from(rng.uniform_f32())).collect()
-}
-
-fn weight(name: &str, dims: &[usize]) -> Result<Tensor> {
-    let value = |u: f64| {
-        let v = 2.0 * u - 1.0;
-        if name.ends_with("running_var") {
-            0.5 + u
-        } else if name.ends_with("running_mean") {
-            0.1 * v
-        } else if dims.len() >= 2 {
-            v * (3.0 / dims[1..].iter().product::<usize>() as f64).sqrt()
-        } else if name.ends_with("weight") {
-            1.0 + 0.1 * v
-        } else {
-            0.1 * v
-        }
-    };
-    let values: Vec<f32> =
-        uniform(name, dims.iter().product()).into_iter().map(|u| value(u) as f32).collect();
-    Ok(Tensor::from_vec(values, dims, &device())?)
-}
-
 /// The case's images.
-fn images(case: &Json) -> Result<Tensor> {
-    let dims: Vec<usize> =
-        case["input"]["shape"].as_array().unwrap().iter().map(|dim| dim.as_u64().unwrap() as usize).collect();
-    let values = uniform("input", dims.iter().product()).into_iter().map(|u| (2.0 * u - 1.0) as f32);
-    Ok(Tensor::from_vec(values.collect::<Vec<_>>(), dims, &device())?)
+fn case_images(case: &Json) -> Result<Tensor> {
+    images(&dims(&case["input"]["shape"]), &device())
 }
 
-/// The model with the case's weights. Its names and shapes must be exactly those of the state dict.
-fn with_weights(input: [usize; 3], layers: impl FnOnce(Value) -> Value, case: &Json) -> Result<Model> {
-    let net = Model::build(input, layers)?.init(Seed(0), &device())?;
-    let names = case["state_dict"].as_array().unwrap().iter().map(|entry| entry[0].as_str().unwrap());
+fn dims(shape: &Json) -> Vec<usize> {
+    shape.as_array().unwrap().iter().map(|dim| dim.as_u64().unwrap() as usize).collect()
+}
+
+/// The architecture for this many classes and the case's images, with the case's weights. Its names and shapes must be
+/// exactly those of the state dict.
+fn with_weights(name: &str, config: ModelConfig, case: &Json) -> Result<Model> {
+    let shape = dims(&case["input"]["shape"]);
+    let config = config.image([shape[1], shape[2], shape[3]]);
+    let net = models::create(name, config)?.init(Seed(0), &device())?;
+    let wanted = case["state_dict"].as_array().unwrap().iter();
     // How many batches were seen changes nothing at a fixed momentum, and is not kept.
-    let state: Vec<(String, Tensor)> = names
-        .zip(case["state_dict"].as_array().unwrap())
+    let wanted: BTreeMap<&str, Vec<usize>> = wanted
+        .map(|entry| (entry[0].as_str().unwrap(), dims(&entry[1])))
         .filter(|(name, _)| !name.ends_with("num_batches_tracked"))
-        .map(|(name, entry)| {
-            let dims = entry[1].as_array().unwrap().iter().map(|dim| dim.as_u64().unwrap() as usize);
-            Ok((name.to_owned(), weight(name, &dims.collect::<Vec<_>>())?))
-        })
-        .collect::<Result<_>>()?;
-    net.set_state(&state)?;
+        .collect();
+    let got: BTreeMap<&str, Vec<usize>> =
+        net.graph().tensors().iter().map(|spec| (spec.name.as_str(), spec.shape.clone())).collect();
+    assert_eq!(got, wanted, "{name}");
+    fill(&net)?;
     Ok(net)
 }
 
@@ -90,12 +66,12 @@ fn norm_as_pytorch_sums(values: &[f32]) -> f64 {
 
 /// One training step against the case: the loss at 1e-5, the running statistics at 1e-4, the gradients'
 /// norms at 1e-3 and their first values at 1e-3 of the norm.
-fn train_step(input: [usize; 3], layers: impl FnOnce(Value) -> Value, path: &str) -> Result<()> {
+fn train_step(name: &str, config: ModelConfig, path: &str) -> Result<()> {
     let case = json(path);
-    let net = with_weights(input, layers, &case)?;
+    let net = with_weights(name, config.num_classes(10), &case)?;
     let labels: Vec<u32> =
         case["labels"].as_array().unwrap().iter().map(|label| label.as_u64().unwrap() as u32).collect();
-    let logits = net.forward(&images(&case)?, Mode::Train(Seed(0)))?;
+    let logits = net.forward(&case_images(&case)?, Mode::Train(Seed(0)))?;
     let loss = ops::softmax_cross_entropy(&logits, &Tensor::new(labels, &device())?, 0.0)?;
     let wanted = case["loss"].as_f64().unwrap();
     let got = f64::from(loss.to_scalar::<f32>()?);
@@ -146,41 +122,36 @@ fn train_step(input: [usize; 3], layers: impl FnOnce(Value) -> Value, path: &str
 }
 
 /// The output in use against the case, in parts of its largest value.
-fn outputs(
-    input: [usize; 3],
-    layers: impl FnOnce(Value) -> Value,
-    model: &str,
-    tolerance: f32,
-) -> Result<()> {
-    let case = json(&format!("models/{model}.json"));
-    let net = with_weights(input, layers, &case)?;
+fn outputs(name: &str, fixture: &str) -> Result<()> {
+    let case = json(&format!("models/{fixture}.json"));
+    let net = with_weights(name, ModelConfig::default(), &case)?;
     let wanted = candle_core::safetensors::load(
-        format!("{FIXTURES}/models/{model}.safetensors"),
+        format!("{FIXTURES}/models/{fixture}.safetensors"),
         &candle_core::Device::Cpu,
     )?;
     let wanted = wanted["output"].flatten_all()?.to_vec1::<f32>()?;
-    let got = net.forward(&images(&case)?, Mode::Eval)?.flatten_all()?.to_vec1::<f32>()?;
+    let got = net.forward(&case_images(&case)?, Mode::Eval)?.flatten_all()?.to_vec1::<f32>()?;
     let largest = wanted.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
     assert_eq!(got.len(), wanted.len());
     for (got, wanted) in got.iter().zip(&wanted) {
-        assert!((got - wanted).abs() < tolerance * largest, "{got}, not {wanted}");
+        assert!((got - wanted).abs() < 1e-4 * largest, "{got}, not {wanted}");
     }
     Ok(())
 }
 
 #[test]
 fn seed_net_gives_what_pytorch_gives() -> Result<()> {
-    outputs([3, 32, 32], seed_net, "seed_net", 1e-5)
+    outputs("lenet", "seed_net")
 }
 
 #[test]
 fn seed_net_trains_as_pytorch_trains_it() -> Result<()> {
-    train_step([3, 32, 32], seed_net, "train/seed_net.json")
+    train_step("lenet", ModelConfig::default(), "train/seed_net.json")
 }
 
 #[test]
 fn resnet18_trains_as_pytorch_trains_it() -> Result<()> {
-    train_step([3, 64, 64], resnet18, "train/resnet18.json")
+    train_step("resnet18", ModelConfig::default(), "train/resnet18.json")
 }
 
 /// Large images are for optimized code: `cargo test --release`.
@@ -189,19 +160,29 @@ const LARGE: &str = "large";
 #[test]
 #[cfg_attr(debug_assertions, ignore = "takes minutes unless it is optimized")]
 fn large_vgg11_bn_trains_as_pytorch_trains_it() -> Result<()> {
-    train_step([3, 64, 64], vgg11_bn, "train/vgg11_bn_no_dropout.json")
-}
-
-#[test]
-#[cfg_attr(debug_assertions, ignore = "takes minutes unless it is optimized")]
-fn large_vit_b_16_gives_what_pytorch_gives() -> Result<()> {
-    outputs([3, 224, 224], |x| vit_b_16(x, 1000), "vit_b_16", 1e-4)
+    train_step("vgg11_bn", ModelConfig::default().dropout(0.0), "train/vgg11_bn_no_dropout.json")
 }
 
 #[test]
 #[cfg_attr(debug_assertions, ignore = "takes minutes unless it is optimized")]
 fn large_vit_b_16_trains_as_pytorch_trains_it() -> Result<()> {
-    train_step([3, 224, 224], |x| vit_b_16(x, 10), "train/vit_b_16.json")
+    train_step("vit_b_16", ModelConfig::default(), "train/vit_b_16.json")
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "takes minutes unless it is optimized")]
+fn large_images_give_what_pytorch_gives() -> Result<()> {
+    for (name, fixture) in [
+        ("small_cnn", "seed_cnn"),
+        ("alexnet", "alexnet"),
+        ("vgg11_bn", "vgg11_bn"),
+        ("resnet18", "resnet18"),
+        ("resnet50", "resnet50"),
+        ("vit_b_16", "vit_b_16"),
+    ] {
+        outputs(name, fixture)?;
+    }
+    Ok(())
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! The weights that torchvision publishes, with the numbers of its own documentation.
 
-#![allow(dead_code)] // The architectures of some are still to come.
-
 use super::PublishedWeights;
 
 pub(in crate::models) const ALEXNET: &[PublishedWeights] = &[PublishedWeights::imagenet(

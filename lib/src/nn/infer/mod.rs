@@ -61,6 +61,9 @@ impl Operator {
             Operator::MultiHeadAttention { embed_dim, num_heads } => {
                 tokens::multi_head_attention(op, inputs, *embed_dim, *num_heads)?
             }
+            Operator::RelativeAttention { num_heads, grid } => {
+                tokens::relative_attention(op, one, *num_heads, *grid)?
+            }
             Operator::ClassToken { embed_dim } => tokens::class_token(op, one, *embed_dim)?,
             Operator::PositionEmbedding { shape } => tokens::position_embedding(op, one, shape)?,
             Operator::Queries { dims } => {

@@ -62,6 +62,27 @@ pub(super) fn multi_head_attention(
     attention(op, inputs, num_heads)
 }
 
+/// Pixels (N, heads·3·D) to (N, heads·D).
+pub(super) fn relative_attention(
+    op: &str,
+    shape: &[usize],
+    num_heads: usize,
+    grid: [usize; 2],
+) -> Result<Vec<usize>> {
+    let pixels = grid[0].saturating_mul(grid[1]);
+    at_least_one(op, "pixels in the grid", pixels)?;
+    match *shape {
+        [tokens, features] if tokens == pixels => {
+            check_heads(op, num_heads.saturating_mul(3), features)?;
+            Ok(vec![tokens, features / 3])
+        }
+        _ => {
+            let expected = format!("pixels ({pixels}, heads·3·D) of a grid {} x {}", grid[0], grid[1]);
+            Err(mismatch(op, expected, shape, "Its biases were made for this number of pixels."))
+        }
+    }
+}
+
 pub(super) fn class_token(op: &str, shape: &[usize], embed_dim: usize) -> Result<Vec<usize>> {
     match *shape {
         [tokens, features] if features == embed_dim => Ok(vec![tokens + 1, features]),

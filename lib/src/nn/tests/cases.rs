@@ -68,6 +68,9 @@ cases! {
     Operator::Activation(Activation::Silu) => [2, 3, 4], |x| x.silu();
     Operator::Activation(Activation::Sigmoid) => [2, 3, 4], |x| x.sigmoid();
     Operator::Activation(Activation::Hardswish) => [2, 3, 4], |x| x.hardswish();
+    Operator::Activation(Activation::Relu6) => [2, 3, 4], |x| x.activation(Activation::Relu6);
+    Operator::Activation(Activation::Hardsigmoid) => [2, 3, 4], |x| x.activation(Activation::Hardsigmoid);
+    Operator::Activation(Activation::Tanh) => [2, 3, 4], |x| x.activation(Activation::Tanh);
     Operator::Softmax { .. } => [3, 2, 2], |x| x.softmax(0);
     Operator::LogSoftmax { .. } => [2, 2, 3], |x| x.log_softmax(2);
     Operator::MaxPool2d(_) => [2, 4, 4], |x| x.max_pool2d(2);
@@ -116,6 +119,7 @@ cases! {
         let tokens = x.image_to_tokens();
         tokens.multi_head_attention(&tokens.slice(0, 1..3), &tokens.slice(0, 0..2), 2)
     };
+    Operator::RelativeAttention { .. } => [6, 3, 2], |x| x.image_to_tokens().relative_attention(2, [3, 2]);
     Operator::Dropout { .. } => [2, 4, 4], |x| x.dropout(0.4);
     Operator::StochasticDepth { .. } => [2, 3, 2], |x| x.stochastic_depth(0.3);
     Operator::Add => [2, 3, 2], |x| x.sigmoid() + x;

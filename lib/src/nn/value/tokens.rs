@@ -55,6 +55,15 @@ impl Value {
         self.with(&[key, value], |_| Operator::ScaledDotProductAttention { num_heads })
     }
 
+    /// Self-attention of the pixels of an image of `grid` = [H, W], with biases that are learnt for each way from one
+    /// pixel to another (Dai et al. 2021, CoAtNet). The features of each pixel are queries, keys and values already, one
+    /// head's after the other's: (H·W, heads·3·D), which a 1 × 1 convolution and [`Value::image_to_tokens`] make, to (H·W,
+    /// heads·D).
+    #[must_use]
+    pub fn relative_attention(&self, num_heads: usize, grid: [usize; 2]) -> Value {
+        self.then(|_| Operator::RelativeAttention { num_heads, grid })
+    }
+
     /// A token that is trained before all others, whose output is to stand for the image (Dosovitskiy et al. 2020).
     /// (N, D) to (1 + N, D). The parameter has the layer's name.
     #[must_use]

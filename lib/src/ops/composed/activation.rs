@@ -21,8 +21,11 @@ fn forward(x: &Tensor, activation: Activation) -> Result<Tensor> {
         Activation::Sigmoid => sigmoid(x),
         Activation::Hardswish => {
             let inside = (x * x.affine(1.0 / 6.0, 0.5)?)?;
-            outside_three(x, &inside, x)
+            outside(x, [-3.0, 3.0], &inside, x)
         }
+        Activation::Relu6 => outside(x, [0.0, 6.0], x, &constant(6.0, x)?),
+        Activation::Hardsigmoid => outside(x, [-3.0, 3.0], &x.affine(1.0 / 6.0, 0.5)?, &constant(1.0, x)?),
+        Activation::Tanh => x.tanh(),
     }
 }
 
@@ -50,8 +53,11 @@ fn backward(given: &Backward<1>, activation: Activation) -> Result<Tensor> {
         Activation::Sigmoid => dy * (y * y.affine(-1.0, 1.0)?)?,
         Activation::Hardswish => {
             let inside = (dy * x.affine(1.0 / 3.0, 0.5)?)?;
-            outside_three(x, &inside, dy)
+            outside(x, [-3.0, 3.0], &inside, dy)
         }
+        Activation::Relu6 => outside(x, [0.0, 6.0], dy, &constant(0.0, x)?),
+        Activation::Hardsigmoid => outside(x, [-3.0, 3.0], &(dy * (1.0 / 6.0))?, &constant(0.0, x)?),
+        Activation::Tanh => dy * y.sqr()?.affine(-1.0, 1.0)?,
     }
 }
 
@@ -60,10 +66,10 @@ fn below(x: &Tensor, bound: f64) -> Result<Tensor> {
     x.le(&constant(bound, x)?)
 }
 
-/// 0 where `x` is at most -3, `above` where it is at least 3, and `inside` between.
-fn outside_three(x: &Tensor, inside: &Tensor, above: &Tensor) -> Result<Tensor> {
-    let low = below(x, -3.0)?.where_cond(&constant(0.0, x)?, inside)?;
-    x.ge(&constant(3.0, x)?)?.where_cond(above, &low)
+/// 0 where `x` is at most `low`, `above` where it is at least `high`, and `inside` between.
+fn outside(x: &Tensor, [low, high]: [f64; 2], inside: &Tensor, above: &Tensor) -> Result<Tensor> {
+    let inside = below(x, low)?.where_cond(&constant(0.0, x)?, inside)?;
+    x.ge(&constant(high, x)?)?.where_cond(above, &inside)
 }
 
 /// The normal distribution up to `x`.

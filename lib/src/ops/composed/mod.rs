@@ -23,6 +23,7 @@ mod grid_index;
 mod interpolate;
 mod linear;
 mod max_pool2d;
+mod relative_attention;
 mod row_norm;
 mod softmax;
 mod sums;
@@ -51,6 +52,7 @@ use grid_index::grid_index;
 pub(super) use interpolate::interpolate;
 pub(super) use linear::linear;
 pub(super) use max_pool2d::max_pool2d;
+pub(super) use relative_attention::relative_attention;
 pub(super) use row_norm::{Rows, row_norm};
 pub(super) use softmax::softmax;
 #[cfg(feature = "cuda")]
