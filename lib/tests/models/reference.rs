@@ -116,13 +116,15 @@ fn training_steps_are_those_of_the_reference() -> Result<()> {
         let wanted = case["loss"].as_f64().unwrap();
         let got = f64::from(loss.to_scalar::<f32>()?);
         assert!((got - wanted).abs() < 1e-4 * wanted.max(1.0), "{name}: loss {got}, not {wanted}");
+        // The reference has f64. How far PyTorch is off in f32 says how easily the batch norms of two images are upset.
+        let near = f64::max(1e-3, 20.0 * case["rounding"].as_f64().unwrap());
         let gradients = backward(&loss)?;
         for (parameter, wanted) in case["gradients"].as_object().unwrap() {
             let wanted = wanted.as_f64().unwrap();
             let var = net.parameters().into_iter().find(|found| found.name == *parameter).unwrap().var;
             let gradient = gradients.get(&var).unwrap().flatten_all()?.to_vec1::<f32>()?;
             let got = gradient.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
-            assert!((got / wanted - 1.0).abs() < 1e-3, "{name}, {parameter}: {got}, not {wanted}");
+            assert!((got / wanted - 1.0).abs() < near, "{name}, {parameter}: {got}, not {wanted}");
         }
         for (buffer, wanted) in case["buffers"].as_object().unwrap() {
             let var = net.buffers().into_iter().find(|found| found.name == *buffer).unwrap().var;
