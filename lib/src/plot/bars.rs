@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sconce_display::Bundle;
 
-use super::color::{INK, LINE, MUTED, SERIES, hex};
+use super::color::{CARD, INK, LINE, MUTED, SERIES, hex};
 use super::number::number;
 use super::save::save;
 use super::svg::{self, Anchor, Svg, TextStyle, fitted, text_width, title_width};
@@ -129,14 +129,24 @@ impl Bars {
             svg.text([MARGIN, MARGIN + TITLE - 2.0], bold, &self.title);
         }
         let [color, mark, ..] = SERIES.map(|color| hex([color.0, color.1, color.2]));
+        let line = self.mark.as_ref().map(|(amount, _)| (left + self.share(*amount) * LENGTH, *amount));
+        if let Some((x, _)) = line {
+            svg.rect([x - 0.5, top - 3.0], [1.0, bottom - top + 3.0], &format!("fill=\"{mark}\""));
+        }
         for (at, row) in self.rows.iter().enumerate() {
             let y = top + ROW * at as f64;
             let baseline = y + BAR / 2.0 + LABEL * 0.35;
+            // The line of the mark stops at text.
+            let clear = |svg: &mut Svg, x: f64, text: &str| {
+                let wide = text_width(text, LABEL) + 4.0;
+                svg.rect([x - 2.0, y - 1.0], [wide, BAR + 2.0], &format!("fill=\"{CARD}\""));
+            };
             match row {
                 Row::Bar { name, amount, note } => {
                     // A little of a little can still be seen.
                     let length = self.share(*amount) * LENGTH;
                     let length = if *amount > 0.0 { length.max(1.0) } else { 0.0 };
+                    clear(&mut svg, left + length + 6.0, note);
                     svg.open_explained(&format!("{name}: {note}"));
                     let style = TextStyle::new(LABEL, INK, Anchor::End);
                     svg.text([left - 8.0, baseline], style, &fitted(name, LABEL, NAME));
@@ -144,16 +154,20 @@ impl Bars {
                     let style = TextStyle::new(LABEL, MUTED, Anchor::Start);
                     svg.text([left + length + 6.0, baseline], style, note);
                     svg.close();
+                    if let Some((x, marked)) = line
+                        && marked < *amount
+                    {
+                        svg.rect([x - 0.5, y], [1.0, BAR], &format!("fill=\"{mark}\""));
+                    }
                 }
                 Row::Gap(text) => {
-                    svg.text([left, baseline], TextStyle::new(LABEL, MUTED, Anchor::Start), text);
+                    clear(&mut svg, left + 2.0, text);
+                    svg.text([left + 2.0, baseline], TextStyle::new(LABEL, MUTED, Anchor::Start), text);
                 }
             }
         }
         svg.rect([left - 1.0, top - 3.0], [1.0, bottom - top + 3.0], &format!("fill=\"{LINE}\""));
-        if let Some((amount, name)) = &self.mark {
-            let x = left + self.share(*amount) * LENGTH;
-            svg.rect([x - 0.5, top - 3.0], [1.0, bottom - top + 3.0], &format!("fill=\"{mark}\""));
+        if let (Some((x, _)), Some((_, name))) = (line, &self.mark) {
             let half = text_width(name, LABEL) / 2.0;
             let middle = x.clamp(MARGIN + half, (width - MARGIN - half).max(MARGIN + half));
             svg.text([middle, top - 7.0], TextStyle::new(LABEL, MUTED, Anchor::Middle), name);
