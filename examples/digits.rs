@@ -86,7 +86,7 @@ fn train(model: Model, seed: Seed) -> Result<f64> {
     let path = folder.join("digits.safetensors");
     learner.model()?.save(&path)?;
     let loaded = network()?.init(Seed(0), &Device::Cpu)?;
-    loaded.load(&path)?;
+    loaded.load(&path, Loading::Strict)?;
     let images = learner.data().test.images()?;
     let before = learner.model()?.forward(&images, Mode::Eval)?.to_vec2::<f32>()?;
     let after = loaded.forward(&images, Mode::Eval)?.to_vec2::<f32>()?;

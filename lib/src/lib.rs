@@ -3,14 +3,17 @@
 //! A model is a graph that stays open to inspection ([`nn`]); it trains with a [`train::Learner`] or
 //! with a loop of one's own, and everything a cell can end with shows itself ([`rich`]).
 
+mod download;
 mod error;
 mod freed_memory;
 mod input;
 mod pattern;
+mod pickle;
 mod progress;
 mod seed;
 mod tensor_file;
 
+pub mod checkpoint;
 pub mod data;
 pub mod losses;
 pub mod metrics;

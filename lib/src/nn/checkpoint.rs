@@ -5,9 +5,12 @@ use std::path::Path;
 
 use candle_core::{DType, Tensor};
 use safetensors::Dtype;
-use safetensors::tensor::TensorView;
 
+use super::graph::TensorSpec;
+use super::load_report::{LoadReport, Loading};
+use super::loading::Plan;
 use super::model::Model;
+use crate::checkpoint::Checkpoint;
 use crate::tensor_file::{self, Entry, kind};
 use crate::{Error, Result};
 
@@ -28,34 +31,45 @@ impl Model {
         tensor_file::write(path.as_ref(), &entries, ("format", "pt".into()))
     }
 
-    /// Reads what [`Model::save`] wrote for a model of the same layers. Names and shapes must be
-    /// exactly this model's; the weights are changed in place, so handles to them see the new ones.
+    /// Takes over the weights of a file: what [`Model::save`] wrote, or a safetensors, `.pth` or `.pt` file
+    /// of another library. They are changed in place, so handles to them see the new ones.
+    ///
+    /// State dicts under `state_dict`, `model` and the like are found; names may begin with `module.` or be
+    /// spelt as torchvision, timm, transformers or the code of DETR's paper spells them. f64, f16 and bf16
+    /// become f32. `num_batches_tracked`, which nothing here needs, is passed over.
+    ///
+    /// ```no_run
+    /// use sconce::prelude::*;
+    ///
+    /// # let net = Model::build([3, 8, 8], |x| x.flatten().linear(10))?.init(Seed(0), &Device::Cpu)?;
+    /// let report = net.load("resnet18-f37072fd.pth", Loading::Strict)?;
+    /// # Ok::<(), sconce::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// If the file cannot be read, is damaged, or holds other tensors than this model's; the error
-    /// lists them. The model is then as it was.
-    pub fn load(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let bytes = tensor_file::read(path)?;
-        let file = tensor_file::parse(path, &bytes)?;
-        let found: BTreeMap<String, TensorView> = file.tensors().into_iter().collect();
-        let kinds =
-            found.iter().map(|(name, view)| (name.as_str(), kind(view.shape(), &view.dtype().to_string())));
-        if let Some(problems) = self.problems(&kinds.collect()) {
-            return Err(Error::Format {
-                path: path.to_owned(),
-                expected: format!("the {} tensors of this model", self.graph().tensors.len()),
-                got: problems,
-                hint: "It must come from a model of the same layers, names and sizes.".into(),
+    /// If the file cannot be read or is damaged. If a tensor is missing, of another shape or, with
+    /// [`Loading::Strict`], not the model's; the error lists them. With [`Loading::Partial`], if nothing
+    /// fits. [`Error::Interrupted`]. The model is then as it was.
+    pub fn load(&self, path: impl AsRef<Path>, loading: Loading) -> Result<LoadReport> {
+        let checkpoint = Checkpoint::open(path)?;
+        let specs: Vec<&TensorSpec> = self.tensors().map(|(spec, _)| spec).collect();
+        let plan = Plan::new(&specs, &checkpoint);
+        let report = plan.report(&specs, &checkpoint);
+        report.check(&checkpoint, loading)?;
+        let values = plan.read(&specs, &checkpoint)?;
+        let mut tensors = Vec::with_capacity(values.len());
+        for (spec, values) in specs.iter().zip(values) {
+            tensors.push(match values {
+                Some(values) => Some(Tensor::from_vec(values, spec.shape.as_slice(), self.device())?),
+                None => None,
             });
         }
-        let mut tensors = Vec::with_capacity(found.len());
-        for (spec, _) in self.tensors() {
-            let values = found[&spec.name].data().as_chunks::<4>().0;
-            let values: Vec<f32> = values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-            tensors.push(Tensor::from_vec(values, spec.shape.as_slice(), self.device())?);
+        for ((_, var), tensor) in self.tensors().zip(&tensors) {
+            if let Some(tensor) = tensor {
+                var.set(tensor)?;
+            }
         }
-        self.replace(&tensors)
+        Ok(report)
     }
 
     /// Takes over what [`Model::state`] gave, in place. Names and shapes must be exactly this model's.
@@ -82,12 +96,7 @@ impl Model {
             // A copy: the tensor may be a handle to the very variable that it will replace.
             tensors.push(by_name[spec.name.as_str()].to_device(self.device())?.copy()?);
         }
-        self.replace(&tensors)
-    }
-
-    /// Sets all variables; the tensors have their shapes and the type f32.
-    fn replace(&self, tensors: &[Tensor]) -> Result<()> {
-        for ((_, var), tensor) in self.tensors().zip(tensors) {
+        for ((_, var), tensor) in self.tensors().zip(&tensors) {
             var.set(tensor)?;
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::public::remote;
-use crate::data::download::{ExtractLimits, extract};
+use crate::download::{ExtractLimits, extract};
 use crate::{Error, Result};
 
 /// A large set that anybody may fetch.

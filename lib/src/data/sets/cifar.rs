@@ -8,8 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::pickle;
 use super::stack::Stack;
+use crate::pickle::{self, Vocabulary};
 use crate::{Error, Result};
 
 const SHAPE: [usize; 3] = [3, 32, 32];
@@ -137,9 +137,10 @@ fn binary_batch(path: &Path, cifar: Cifar, stack: &mut Stack) -> Result<()> {
 fn python_batch(path: &Path, cifar: Cifar, stack: &mut Stack) -> Result<()> {
     let bytes = read_file(path)?;
     let expected = format!("a pickled dict with `data` of (N, {SIZE}) bytes and `{}`", cifar.fine());
-    let (pickle, root) = pickle::read(&bytes).map_err(|problem| wrong(path, &expected, problem))?;
+    let pickle =
+        pickle::read(&bytes, Vocabulary::NumPy).map_err(|problem| wrong(path, &expected, problem))?;
     let part = |key: &str| {
-        pickle.get(&root, key).ok_or_else(|| wrong(path, &expected, format!("nothing under `{key}`")))
+        pickle.get(&pickle.root, key).ok_or_else(|| wrong(path, &expected, format!("nothing under `{key}`")))
     };
     let array = pickle
         .array(part("data")?)
@@ -159,7 +160,8 @@ fn python_batch(path: &Path, cifar: Cifar, stack: &mut Stack) -> Result<()> {
     }
     stack.pixels.extend_from_slice(pixels);
     // Older batches of one's own may lack them.
-    let names = pickle.get(&root, "filenames").and_then(|names| pickle.texts(names)).unwrap_or_default();
+    let names =
+        pickle.get(&pickle.root, "filenames").and_then(|names| pickle.texts(names)).unwrap_or_default();
     if names.len() == count {
         stack.ids.extend(names);
     }
@@ -184,9 +186,9 @@ fn names_of_pickle(folder: &Path, cifar: Cifar) -> Result<Vec<String>> {
         Cifar::Hundred => "fine_label_names",
     };
     let expected = format!("a pickled dict with a list of names under `{key}`");
-    let (pickle, root) =
-        pickle::read(&read_file(&path)?).map_err(|problem| wrong(&path, &expected, problem))?;
-    let names = pickle.get(&root, key).and_then(|names| pickle.texts(names));
+    let pickle = pickle::read(&read_file(&path)?, Vocabulary::NumPy)
+        .map_err(|problem| wrong(&path, &expected, problem))?;
+    let names = pickle.get(&pickle.root, key).and_then(|names| pickle.texts(names));
     checked_names(&path, cifar, names.ok_or_else(|| wrong(&path, &expected, "none".into()))?)
 }
 

@@ -11,7 +11,6 @@ mod list;
 mod manifest;
 mod matlab;
 mod names;
-mod pickle;
 mod public;
 mod rle;
 mod shapes;
@@ -20,7 +19,6 @@ mod voc;
 mod walk;
 
 use std::collections::HashMap;
-use std::path::{Component, Path, PathBuf};
 
 use super::dataset::Dataset;
 use super::decode::DecodeConfig;
@@ -78,21 +76,4 @@ fn placed<'a>(op: &str, classes: &'a [String]) -> Result<HashMap<&'a str, u32>> 
         }
     }
     Ok(labels)
-}
-
-/// A path below a folder; `None` for one that is absolute, climbs out with `..`, or names nothing.
-pub(super) fn below(folder: &Path, path: &Path) -> Option<PathBuf> {
-    let mut place = folder.to_owned();
-    let mut named = false;
-    for component in path.components() {
-        match component {
-            Component::Normal(part) => {
-                place.push(part);
-                named = true;
-            }
-            Component::CurDir => {}
-            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return None,
-        }
-    }
-    named.then_some(place)
 }

@@ -7,7 +7,7 @@ use super::cifar::{self, Cifar};
 use super::stack::Stack;
 use super::{TrainTest, idx};
 use crate::data::dataset::Dataset;
-use crate::data::download::{Checksum, Download, ExtractLimits, Remote, extract};
+use crate::download::{Checksum, Download, ExtractLimits, Remote, extract};
 use crate::{Error, Result};
 
 const MNIST_MIRRORS: &[&str] = &[

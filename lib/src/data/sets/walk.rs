@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use sconce_display::interrupt;
 
 use super::names::Names;
-use crate::data::progress::{Progress, Unit};
+use crate::progress::{Progress, Unit};
 use crate::{Error, Result};
 
 /// So many names are read between two looks at the interrupt flag.

@@ -10,7 +10,7 @@ use super::json::{self, Counts};
 use super::{Coco, CocoCategory, Outline, Picture, Thing};
 use crate::data::decode::DecodeConfig;
 use crate::data::sample::{BBox, Keypoint, Visibility};
-use crate::data::sets::below;
+use crate::download::below;
 use crate::{Error, Result};
 
 /// A set to which files are added.

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 
 use super::list::{FileList, Targets};
 use super::names::Names;
-use super::{below, placed};
+use super::placed;
 use crate::data::dataset::Dataset;
 use crate::data::decode::DecodeConfig;
 use crate::data::sample::{BBox, Object, Target};
+use crate::download::below;
 use crate::{Error, Result};
 
 /// What becomes of a path that leads out of the folder of the images.

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::annotated::{Decode, open_annotated};
-use super::{below, no_such, placed};
+use super::{no_such, placed};
 use crate::data::dataset::Dataset;
 use crate::data::decode::DecodeConfig;
-use crate::data::progress::{Progress, Unit};
 use crate::data::sample::{ClassMap, Mask, Object, Sample, Target};
 use crate::data::source::Source;
+use crate::download::below;
+use crate::progress::{Progress, Unit};
 use crate::{Error, Result};
 
 pub use xml::{VocAnnotation, VocObject};

@@ -10,8 +10,8 @@ use flate2::read::MultiGzDecoder;
 use tar::EntryType;
 use zip::ZipArchive;
 
-use crate::data::progress::{Progress, Unit, bytes};
-use crate::data::sets::below;
+use super::below;
+use crate::progress::{Progress, Unit, bytes};
 use crate::{Error, Result};
 
 /// The kind of file in the mode that a zip keeps: links, and all kinds.

@@ -1,9 +1,9 @@
-//! How far a long task of the data is: a download, a walk through folders.
+//! How far a long task is: a download, a walk through folders.
 
 use sconce_display::interrupt;
 
+use super::bar::Bar;
 use crate::plot::count;
-use crate::progress::Bar;
 use crate::{Error, Result};
 
 /// In seconds; what is done sooner shows nothing.
@@ -11,14 +11,14 @@ const PATIENCE: f64 = 1.0;
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unit {
+pub(crate) enum Unit {
     Files,
     Bytes,
 }
 
 /// A bar that only appears when the task takes longer than a moment.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(crate) struct Progress {
     what: String,
     unit: Unit,
     total: Option<u64>,
@@ -28,12 +28,12 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn start(what: &str, unit: Unit, total: Option<u64>) -> Progress {
+    pub(crate) fn start(what: &str, unit: Unit, total: Option<u64>) -> Progress {
         Progress { what: what.into(), unit, total, done: 0, bar: Bar::start(), shown: false }
     }
 
     /// Sets how much there is to do, once that is known.
-    pub(super) fn total(&mut self, total: Option<u64>) {
+    pub(crate) fn total(&mut self, total: Option<u64>) {
         self.total = total;
     }
 
@@ -41,7 +41,7 @@ impl Progress {
     ///
     /// # Errors
     /// [`Error::Interrupted`] when somebody asked for a stop.
-    pub(super) fn at(&mut self, done: u64) -> Result<()> {
+    pub(crate) fn at(&mut self, done: u64) -> Result<()> {
         self.done = done;
         if interrupt::requested() {
             return Err(Error::Interrupted { at: format!("{}, after {}", self.what, self.amount(done)) });
@@ -81,7 +81,7 @@ impl Drop for Progress {
 }
 
 /// `1.5 MB`.
-pub(super) fn bytes(bytes: u64) -> String {
+pub(crate) fn bytes(bytes: u64) -> String {
     let (mut value, mut unit) = (bytes as f64, "bytes");
     for larger in ["kB", "MB", "GB", "TB"] {
         if value < 1000.0 {

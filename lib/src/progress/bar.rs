@@ -1,4 +1,4 @@
-//! How long work shows how far it is.
+//! A bar that is updated in place, and the walk over images that it shows.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};

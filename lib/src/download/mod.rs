@@ -6,9 +6,9 @@ mod transfer;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use super::progress::{Progress, Unit, bytes};
+use crate::progress::{Progress, Unit, bytes};
 use crate::{Error, Result};
 use transfer::{Event, Transfer};
 
@@ -17,6 +17,14 @@ pub use checksum::Checksum;
 
 /// How often a mirror is asked again after it broke off and something had come.
 const RESUMES: usize = 20;
+
+/// The environment variable that forbids the network: set, and neither empty nor 0.
+const OFFLINE: &str = "SCONCE_OFFLINE";
+
+/// Whether nothing may be fetched.
+fn is_offline() -> bool {
+    std::env::var_os(OFFLINE).is_some_and(|value| !value.is_empty() && value != "0")
+}
 
 /// Whether a public data set is fetched where it is not there yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,16 +69,24 @@ impl Remote {
     /// is.
     ///
     /// # Errors
-    /// When no mirror gives the file: the message says why each did not, and what to fetch and put where by
-    /// other means. When the file cannot be written, or another process is fetching it.
+    /// When no mirror gives the file, or the environment variable `SCONCE_OFFLINE` is set: the message says
+    /// why, and what to fetch and put where by other means. When the file cannot be written, or another process is fetching it.
     /// [`Error::Interrupted`]; what has come is kept for the next call.
     pub fn fetch(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         if path.is_file() {
             match &self.checksum {
-                Some(checksum) if checksum.of_file(path)? != checksum.hex() => {}
+                Some(checksum) if !checksum.fits(&checksum.of_file(path)?) => {}
                 _ => return Ok(()),
             }
+        }
+        if is_offline() {
+            return Err(Error::Format {
+                path: path.to_owned(),
+                expected: "the file".into(),
+                got: format!("nothing that fits there, and no network, as {OFFLINE} says"),
+                hint: self.by_hand(path),
+            });
         }
         let part = part_of(path)?;
         let file = lock(&part)?;
@@ -95,7 +111,7 @@ impl Remote {
     }
 
     /// What to do without this machine's network.
-    pub(super) fn by_hand(&self, path: &Path) -> String {
+    pub(crate) fn by_hand(&self, path: &Path) -> String {
         let url = self.urls.first().map_or("its source", String::as_str);
         let checksum = self.checksum.as_ref().map_or(String::new(), |checksum| format!(" ({checksum})"));
         format!("Fetch {url}{checksum} by other means and put it at {}.", path.display())
@@ -118,7 +134,7 @@ impl Remote {
             }
             if let Some(checksum) = &self.checksum {
                 let found = checksum.of_file(part)?;
-                if found != checksum.hex() {
+                if !checksum.fits(&found) {
                     file.set_len(0).map_err(|source| write_error(part, source))?;
                     // The beginning may have been of another version; the whole of it was not.
                     if before > 0 && tries < RESUMES {
@@ -241,4 +257,21 @@ fn lock(part: &Path) -> Result<File> {
         // Not every file system can lock: then the checksum alone guards.
         Err(fs::TryLockError::Error(_)) => Ok(file),
     }
+}
+
+/// A path below a folder; `None` for one that is absolute, climbs out with `..`, or names nothing.
+pub(crate) fn below(folder: &Path, path: &Path) -> Option<PathBuf> {
+    let mut place = folder.to_owned();
+    let mut named = false;
+    for component in path.components() {
+        match component {
+            Component::Normal(part) => {
+                place.push(part);
+                named = true;
+            }
+            Component::CurDir => {}
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    named.then_some(place)
 }

@@ -15,6 +15,9 @@ use crate::{Error, Result};
 pub enum Checksum {
     /// 64 digits.
     Sha256(String),
+    /// The first digits of a SHA-256, as the names of PyTorch's own checkpoints have them:
+    /// `resnet18-f37072fd.pth`.
+    Sha256Start(String),
     /// 32 digits. It tells a damaged file from a good one, not a forged one: for sets that publish no other.
     Md5(String),
 }
@@ -23,17 +26,28 @@ impl Checksum {
     /// The digits, in lower case.
     pub(super) fn hex(&self) -> String {
         match self {
-            Checksum::Sha256(hex) | Checksum::Md5(hex) => hex.trim().to_lowercase(),
+            Checksum::Sha256(hex) | Checksum::Sha256Start(hex) | Checksum::Md5(hex) => {
+                hex.trim().to_lowercase()
+            }
         }
     }
 
-    /// The same of a file.
+    /// Whether `found`, the digits of a file, are these.
+    pub(super) fn fits(&self, found: &str) -> bool {
+        match self {
+            // No digits at all would fit every file.
+            Checksum::Sha256Start(_) => !self.hex().is_empty() && found.starts_with(&self.hex()),
+            Checksum::Sha256(_) | Checksum::Md5(_) => found == self.hex(),
+        }
+    }
+
+    /// All the digits of a file.
     ///
     /// # Errors
     /// When it cannot be read.
     pub(super) fn of_file(&self, path: &Path) -> Result<String> {
         match self {
-            Checksum::Sha256(_) => digest::<Sha256>(path),
+            Checksum::Sha256(_) | Checksum::Sha256Start(_) => digest::<Sha256>(path),
             Checksum::Md5(_) => digest::<Md5>(path),
         }
     }
@@ -41,7 +55,11 @@ impl Checksum {
 
 impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if matches!(self, Checksum::Sha256(_)) { "SHA-256" } else { "MD5" };
+        let kind = match self {
+            Checksum::Sha256(_) => "SHA-256",
+            Checksum::Sha256Start(_) => "SHA-256 starting with",
+            Checksum::Md5(_) => "MD5",
+        };
         write!(f, "{kind} {}", self.hex())
     }
 }
