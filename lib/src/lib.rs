@@ -22,6 +22,7 @@ pub mod nn;
 pub mod ops;
 pub mod optim;
 pub mod plot;
+pub mod predict;
 pub mod prelude;
 pub mod rich;
 pub mod threads;

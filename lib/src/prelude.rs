@@ -6,7 +6,8 @@ pub use crate::data::{
 pub use crate::losses::{Loss, cross_entropy};
 pub use crate::metrics::{Metric, accuracy};
 pub use crate::nn::{
-    Architecture, Conv2dConfig, Fan, FeatureMaps, Initial, Loading, Mode, Model, ModelOutputs, Outputs, Padding, Parameter, Pool2dConfig, Rounding, Summary, Value, backward,
+    Architecture, Conv2dConfig, Fan, FeatureMaps, Initial, Loading, Mode, Model, ModelOutputs, Outputs,
+    Padding, Parameter, Pool2dConfig, Rounding, Summary, Value, backward,
 };
 pub use crate::optim::{Optimizer, adagrad, adam, adamw, param_group, rmsprop, sgd, vectors};
 pub use crate::plot::{

@@ -5,7 +5,7 @@ mod gpu;
 mod rerun;
 
 use candle_core::{Device, Tensor};
-use sconce::nn::{Mode, Model};
+use sconce::nn::{Loading, Mode, Model};
 use sconce::prelude::{Learner, Seed, Split, accuracy, adamw, backward, cross_entropy, datasets, sgd};
 use sconce::rich::Rich;
 use sconce::{Result, ops};
@@ -72,7 +72,7 @@ fn a_file_brings_weights_from_there_to_the_cpu_and_back() -> Result<()> {
     )?)?)?;
     there.save(&file)?;
     let here = net(&Device::Cpu)?;
-    here.load(&file)?;
+    here.load(&file, Loading::Strict)?;
     let wanted = there.forward(&images.to_device(&device())?, Mode::Eval)?;
     let difference = largest_difference(&here.forward(&images, Mode::Eval)?, &wanted)?;
     assert!(difference < 1e-4, "{difference}");

@@ -268,21 +268,21 @@ fn a_summary_lists_layers_shapes_parameters_and_multiply_adds() -> Result<()> {
     assert_eq!(
         summary.text(),
         "\
-layer         operator                         output     parameters  multiply-adds
-------------  -------------------------------  ---------  ----------  -------------
-input         input                            (2, 6, 6)
-stem          conv2d 2 -> 4, 3 x 3, padding 1  (4, 6, 6)          76          2,592
-batch_norm_1  batch_norm                       (4, 6, 6)           8
-relu_1        relu                             (4, 6, 6)
-conv2d_1      conv2d 4 -> 4, 3 x 3, padding 1  (4, 6, 6)         148          5,184
-batch_norm_2  batch_norm                       (4, 6, 6)           8
-relu_2        relu                             (4, 6, 6)
-add_1         add of relu_1, relu_2            (4, 6, 6)
-max_pool2d_1  max_pool2d 2 x 2, stride 2       (4, 3, 3)
-dropout_1     dropout 0.25                     (4, 3, 3)
-flatten_1     flatten                          (36)
-head          linear 36 -> 3                   (3)               111            108
-351 parameters, 7,884 multiply-adds per image
+layer         operator                         output     parameters  multiply-adds  memory
+------------  -------------------------------  ---------  ----------  -------------  ---------
+input         input                            (2, 6, 6)                             288 bytes
+stem          conv2d 2 -> 4, 3 x 3, padding 1  (4, 6, 6)          76          2,592  576 bytes
+batch_norm_1  batch_norm                       (4, 6, 6)           8                 576 bytes
+relu_1        relu                             (4, 6, 6)                             576 bytes
+conv2d_1      conv2d 4 -> 4, 3 x 3, padding 1  (4, 6, 6)         148          5,184  576 bytes
+batch_norm_2  batch_norm                       (4, 6, 6)           8                 576 bytes
+relu_2        relu                             (4, 6, 6)                             576 bytes
+add_1         add of relu_1, relu_2            (4, 6, 6)                             576 bytes
+max_pool2d_1  max_pool2d 2 x 2, stride 2       (4, 3, 3)                             144 bytes
+dropout_1     dropout 0.25                     (4, 3, 3)                             144 bytes
+flatten_1     flatten                          (36)                                  144 bytes
+head          linear 36 -> 3                   (3)               111            108  12 bytes
+351 parameters, 7,884 multiply-adds per image; 1.5 kB of weights, 4.8 kB of outputs per image
 "
     );
     assert_eq!(net.num_parameters(), 351);

@@ -22,6 +22,15 @@ struct Entry {
 pub(super) fn open(path: &Path, file: File, size: u64) -> Result<Checkpoint> {
     let refused = |got: String| wrong(path, "an archive of `torch.save`", got);
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| refused(error.to_string()))?;
+    if archive.file_names_raw().any(|name| name.ends_with(b"/constants.pkl")) {
+        return Err(Error::Format {
+            path: path.to_owned(),
+            expected: "a state dict".into(),
+            got: "a TorchScript program".into(),
+            hint: "In Python, `torch.save(torch.jit.load(file).state_dict(), other)` writes its weights."
+                .into(),
+        });
+    }
     let mut entries = HashMap::new();
     for index in 0..archive.len() {
         let entry = archive.by_index_raw(index).map_err(|error| refused(error.to_string()))?;
@@ -51,15 +60,6 @@ pub(super) fn open(path: &Path, file: File, size: u64) -> Result<Checkpoint> {
         (Some(folder), None) => folder.to_owned(),
         _ => return Err(refused("an archive without one `data.pkl` in one folder".into())),
     };
-    if entries.contains_key(&format!("{folder}/constants.pkl")) {
-        return Err(Error::Format {
-            path: path.to_owned(),
-            expected: "a state dict".into(),
-            got: "a TorchScript program".into(),
-            hint: "In Python, `torch.save(torch.jit.load(file).state_dict(), other)` writes its weights."
-                .into(),
-        });
-    }
     let mut read = |name: &str| -> Result<Option<Vec<u8>>> {
         let Some(entry) = entries.get(&format!("{folder}/{name}")) else { return Ok(None) };
         if entry.block.length > MOST_DESCRIPTION {

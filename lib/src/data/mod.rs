@@ -29,8 +29,8 @@ mod statistics;
 mod tensors;
 mod transform;
 
-pub use balance::ClassBalance;
 pub use crate::download::{Checksum, Download, ExtractLimits, Remote, extract};
+pub use balance::ClassBalance;
 pub use batch::Batch;
 pub use batches::{BatchConfig, Batches, LastBatch};
 pub use collate::Sizes;

@@ -9,7 +9,8 @@ use crate::{Error, Result};
 /// let config = ModelConfig::default().num_classes(10).image([1, 64, 64]).dropout(0.1);
 /// assert_eq!(config.num_classes, Some(10));
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ModelConfig {
     /// The number of classes.
     pub num_classes: Option<usize>,

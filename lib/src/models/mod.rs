@@ -12,6 +12,7 @@
 //! ```
 
 mod alexnet;
+mod classes;
 mod coatnet;
 mod config;
 mod conv_norm;
@@ -27,10 +28,12 @@ mod list;
 mod mobilenet_v2;
 mod mobilenet_v3;
 mod nearest;
+mod pretrained;
 mod published;
 mod registry;
 mod resnet;
 mod resnet_cifar;
+mod saved;
 mod small_cnn;
 mod squeeze;
 mod unet;
@@ -43,5 +46,7 @@ pub use config::{ModelConfig, Settings};
 pub use detr::{DetrBackbone, DetrConfig};
 pub use fcos::{FcosBackbone, FcosConfig, FcosPlace};
 pub use list::{ModelList, list};
+pub use pretrained::{Pretrained, PretrainedConfig, pretrained, pretrained_with};
 pub use published::{Accuracy, ClassList, Preprocessing, PublishedWeights, Resizing};
 pub use registry::{ModelEntry, create, entry};
+pub use saved::{SavedModel, open};

@@ -11,6 +11,7 @@ mod compute;
 mod config;
 mod cost;
 mod describe;
+mod diagram;
 mod draft;
 mod engine;
 mod feature_maps;
@@ -18,9 +19,9 @@ mod freeze;
 mod graph;
 mod infer;
 mod initial;
-mod map;
 mod load_report;
 mod loading;
+mod map;
 mod mode;
 mod model;
 mod operator;
@@ -42,12 +43,13 @@ pub use config::{
     AvgPool2dConfig, Conv2dConfig, ConvTranspose2dConfig, GroupNormConfig, LayerNormConfig, LinearConfig,
     Pool2dConfig, TargetSize,
 };
+pub use diagram::Detail;
 pub use engine::backward;
 pub use feature_maps::FeatureMaps;
 pub use graph::{Graph, Node, TensorSpec};
 pub use initial::{Fan, Initial};
-pub use map::Map;
 pub use load_report::{LoadReport, Loading, Mismatch};
+pub use map::Map;
 pub use mode::Mode;
 pub use model::Model;
 pub use operator::Operator;

@@ -170,6 +170,10 @@ impl Svg {
         );
     }
 
+    pub(super) fn path(&mut self, way: &str, attributes: &str) {
+        let _ = writeln!(self.body, "<path d=\"{way}\" {attributes}/>");
+    }
+
     /// Opens a group that a pointer resting on it explains.
     pub(super) fn open_explained(&mut self, explanation: &str) {
         let _ = writeln!(self.body, "<g><title>{}</title>", escape(explanation));

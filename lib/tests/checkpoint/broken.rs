@@ -11,7 +11,7 @@ fn never_panics(name: &str, bytes: &[u8]) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("broken.pth");
     let (mut opened, mut refused) = (0, 0);
-    mutate::many(name, bytes, mutate::ROUNDS, |broken| {
+    mutate::many(name, bytes, mutate::rounds(), |broken| {
         fs::write(&path, broken).unwrap();
         match Checkpoint::open(&path) {
             Ok(file) => {

@@ -48,6 +48,10 @@ pub enum ClassList {
     ImageNet,
     /// COCO's 91 numbers, of which 80 are classes; 0 is the background, or unused.
     Coco,
+    /// COCO's 80 classes without gaps, as most code numbers them that is not DETR's or torchvision's.
+    Coco80,
+    /// The 20 classes of PASCAL VOC.
+    Voc,
 }
 
 /// What is done to an image before it goes into a model: resized, cut, divided by 255, normalized.
