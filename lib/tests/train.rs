@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use sconce::data::{DataSplit, Dataset};
-use sconce::nn::{Mode, Model, Parameter};
+use sconce::nn::{Mode, Model, Outputs, Parameter};
 use sconce::plot::count;
 use sconce::prelude::{Learner, Loss, Net, Seed, Split, accuracy, adamw, cross_entropy, sgd};
 use sconce::rich::Rich;
@@ -318,6 +318,55 @@ fn errors_are_the_librarys_own() -> Result<()> {
     match Learner::new(net()?, data).fit(1) {
         Err(Error::Shape { got, .. }) => assert!(got.contains('3'), "{got}"),
         other => panic!("{other:?}"),
+    }
+    Ok(())
+}
+
+/// A stem with a head behind it and another one half way.
+fn two_heads() -> Result<Model> {
+    Model::build_outputs([1, 4, 4], |x| {
+        let stem = x.conv2d(4, 3).named("stem").batch_norm().named("norm").relu();
+        let auxiliary = stem.global_avg_pool().linear(2).named("aux");
+        Outputs::new("logits", stem.conv2d(4, 3).relu().flatten().linear(2).named("fc"))
+            .training("aux", auxiliary)
+    })?
+    .init(Seed(7), &Device::Cpu)
+}
+
+#[test]
+fn auxiliary_heads_are_trained_with_the_weight_that_was_chosen() -> Result<()> {
+    let first_loss = |weight: f64| -> Result<f64> {
+        let mut learner = Learner::new(two_heads()?, parts()?).auxiliary_weight(weight).batch_size(50);
+        learner.fit(1)?;
+        Ok(learner.history().step_losses()[0])
+    };
+    let [none, some, whole] = [first_loss(0.0)?, first_loss(0.25)?, first_loss(1.0)?];
+    assert!(whole > none, "{whole} and {none}");
+    assert!((some - (none + 0.25 * (whole - none))).abs() < 1e-6, "{none}, {some}, {whole}");
+    let net = two_heads()?;
+    let before = net.state()?;
+    let mut learner = Learner::new(net.clone(), parts()?).batch_size(16);
+    learner.fit(1)?;
+    for ((name, before), (_, after)) in before.iter().zip(net.state()?) {
+        assert!((before - after)?.abs()?.sum_all()?.to_scalar::<f32>()? > 0.0, "{name} stays");
+    }
+    let outcome = Learner::new(two_heads()?, parts()?).auxiliary_weight(-1.0).fit(1);
+    let message = outcome.map_or_else(|error| error.to_string(), |_| String::new());
+    assert!(message.contains("an auxiliary weight of at least 0"), "{message}");
+    Ok(())
+}
+
+#[test]
+fn frozen_layers_stay_as_they_are() -> Result<()> {
+    let net = two_heads()?;
+    net.freeze("stem.*")?;
+    net.freeze("norm.*")?;
+    let before = net.state()?;
+    Learner::new(net.clone(), parts()?).batch_size(16).fit(2)?;
+    for ((name, before), (_, after)) in before.iter().zip(net.state()?) {
+        let moved = (before - after)?.abs()?.sum_all()?.to_scalar::<f32>()? > 0.0;
+        // The running statistics too.
+        assert_eq!(moved, !name.starts_with("stem") && !name.starts_with("norm"), "{name}");
     }
     Ok(())
 }

@@ -126,6 +126,7 @@ impl Learner {
         let Learner { net, loss, optimizer: Some(optimizer), history, partial, metrics, .. } = self else {
             return Ok(());
         };
+        let goal = Goal { loss, auxiliary_weight: self.auxiliary_weight };
         // A mixed image has no class that a metric could count as right.
         let followed = if self.batch_transforms.is_empty() { metrics.as_slice() } else { &[] };
         let partial = partial.get_or_insert_with(|| Partial {
@@ -150,7 +151,7 @@ impl Learner {
             let start = Instant::now();
             let batch = batch?;
             let mode = Mode::Train(self.seed.derive(&format!("epoch {epoch}, step {step}")));
-            let (value, output) = train_step(&**net, loss, optimizer, &batch, mode, &place)?;
+            let (value, output) = train_step(&**net, &goal, optimizer, &batch, mode, &place)?;
             // The parameters have moved: from here on the step counts.
             partial.step = step;
             partial.skip(history, batches.skipped(), &mut reported);
@@ -169,20 +170,49 @@ impl Learner {
     }
 }
 
-/// Forward, loss, backward, step: what a loop by hand does. Gives the loss and the output.
+/// What a step goes downhill on.
+struct Goal<'a> {
+    loss: &'a Loss,
+    /// How much the loss of an auxiliary head counts.
+    auxiliary_weight: f64,
+}
+
+impl Goal<'_> {
+    /// The loss of the main output, to which those of auxiliary heads are added.
+    fn of(&self, outputs: &[Tensor], targets: &Tensor) -> Result<Tensor> {
+        let mut losses = outputs.iter().map(|output| self.loss.of(output, targets));
+        let mut sum = losses.next().unwrap_or_else(|| Err(no_output()))?;
+        for auxiliary in losses {
+            sum = (sum + (auxiliary? * self.auxiliary_weight)?)?;
+        }
+        Ok(sum)
+    }
+}
+
+fn no_output() -> Error {
+    Error::Argument {
+        op: "Net::forward_training".into(),
+        expected: "the model's output, and auxiliary ones behind it".into(),
+        got: "no output".into(),
+        hint: "Leave the method out of your Net if there are no auxiliary heads.".into(),
+    }
+}
+
+/// Forward, loss, backward, step: what a loop by hand does. Gives the loss and the main output.
 fn train_step(
     net: &dyn Net,
-    loss: &Loss,
+    goal: &Goal,
     optimizer: &mut Optimizer,
     batch: &Batch,
     mode: Mode,
     place: &dyn Fn() -> String,
 ) -> Result<(f64, Tensor)> {
-    let output = net.forward(&batch.images, mode)?;
-    let loss = loss.of(&output, batch.classes())?;
+    let outputs = net.forward_training(&batch.images, mode)?;
+    let loss = goal.of(&outputs, batch.classes())?;
     let value = finite(&loss, batch, optimizer.learning_rate(), place)?;
     let gradients = backward(&loss)?;
     optimizer.step(&gradients)?;
+    let output = outputs.first().ok_or_else(no_output)?;
     Ok((value, output.detach()))
 }
 

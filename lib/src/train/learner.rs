@@ -36,6 +36,8 @@ pub struct Learner {
     pub(super) net: Box<dyn Net>,
     pub(super) data: DataSplit,
     pub(super) loss: Loss,
+    /// How much the loss of an auxiliary head counts.
+    pub(super) auxiliary_weight: f64,
     pub(super) config: OptimizerConfig,
     /// Built at the first step, so that setters can't fail.
     pub(super) optimizer: Option<Optimizer>,
@@ -61,6 +63,7 @@ impl Learner {
             net: Box::new(net),
             data,
             loss: cross_entropy().into(),
+            auxiliary_weight: 0.3,
             config: adamw(1e-3).into(),
             optimizer: None,
             metrics: Vec::new(),
@@ -78,6 +81,14 @@ impl Learner {
     #[must_use]
     pub fn loss(mut self, loss: impl Into<Loss>) -> Learner {
         self.loss = loss.into();
+        self
+    }
+
+    /// How much the loss of each auxiliary head counts beside that of the main output: 0.3, as in GoogLeNet, unless told.
+    /// They are the outputs of a model that are for training only, as Inception has one.
+    #[must_use]
+    pub fn auxiliary_weight(mut self, weight: f64) -> Learner {
+        self.auxiliary_weight = weight;
         self
     }
 
@@ -213,6 +224,10 @@ impl Learner {
         };
         if self.batch_size == 0 {
             return argument("a batch size of at least 1", "0", "64 is the default.");
+        }
+        if !(self.auxiliary_weight.is_finite() && self.auxiliary_weight >= 0.0) {
+            let got = self.auxiliary_weight.to_string();
+            return argument("an auxiliary weight of at least 0", &got, "0.3 is the default.");
         }
         if self.data.train.is_empty() {
             return argument("images in the training part", "none", "Give it a fraction above 0 in split().");

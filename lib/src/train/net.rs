@@ -1,7 +1,7 @@
 use candle_core::{Device, Tensor};
 
 use crate::Result;
-use crate::nn::{Mode, Model, Parameter};
+use crate::nn::{Mode, Model, Output, OutputUse, Parameter};
 
 /// What a [`crate::train::Learner`] can train: a model graph, or any struct of yours over candle tensors.
 pub trait Net: Send + Sync {
@@ -11,6 +11,15 @@ pub trait Net: Send + Sync {
     /// # Errors
     /// A batch that the model can't take.
     fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor>;
+
+    /// What training goes downhill on: the output of [`Net::forward`] first, then those of auxiliary heads, of the same
+    /// shape, to which the learner applies the same loss. There are none unless you say so.
+    ///
+    /// # Errors
+    /// A batch that the model can't take.
+    fn forward_training(&self, x: &Tensor, mode: Mode) -> Result<Vec<Tensor>> {
+        Ok(vec![self.forward(x, mode)?])
+    }
 
     /// The parameters to train, each once, always in the same order. What is left out stays as it is.
     fn parameters(&self) -> Vec<Parameter>;
@@ -29,6 +38,17 @@ pub trait Net: Send + Sync {
 impl Net for Model {
     fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
         Model::forward(self, x, mode)
+    }
+
+    fn forward_training(&self, x: &Tensor, mode: Mode) -> Result<Vec<Tensor>> {
+        let outputs = self.graph().outputs();
+        if outputs.iter().all(|output| output.when == OutputUse::Always) {
+            return Ok(vec![Model::forward(self, x, mode)?]);
+        }
+        let all = self.forward_outputs(x, mode)?;
+        let trained = |output: &&Output| output.when == OutputUse::Training;
+        let main = outputs.first().into_iter();
+        main.chain(outputs.iter().filter(trained)).map(|output| Ok(all.get(&output.name)?.clone())).collect()
     }
 
     fn parameters(&self) -> Vec<Parameter> {
