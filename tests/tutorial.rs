@@ -64,6 +64,14 @@ fn data_go_from_files_to_batches() {
     execute("notebooks/02_data.ipynb", &pictures);
 }
 
+#[test]
+fn a_small_detr_finds_shapes() {
+    // The notebook itself asserts an AP of at least 0.5 at an IoU of 0.5.
+    let pictures = ["data", "train", "untrained", "found", "guesses"];
+    let progress = execute("notebooks/05_detection.ipynb", &pictures);
+    println!("training took {:.1} s", seconds_of(&progress, "let epochs"));
+}
+
 /// Whether a picture is among the forms of a display: on its own, or inside its HTML.
 fn has_picture(data: &Value) -> bool {
     let html: String = data["text/html"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();

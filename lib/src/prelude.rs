@@ -3,8 +3,8 @@
 pub use crate::data::{
     Batch, BatchConfig, Batches, DataSplit, Dataset, LastBatch, OnError, Sampler, Sizes, Transform, datasets,
 };
-pub use crate::losses::{Loss, cross_entropy};
-pub use crate::metrics::{Metric, accuracy};
+pub use crate::losses::{Loss, SetPrediction, cross_entropy, set_loss};
+pub use crate::metrics::{Detections, Metric, accuracy, found_boxes};
 pub use crate::nn::{
     Architecture, Conv2dConfig, Fan, FeatureMaps, Initial, Loading, Mode, Model, ModelOutputs, Outputs,
     Padding, Parameter, Pool2dConfig, Rounding, Summary, Value, backward,
@@ -15,6 +15,6 @@ pub use crate::plot::{
     sparkline,
 };
 pub use crate::rich::{Rich, Statistics, display};
-pub use crate::train::{Evaluation, History, Learner, Net, Predictions, Split};
+pub use crate::train::{Evaluation, History, Learner, Net, Predictions, Split, found_on};
 pub use crate::{Error, Result, Seed, models, transforms, widgets};
 pub use candle_core::{DType, Device, IndexOp, Module, Tensor, Var};

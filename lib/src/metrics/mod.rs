@@ -2,11 +2,19 @@
 //! is for whoever shows them.
 
 mod accuracy;
+mod boxes;
+mod coco;
 mod confusion;
+mod detections;
 mod metric;
+mod voc;
 
 pub use accuracy::accuracy;
+pub use boxes::{FoundBox, TrueBox, found_boxes};
+pub use coco::CocoScores;
 pub use confusion::ConfusionCounts;
+pub use detections::Detections;
 pub use metric::{Accumulate, Metric};
+pub use voc::{VocInterpolation, VocScores};
 
 pub(crate) use accuracy::predicted_classes;

@@ -4,6 +4,7 @@
 //! It does nothing that a loop of one's own could not do: `forward`, [`crate::losses::Loss::of`],
 //! `backward`, [`crate::optim::Optimizer::step`].
 
+mod detection;
 mod epoch;
 mod evaluation;
 mod history;
@@ -14,6 +15,7 @@ mod predictions;
 mod show;
 
 pub use crate::data::Split;
+pub use detection::found_on;
 pub use evaluation::Evaluation;
 pub use history::{Epoch, History};
 pub use learner::Learner;

@@ -8,6 +8,7 @@ mod check;
 mod convolution;
 #[path = "../gpu/mod.rs"]
 mod gpu;
+mod losses;
 mod norms;
 mod pointwise;
 mod pooling;

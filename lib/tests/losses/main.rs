@@ -2,6 +2,8 @@
 
 mod cross_entropy;
 mod fixtures;
+mod set_loss;
+mod values;
 
 use candle_core::{Device, Tensor, Var};
 use fixtures::Any;
