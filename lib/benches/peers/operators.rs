@@ -1,6 +1,7 @@
 //! The rows of single operators.
 
 use candle_core::{DType, Device, Tensor, Var};
+use sconce::nn::backward_from;
 use sconce::ops::{self, Activation, BatchNormConfig, Rounding, Sliding};
 use sconce::{Result, Seed};
 
@@ -44,11 +45,12 @@ pub fn run(rows: &mut Rows) -> std::result::Result<(), Failed> {
         let (x0, weight0) = (x.as_detached_tensor(), weight.as_detached_tensor());
         rows.row(&format!("{name}/forward"), 6, || ops::conv2d(&x0, &weight0, None, sliding, groups))?;
         let y = ops::conv2d(&x, &weight, None, sliding, groups)?;
-        rows.row(&format!("{name}/backward"), 6, || Ok(y.backward()?))?;
+        let dy = values("dy", y.dims(), &device)?;
+        rows.row(&format!("{name}/backward"), 6, || backward_from(&y, &dy))?;
     }
     for [m, k, n] in [[1024, 1024, 1024], [6304, 192, 768], [1576, 768, 3072]] {
         let (a, b) = (values("a", &[m, k], &device)?, values("b", &[k, n], &device)?);
-        rows.row(&format!("matmul/{m}x{k}x{n}"), 8, || Ok(a.matmul(&b)?))?;
+        rows.row(&format!("matmul/{m}x{k}x{n}"), 8, || ops::matmul(&a, &b))?;
     }
     norms(rows)?;
     let x = var("x", &[8, 64, 112, 112], &device)?;
@@ -57,13 +59,15 @@ pub fn run(rows: &mut Rows) -> std::result::Result<(), Failed> {
     let name = "max_pool2d/8x64x112x112_k3_s2_p1";
     rows.row(&format!("{name}/forward"), 10, || pool(&x.as_detached_tensor()))?;
     let y = pool(&x)?;
-    rows.row(&format!("{name}/backward"), 10, || Ok(y.backward()?))?;
+    let dy = values("dy", y.dims(), &device)?;
+    rows.row(&format!("{name}/backward"), 10, || backward_from(&y, &dy))?;
     let q = var("q", &[8, 3, 197, 64], &device)?;
     let name = "attention/8x3x197x64";
     let q0 = q.as_detached_tensor();
     rows.row(&format!("{name}/forward"), 10, || ops::attention(&q0, &q0, &q0))?;
     let y = ops::attention(&q, &q, &q)?;
-    rows.row(&format!("{name}/backward"), 10, || Ok(y.backward()?))
+    let dy = values("dy", y.dims(), &device)?;
+    rows.row(&format!("{name}/backward"), 10, || backward_from(&y, &dy))
 }
 
 fn norms(rows: &mut Rows) -> std::result::Result<(), Failed> {
@@ -79,11 +83,13 @@ fn norms(rows: &mut Rows) -> std::result::Result<(), Failed> {
     };
     rows.row("batch_norm_relu/32x64x32x32/forward", 10, norm)?;
     let y = norm()?;
-    rows.row("batch_norm_relu/32x64x32x32/backward", 10, || Ok(y.backward()?))?;
+    let dy = values("dy", y.dims(), &device)?;
+    rows.row("batch_norm_relu/32x64x32x32/backward", 10, || backward_from(&y, &dy))?;
     let x = var("x", &[8, 197, 768], &device)?;
     let (weight, bias) = (ones(768)?, zeros(768)?);
     let norm = || ops::layer_norm(&x, &weight, &bias, 1e-5);
     rows.row("layer_norm/8x197x768/forward", 10, norm)?;
     let y = norm()?;
-    rows.row("layer_norm/8x197x768/backward", 10, || Ok(y.backward()?))
+    let dy = values("dy", y.dims(), &device)?;
+    rows.row("layer_norm/8x197x768/backward", 10, || backward_from(&y, &dy))
 }

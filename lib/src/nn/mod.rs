@@ -36,7 +36,7 @@ mod weights;
 
 pub use crate::ops::{
     Activation, BatchNormConfig, Corners, Divisor, Interpolation, PadMode, Padding, Parameter, Rounding,
-    SinePositionConfig,
+    SinePositionConfig, backward, backward_from,
 };
 pub use architecture::Architecture;
 pub use config::{
@@ -44,7 +44,6 @@ pub use config::{
     Pool2dConfig, TargetSize,
 };
 pub use diagram::Detail;
-pub use engine::backward;
 pub use feature_maps::FeatureMaps;
 pub use graph::{Graph, Node, TensorSpec};
 pub use initial::{Fan, Initial};

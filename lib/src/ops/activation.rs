@@ -7,6 +7,7 @@ use super::elementwise::BLOCK;
 use super::host::{Real, dtype, filled, output, read, values, with_real};
 use super::math::{Math, sigmoid};
 use super::operands::check;
+use super::record::apply1;
 use super::simd::dispatch;
 use crate::Result;
 
@@ -48,7 +49,7 @@ pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
     if composed::computes(x)? {
         return Ok(composed::activate(x, activation)?);
     }
-    Ok(x.contiguous()?.apply_op1(activation)?)
+    apply1(activation, x)
 }
 
 /// The larger of `x` and 0: [`activate`] with [`Activation::Relu`].

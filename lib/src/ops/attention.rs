@@ -7,6 +7,7 @@ use super::gemm::{Matrix, Threads, Update, multiply};
 use super::host::{Real, dtype, output, read, values, with_real, zeros};
 use super::math::Math;
 use super::operands::{check, shape_error, shape_text};
+use super::record::apply3;
 use super::simd::dispatch;
 use super::sums::{products, sum};
 use crate::Result;
@@ -50,7 +51,7 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
     }
     let batch = leading.iter().product();
     let op = Attention { batch, heads: 1, queries, keys, features, out_features };
-    Ok(q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, op)?)
+    apply3(op, [q, k, v])
 }
 
 /// Queries (B, N, heads·D), keys (B, M, heads·D) and values (B, M, heads·E) to (B, N, heads·E).

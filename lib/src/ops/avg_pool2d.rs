@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use super::composed;
 use super::host::{Real, dtype, output, read, values, with_real};
 use super::operands::{check, image_dims, shape_error};
+use super::record::apply1;
 use super::window::{Rounding, Sliding, Window};
 use crate::Result;
 
@@ -55,7 +56,7 @@ fn apply(op: AvgPool2d, x: &Tensor) -> Result<Tensor> {
     if composed::computes(x)? {
         return Ok(composed::avg_pool2d(&op, x)?);
     }
-    Ok(x.contiguous()?.apply_op1(op)?)
+    apply1(op, x)
 }
 
 /// A stretch of rows or columns that go into one output, and what its side of the window counts.

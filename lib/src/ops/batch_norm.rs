@@ -6,6 +6,7 @@ use super::composed;
 use super::elementwise::BLOCK;
 use super::host::{Real, dtype, filled, output, read, values, with_real};
 use super::operands::{check, check_shape, shape_error, shape_text};
+use super::record::apply3;
 use super::simd::dispatch;
 use super::sums::{Channels, centred_products, squares, sum};
 use crate::{Error, Result};
@@ -54,7 +55,7 @@ pub fn batch_norm_train(
     move_running((running_mean, running_var), &mean, &var, count, config.momentum)?;
     let inverse_std = inverse_std(&var, config.eps);
     let op = BatchNorm { channels, mean, inverse_std, statistics: Statistics::OfBatch { count } };
-    Ok(x.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op)?)
+    apply3(op, [&x, weight, bias])
 }
 
 /// Batch normalization in use: `(x - mean) / sqrt(var + eps) · weight + bias` with the running
@@ -77,7 +78,7 @@ pub fn batch_norm_eval(
     let (mean, var) = (constants(running_mean)?, constants(running_var)?);
     let inverse_std = inverse_std(&var, config.eps);
     let op = BatchNorm { channels, mean, inverse_std, statistics: Statistics::Constant };
-    Ok(x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op)?)
+    apply3(op, [x, weight, bias])
 }
 
 /// Moves the running mean and (unbiased) variance towards those of a batch with `count` values per channel.

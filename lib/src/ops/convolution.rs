@@ -43,6 +43,12 @@ impl Convolution {
     /// The convolution of `x` with `weight`, plus `bias`.
     pub(super) fn forward<T: Real>(&self, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
         let single_bias = bias.and_then(T::single);
+        if let (Some(x), Some(weight)) = (T::single(x), T::single(weight))
+            && let Some(y) = self.planes_forward(x, weight, single_bias)
+            && let Some(y) = T::from_single(y)
+        {
+            return y;
+        }
         if self.goes_channels_last()
             && let (Some(x), Some(weight)) = (T::single(x), T::single(weight))
             && let Some(y) = T::from_single(self.forward_channels_last(x, weight, single_bias))
@@ -110,6 +116,9 @@ impl Convolution {
 
     /// The gradient of `x` where that of the output is `dy`: the transposed convolution of `dy`.
     pub(super) fn input_gradient<T: Real>(&self, weight: &[T], dy: &[T]) -> Vec<T> {
+        if let Some(dx) = self.planes_gradient(weight, dy) {
+            return dx;
+        }
         if self.goes_channels_last()
             && let (Some(weight), Some(dy)) = (T::single(weight), T::single(dy))
             && let Some(dx) =
@@ -144,6 +153,10 @@ impl Convolution {
             }
         });
         dx
+    }
+
+    fn planes_gradient<T: Real>(&self, weight: &[T], dy: &[T]) -> Option<Vec<T>> {
+        T::from_single(self.planes_input_gradient(T::single(weight)?, T::single(dy)?)?)
     }
 
     /// The gradient of the weight. Each part of the depth goes through all images in order, so nothing has to be
@@ -192,8 +205,10 @@ impl Convolution {
         if self.goes_channels_last()
             && let (Some(x), Some(weight), Some(dy)) = (T::single(x), T::single(weight), T::single(dy))
         {
+            let dx = self.planes_input_gradient(weight, dy);
             let dy = self.outputs_last(dy);
-            let dx = T::from_single(self.input_gradient_channels_last(weight, &dy));
+            let dx = dx.unwrap_or_else(|| self.input_gradient_channels_last(weight, &dy));
+            let dx = T::from_single(dx);
             let dw = T::from_single(self.weight_gradient_channels_last(x, &dy));
             if let (Some(dx), Some(dw)) = (dx, dw) {
                 return (dx, dw);

@@ -3,6 +3,7 @@ use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor};
 use super::composed;
 use super::host::{Real, dtype, output, read, values, with_real};
 use super::operands::{check, check_shape, shape_error};
+use super::record::apply1;
 use super::softmax::log_sum_exp;
 use crate::{Error, Result};
 
@@ -52,7 +53,7 @@ pub fn softmax_cross_entropy(logits: &Tensor, targets: &Tensor, label_smoothing:
     if composed::computes(logits)? {
         return Ok(composed::softmax_cross_entropy(logits, targets, smoothing)?);
     }
-    Ok(logits.contiguous()?.apply_op1(CrossEntropy { targets, classes, smoothing })?)
+    apply1(CrossEntropy { targets, classes, smoothing }, logits)
 }
 
 struct CrossEntropy {

@@ -11,6 +11,8 @@ use super::simd::dispatch;
 
 /// Pixels that a thread takes at a time, about.
 const PIXELS: usize = 16 * 1024;
+/// Rows of outputs that go together.
+const ROWS: usize = 4;
 /// Blocks of products whose sums are taken in their own precision before they go to f64.
 const RUN: usize = 256;
 
@@ -112,18 +114,33 @@ fn add_plane<S: Simd, T: Real>(
     turn: Turn,
     y: &mut [T],
 ) {
+    let of_element =
+        |number: usize| weight[if turn == Turn::Half { weight.len() - 1 - number } else { number }];
+    let width = lines.output_width();
     // Of each element of the window in a row of outputs: where its pixels begin, and its weight.
     let mut taps: Vec<(usize, T)> = Vec::with_capacity(weight.len());
-    for (row, y) in y.chunks_exact_mut(lines.output_width()).enumerate() {
+    let mut row = 0;
+    while row * width < y.len() {
+        if let Some(pixel_row) = lines.rows_inside(row, ROWS) {
+            let rows = &mut y[row * width..(row + ROWS) * width];
+            let done = match (weight.len() / columns, columns) {
+                (3, 3) => add_rows::<S, T, 3>(simd, (lines, values), pixel_row, of_element, rows),
+                (5, 5) => add_rows::<S, T, 5>(simd, (lines, values), pixel_row, of_element, rows),
+                (7, 7) => add_rows::<S, T, 7>(simd, (lines, values), pixel_row, of_element, rows),
+                _ => false,
+            };
+            if done {
+                row += ROWS;
+                continue;
+            }
+        }
         taps.clear();
         for (tap_row, pixel_row) in lines.rows(row) {
             for tap in 0..columns {
-                let number = tap_row * columns + tap;
-                let number = if turn == Turn::Half { weight.len() - 1 - number } else { number };
-                taps.push((lines.start(pixel_row, tap), weight[number]));
+                taps.push((lines.start(pixel_row, tap), of_element(tap_row * columns + tap)));
             }
         }
-        for (index, y) in y.chunks_mut(T::lanes::<S>()).enumerate() {
+        for (index, y) in y[row * width..][..width].chunks_mut(T::lanes::<S>()).enumerate() {
             let first = index * T::lanes::<S>();
             let mut sums = T::load(simd, y);
             for &(start, weight) in &taps {
@@ -132,7 +149,59 @@ fn add_plane<S: Simd, T: Real>(
             }
             T::store(simd, sums, y);
         }
+        row += 1;
     }
+}
+
+/// [`ROWS`] rows of outputs `y` whose windows, of `K` × `K` elements, lie on the image: a vector of pixels goes into all
+/// of them that see it. Gives true.
+#[allow(
+    clippy::needless_range_loop,
+    reason = "an iterator is not made of the vector instructions of its caller"
+)]
+#[inline(always)]
+fn add_rows<S: Simd, T: Real, const K: usize>(
+    simd: S,
+    (lines, values): (&Lines, &[T]),
+    pixel_row: usize,
+    weight: impl Fn(usize) -> T,
+    y: &mut [T],
+) -> bool {
+    let (width, lanes) = (lines.output_width(), T::lanes::<S>());
+    let mut weights = [[T::zero(); K]; K];
+    let mut starts = [0; K];
+    for tap in 0..K {
+        starts[tap] = lines.start(pixel_row, tap);
+        for tap_row in 0..K {
+            weights[tap_row][tap] = weight(tap_row * K + tap);
+        }
+    }
+    let step = lines.start(pixel_row + 1, 0) - lines.start(pixel_row, 0);
+    let mut first = 0;
+    while first < width {
+        let end = (first + lanes).min(width);
+        let mut sums = [T::splat(simd, T::zero()); ROWS];
+        for row in 0..ROWS {
+            sums[row] = T::load(simd, &y[row * width + first..row * width + end]);
+        }
+        for line in 0..K + ROWS - 1 {
+            for tap in 0..K {
+                let start = starts[tap] + line * step + first;
+                let pixels = T::load(simd, &values[start..start + lanes]);
+                for row in 0..ROWS {
+                    if line >= row && line - row < K {
+                        let weight = T::splat(simd, weights[line - row][tap]);
+                        sums[row] = T::mul_add(simd, weight, pixels, sums[row]);
+                    }
+                }
+            }
+        }
+        for row in 0..ROWS {
+            T::store(simd, sums[row], &mut y[row * width + first..row * width + end]);
+        }
+        first = end;
+    }
+    true
 }
 
 /// Some planes of the gradient of the input, from number `first`, which are 0 so far.

@@ -5,6 +5,7 @@ use super::composed;
 use super::elementwise::BLOCK;
 use super::host::{Real, dtype, output, read, values, with_real};
 use super::operands::check;
+use super::record::apply1;
 use crate::{Error, Result, Seed};
 
 /// Sets each value to 0 with probability `p` and multiplies the others by `1 / (1 - p)`, so that the
@@ -19,7 +20,7 @@ pub fn dropout(x: &Tensor, p: f64, seed: Seed) -> Result<Tensor> {
     if composed::computes(x)? {
         return Ok(composed::dropout(&op, x)?);
     }
-    Ok(x.contiguous()?.apply_op1(op)?)
+    apply1(op, x)
 }
 
 /// Refuses a `p` that is no probability or would drop everything.

@@ -3,6 +3,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor, WithDType};
 use super::composed;
 use super::host::{dtype, output, read, values, with_real};
 use super::operands::{check, image_dims, shape_error};
+use super::record::apply1;
 use super::sums::row_sums;
 use crate::Result;
 
@@ -19,7 +20,7 @@ pub fn global_avg_pool(x: &Tensor) -> Result<Tensor> {
     if composed::computes(x)? {
         return Ok(composed::global_avg_pool(x)?);
     }
-    Ok(x.contiguous()?.apply_op1(GlobalAvgPool { pixels: height * width })?)
+    apply1(GlobalAvgPool { pixels: height * width }, x)
 }
 
 struct GlobalAvgPool {

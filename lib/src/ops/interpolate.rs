@@ -4,6 +4,7 @@ use rayon::prelude::*;
 use super::composed;
 use super::host::{Real, dtype, output, read, values, with_real};
 use super::operands::{check, image_dims, shape_error};
+use super::record::apply1;
 use crate::Result;
 
 /// How pixels between pixels are made.
@@ -46,7 +47,7 @@ pub fn interpolate(x: &Tensor, output: [usize; 2], interpolation: Interpolation)
     if composed::computes(x)? {
         return Ok(composed::interpolate(&op, x)?);
     }
-    Ok(x.contiguous()?.apply_op1(op)?)
+    apply1(op, x)
 }
 
 /// What a row or column is made of: two of the input's, and the share of the second.

@@ -1,6 +1,7 @@
 //! Planes of images cut by the stride of a window: the pixels that one element of the window falls on, for outputs that
 //! follow each other, lie beside each other then, whatever the stride, and the padding is there as values.
 
+use super::channels_last::copy;
 use super::host::Real;
 use super::window::Window;
 
@@ -57,6 +58,11 @@ impl Lines {
         self.output[1]
     }
 
+    /// The size of a plane of outputs.
+    pub(super) fn output_size(&self) -> [usize; 2] {
+        self.output
+    }
+
     /// Values of all lines of a plane.
     pub(super) fn len(&self) -> usize {
         self.input[0] * self.stride[1] * self.width
@@ -79,8 +85,45 @@ impl Lines {
     /// Where the pixels begin that column `tap` of the window falls on in row `y` of the image.
     #[inline(always)]
     pub(super) fn start(&self, y: usize, tap: usize) -> usize {
-        let offset = tap * self.dilation[1];
-        (y * self.stride[1] + offset % self.stride[1]) * self.width + offset / self.stride[1]
+        let (offset, stride) = (tap * self.dilation[1], self.stride[1]);
+        // A division takes longer than all else that is done for an element of the window in a short row.
+        let (phase, place) = match stride {
+            1 => (0, offset),
+            2 => (offset & 1, offset >> 1),
+            _ => (offset % stride, offset / stride),
+        };
+        (y * stride + phase) * self.width + place
+    }
+
+    /// The rows of the window that fall on the image for one row of outputs: these follow each other.
+    #[inline(always)]
+    pub(super) fn tap_rows(&self, row: usize) -> std::ops::Range<usize> {
+        let start = self.before[0].saturating_sub(row * self.stride[0]).div_ceil(self.dilation[0]);
+        let end = (self.input[0] + self.before[0]).saturating_sub(row * self.stride[0]);
+        let end = end.div_ceil(self.dilation[0]).min(self.kernel[0]);
+        start.min(end)..end
+    }
+
+    /// The row of the image under the first row of the window, for `count` rows of outputs from `row` on, if each lies a
+    /// row further than the one before, all their windows lie on the image, and these have no gaps between rows.
+    #[inline(always)]
+    pub(super) fn rows_inside(&self, row: usize, count: usize) -> Option<usize> {
+        if self.stride[0] != 1 || self.dilation[0] != 1 || row + count > self.output[0] {
+            return None;
+        }
+        let first = row.checked_sub(self.before[0])?;
+        if first + count - 1 + self.kernel[0] <= self.input[0] { Some(first) } else { None }
+    }
+
+    /// What [`offset`](Self::offset) is counted from for one row of outputs; it may wrap around 0.
+    #[inline(always)]
+    pub(super) fn base(&self, row: usize) -> usize {
+        (row * self.stride[0]).wrapping_sub(self.before[0]).wrapping_mul(self.stride[1] * self.width)
+    }
+
+    /// Where the pixels begin that an element of the window falls on, from a row's [`base`](Self::base) on.
+    pub(super) fn offset(&self, tap_row: usize, tap: usize) -> usize {
+        self.start(tap_row * self.dilation[0], tap)
     }
 
     /// The column of the image that column `tap` of the window falls on for the first output of a row, which on padding
@@ -116,7 +159,7 @@ impl Lines {
                 }
                 let row = &row[column..];
                 match stride {
-                    1 => line.copy_from_slice(&row[..line.len()]),
+                    1 => copy(line, &row[..line.len()]),
                     2 => {
                         let (pairs, rest) = row.as_chunks::<2>();
                         for (value, pair) in line.iter_mut().zip(pairs) {

@@ -8,6 +8,7 @@ use super::host::{Real, dtype, filled, output, read, values, with_real};
 use super::lanes::Lanes;
 use super::lines::Lines;
 use super::operands::{check, image_dims, shape_error};
+use super::record::apply1;
 use super::simd::dispatch;
 use super::window::{Rounding, Sliding, Window};
 use crate::Result;
@@ -27,7 +28,7 @@ pub fn max_pool2d(x: &Tensor, kernel: [usize; 2], sliding: Sliding, rounding: Ro
     if composed::computes(x)? {
         return Ok(composed::max_pool2d(&pool, x)?);
     }
-    Ok(x.contiguous()?.apply_op1(pool)?)
+    apply1(pool, x)
 }
 
 /// Pooling of planes of one size.

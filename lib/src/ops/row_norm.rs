@@ -7,9 +7,11 @@ use rayon::prelude::*;
 use super::composed;
 use super::elementwise::BLOCK;
 use super::host::{Real, dtype, filled, output, read, values, with_real};
+use super::layer_rows::LayerRows;
 use super::operands::{check, check_shape, shape_error, shape_text};
+use super::record::apply3;
 use super::simd::dispatch;
-use super::sums::{centred_products, products, squares, sum, weighted_products};
+use super::sums::{centred_products, squares, sum};
 use crate::Result;
 
 /// Layer normalization (Ba et al. 2016): every stretch of the last dimensions, those of `weight`, gets mean 0 and
@@ -64,7 +66,7 @@ pub fn group_norm(x: &Tensor, groups: usize, weight: &Tensor, bias: &Tensor, eps
 }
 
 fn apply(x: &Tensor, weight: &Tensor, bias: &Tensor, op: RowNorm) -> Result<Tensor> {
-    Ok(x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op)?)
+    apply3(op, [x, weight, bias])
 }
 
 /// Normalizes rows of `row` values. Row `r` uses the weights of group `r % groups`, one for each `run` of values.
@@ -195,19 +197,6 @@ impl RowNorm {
     ) {
         let (mean, inverse) = (T::from_f64(mean), T::from_f64(inverse));
         let count = T::from_f64(1.0 / self.row as f64);
-        if self.run == 1 {
-            let shift = T::from_f64(products(simd, dy, weight)) * count;
-            let slope = weighted_products(simd, dy, weight, x, mean);
-            let slope = T::from_f64(slope) * count * inverse * inverse;
-            let values = dx.iter_mut().zip(x.iter().zip(dy).zip(weight)).zip(dw.iter_mut().zip(db));
-            for ((dx, ((&x, &dy), &weight)), (dw, db)) in values {
-                let centred = x - mean;
-                *dw += dy * (centred * inverse);
-                *db += dy;
-                *dx = (dy * weight - shift - centred * slope) * inverse;
-            }
-            return;
-        }
         let (mut shift, mut slope) = (0.0, 0.0);
         let runs = x.chunks(self.run).zip(dy.chunks(self.run)).zip(weight);
         for (((x, dy), weight), (dw, db)) in runs.zip(dw.iter_mut().zip(db)) {
@@ -303,6 +292,9 @@ impl<T: Real> WithSimd for BackwardRows<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> [Vec<T>; 2] {
         let BackwardRows { norm, x, weight, dy, statistics, dx } = self;
+        if norm.run == 1 && norm.groups == 1 {
+            return LayerRows { x, weight, dy, statistics, dx }.with_simd(simd);
+        }
         let (mut dw, mut db) = (vec![T::zero(); weight.len()], vec![T::zero(); weight.len()]);
         let rows = dx.chunks_mut(norm.row).zip(x.chunks(norm.row)).zip(dy.chunks(norm.row));
         for (row, (((dx, x), dy), &statistics)) in rows.zip(statistics).enumerate() {

@@ -102,7 +102,7 @@ fn an_infinite_window_has_a_first_pixel() -> Result<()> {
 }
 
 #[test]
-fn convolutions() -> Result<()> {
+fn products() -> Result<()> {
     for (kernel, moves) in [
         ([3, 3], sliding(1, 1, 1)),
         ([3, 3], sliding(2, 1, 1)),
@@ -118,6 +118,24 @@ fn convolutions() -> Result<()> {
             let name = format!("depthwise {kernel:?} {moves:?} {multiplier}");
             agrees(&name, &[x, weight, bias], &|t| conv2d(&t[0], &t[1], Some(&t[2]), moves, 3))?;
         }
+    }
+    for (x, outputs, kernel, moves) in [
+        ([2, 3, 17, 33], 8, [3, 3], sliding(1, 1, 1)),
+        ([2, 1, 18, 50], 16, [5, 4], sliding(1, 0, 1)),
+        ([2, 4, 9, 112], 8, [4, 4], sliding(1, 1, 1)),
+        ([3, 4, 20, 20], 8, [3, 3], sliding(1, 2, 2)),
+        ([2, 3, 37, 41], 16, [7, 7], sliding(2, 3, 1)),
+        ([4, 16, 13, 28], 5, [3, 3], sliding(2, 1, 1)),
+        ([5, 17, 9, 90], 20, [3, 2], sliding(3, 1, 2)),
+        ([4, 40, 11, 111], 6, [1, 1], sliding(2, 0, 1)),
+    ] {
+        let (weight, bias): (&[usize], &[usize]) = (&[outputs, x[1], kernel[0], kernel[1]], &[outputs]);
+        let name = format!("as they lie {x:?} {kernel:?} {moves:?}");
+        agrees(&name, &[&x, weight, bias], &|t| conv2d(&t[0], &t[1], Some(&t[2]), moves, 1))?;
+    }
+    for [rows, inner, columns] in [[3, 4, 5], [700, 33, 65], [1, 1, 1]] {
+        let shapes: [&[usize]; 2] = [&[2, rows, inner], &[inner, columns]];
+        agrees("matmul", &shapes, &|t| matmul(&t[0], &t[1]))?;
     }
     let shapes: [&[usize]; 3] = [&[3, 5, 16, 17], &[7, 5, 1, 1], &[7]];
     agrees("pointwise", &shapes, &|t| conv2d(&t[0], &t[1], Some(&t[2]), Sliding::default(), 1))

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::composed;
 use super::host::{Real, dtype, output, read, values, with_real};
 use super::operands::{check, shape_error};
+use super::record::apply1;
 use crate::Result;
 
 /// Probabilities from raw logits: `exp(x) / Σ exp(x)` along `dim`, computed around the largest logit
@@ -36,7 +37,7 @@ fn along(x: &Tensor, dim: impl Dim, scale: Scale) -> Result<Tensor> {
         return Ok(composed::softmax(x, dim, scale)?);
     }
     let last = x.rank() - 1;
-    let y = x.transpose(dim, last)?.contiguous()?.apply_op1(Softmax { scale })?;
+    let y = apply1(Softmax { scale }, &x.transpose(dim, last)?)?;
     Ok(y.transpose(dim, last)?)
 }
 

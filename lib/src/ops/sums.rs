@@ -97,19 +97,6 @@ pub(super) fn centred_products<S: Simd, T: Real>(simd: S, a: &[T], b: &[T], cent
     )
 }
 
-/// The sum of `a · weight · (b - centre)`.
-#[inline(always)]
-pub(super) fn weighted_products<S: Simd, T: Real>(simd: S, a: &[T], weight: &[T], b: &[T], centre: T) -> f64 {
-    let centres = T::splat(simd, centre);
-    total!(
-        simd,
-        T,
-        [a, weight, b],
-        |sum| T::mul_add(simd, T::mul_vectors(simd, a, weight), T::sub_vectors(simd, b, centres), sum),
-        a * weight * (b - centre)
-    )
-}
-
 /// The sum of every row of `row` values.
 pub(super) fn row_sums<T: Real>(x: &[T], row: usize) -> Vec<f64> {
     x.par_chunks(row.max(1)).with_min_len(64).map(|values| dispatch(Sum { values })).collect()

@@ -1,6 +1,7 @@
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Shape, Tensor};
 
 use super::host::{Real, dtype, output, read, values, with_real};
+use super::record::{apply2, apply3};
 use super::sums::Channels;
 use crate::Result;
 
@@ -30,11 +31,10 @@ pub(super) trait Weighted: Send + Sync + 'static {
 
 /// Applies an operator to inputs that fit it.
 pub(super) fn apply(op: impl Weighted, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    let (x, weight) = (x.contiguous()?, weight.contiguous()?);
-    Ok(match bias {
-        Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, Applied(op))?,
-        None => x.apply_op2(&weight, Applied(op))?,
-    })
+    match bias {
+        Some(bias) => apply3(Applied(op), [x, weight, bias]),
+        None => apply2(Applied(op), [x, weight]),
+    }
 }
 
 struct Applied<W>(W);

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Shape, Tensor};
 
-use super::backward::hand_over;
 use super::tape::Tape;
 use crate::Result;
+use crate::ops::hand_over;
 
 /// A number that hangs on `leaves`, each with its place in the tape's gradients.
 pub(super) fn join(tape: &Arc<Tape>, leaves: Vec<(usize, Tensor)>) -> Result<Tensor> {
@@ -63,7 +63,10 @@ impl CustomOp3 for Join {
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let gradient = |place: Option<usize>, tensor: &Tensor| -> candle_core::Result<_> {
             let Some(place) = place else { return Ok(Some(signal.clone())) };
-            Ok(self.tape.gradient(place, tensor)?.and_then(|gradient| hand_over(tensor, gradient)))
+            match self.tape.gradient(place, tensor)? {
+                Some(gradient) => hand_over(tensor, gradient),
+                None => Ok(None),
+            }
         };
         let [first, second, third] = self.places;
         Ok((gradient(first, a)?, gradient(second, b)?, gradient(third, c)?))

@@ -8,7 +8,6 @@
 //! A layer without a step of its own is computed by the operator that candle sees ([`other`]).
 
 mod activation;
-mod backward;
 mod context;
 mod convolution;
 mod join;
@@ -26,8 +25,6 @@ mod tokens;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-
-pub use self::backward::backward;
 
 use self::activation::Activation;
 use self::context::Context;

@@ -1,13 +1,12 @@
 //! Layers that have no step of their own: candle's tape leads through their operators.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor, Var};
+use candle_core::{Tensor, Var};
 
 use super::activation::{Activation, to_candle, to_engine};
-use super::backward::backward;
 use super::context::{Context, Layer};
 use super::reverse::{Gradients, Reverse};
 use crate::Result;
-use crate::ops::{self, Buffer};
+use crate::ops::{self, Buffer, backward_from};
 
 pub(super) struct Other {
     pub(super) node: usize,
@@ -55,7 +54,7 @@ impl Reverse for OtherReverse {
         to_candle(&dy, &mut seed, &output.dims()[1..]);
         drop(dy);
         let seed = Tensor::from_vec(seed, output.shape(), output.device())?;
-        let found = backward(&output.apply_op1(Seeded { gradient: seed })?)?;
+        let found = backward_from(&output, &seed)?;
         drop(output);
         for (&input, variable) in inputs.iter().zip(&variables) {
             let Some(gradient) = found.get(variable.as_tensor()).filter(|_| gradients.wants(input)) else {
@@ -73,24 +72,5 @@ impl Reverse for OtherReverse {
             }
         }
         Ok(())
-    }
-}
-
-/// An end of the tape, from which `gradient` goes back.
-struct Seeded {
-    gradient: Tensor,
-}
-
-impl CustomOp1 for Seeded {
-    fn name(&self) -> &'static str {
-        "seeded"
-    }
-
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        Ok((CpuStorage::F32(vec![0.0]), Shape::from(())))
-    }
-
-    fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        Ok(Some(self.gradient.clone()))
     }
 }

@@ -141,7 +141,7 @@ fn gradients_handed_over_are_those_of_candles_pass() -> Result<()> {
         let penalty = net.parameters()[0].var.sqr()?.sum_all()?;
         Ok(((a?.sqr()?.sum_all()? + b?.sum_all()?)? + penalty)?)
     };
-    let (got, wanted) = (super::backward(&loss()?)?, loss()?.backward()?);
+    let (got, wanted) = (crate::ops::backward(&loss()?)?, loss()?.backward()?);
     for parameter in net.parameters() {
         let tensor = parameter.var.as_tensor();
         near(&parameter.name, got.get(tensor).unwrap(), wanted.get(tensor).unwrap());

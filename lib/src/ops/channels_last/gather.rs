@@ -119,7 +119,7 @@ pub(super) fn gather(
 
 /// A copy without a call: most are a few vectors long.
 #[inline(always)]
-pub(super) fn copy(to: &mut [f32], from: &[f32]) {
+pub(in crate::ops) fn copy<T: Copy>(to: &mut [T], from: &[T]) {
     let len = to.len().min(from.len());
     macro_rules! by {
         ($($size:literal)*) => {$(

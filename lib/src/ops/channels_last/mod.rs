@@ -20,6 +20,7 @@ mod winograd;
 
 pub(crate) use convolution::{forward, input_gradient, weight_gradient};
 pub(crate) use finish::Epilogue;
+pub(super) use gather::copy;
 pub(crate) use max_pool::{Pool2d, Tap};
 pub(crate) use mean::{add_mean_gradient, means};
 pub(crate) use norm::{Affine, BlockMoments, Moments, NormGradient, relu_gradient, scale_channels};

@@ -1,6 +1,7 @@
 use std::cell::RefCell;
 use std::sync::{Mutex, PoisonError};
 
+use crate::ops::backward::hand_over;
 use candle_core::backend::{BackendDevice, BackendStorage};
 use candle_core::{
     CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, Error, InplaceOp1, Layout, MetalStorage,
@@ -101,7 +102,12 @@ impl Node {
         y: &Tensor,
         dy: &Tensor,
     ) -> Result<[Option<Tensor>; N]> {
-        let gradients = (self.gradients)(&args, y, dy)?;
+        let mut gradients = (self.gradients)(&args, y, dy)?;
+        for (input, gradient) in args.into_iter().zip(&mut gradients) {
+            if let Some(part) = gradient.take() {
+                *gradient = hand_over(input, part)?;
+            }
+        }
         gradients.try_into().map_err(|_| Error::Msg(format!("{}: {N} gradients wanted", self.name)))
     }
 }

@@ -4,11 +4,12 @@ use rayon::prelude::*;
 use super::samples::Region;
 use crate::Result;
 use crate::ops::host::{Real, dtype, output, read, values, with_real};
+use crate::ops::record::apply1;
 
 /// The features of regions, on the CPU.
 pub(super) fn apply(x: &Tensor, regions: Vec<Region>, output: [usize; 2]) -> Result<Tensor> {
     let &[_, channels, height, width] = x.dims() else { return Ok(x.clone()) };
-    Ok(x.contiguous()?.apply_op1(RoiAlign { regions, channels, input: [height, width], output })?)
+    apply1(RoiAlign { regions, channels, input: [height, width], output }, x)
 }
 
 struct RoiAlign {
