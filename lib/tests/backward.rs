@@ -1,4 +1,5 @@
 //! `sconce::nn::backward` gives what candle's own pass gives, on random graphs of our operators and candle's.
+#![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor, Var};
 use sconce::nn::{backward, backward_from};
