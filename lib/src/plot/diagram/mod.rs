@@ -21,7 +21,9 @@ const LINE: f64 = 11.0;
 const LEADING: f64 = 15.0;
 const PADDING: f64 = 8.0;
 /// A text that is wider is cut.
-const WIDEST: f64 = 300.0;
+const WIDEST: f64 = 340.0;
+/// The widest of the fonts against what is expected of a text.
+const WIDER: f64 = 1.15;
 /// Between layers, for lines to find their way.
 const BETWEEN: f64 = 26.0;
 const MARGIN: f64 = 16.0;
@@ -224,7 +226,7 @@ impl Diagram {
 
 /// Width and height of a box with its text.
 fn size(shown: &DiagramBox) -> [f64; 2] {
-    let lines = shown.lines.iter().map(|line| text_width(line, LINE));
+    let lines = shown.lines.iter().map(|line| text_width(line, LINE) * WIDER);
     let widest = lines.fold(title_width(&shown.title, TITLE), f64::max).min(WIDEST);
     [widest + 2.0 * PADDING, LEADING * (1 + shown.lines.len()) as f64 + PADDING]
 }
@@ -251,7 +253,7 @@ fn draw(svg: &mut Svg, shown: &DiagramBox, [x, y]: [f64; 2], [width, height]: [f
     svg.text([middle, y + PADDING / 2.0 + TITLE], title, &text);
     for (index, line) in shown.lines.iter().enumerate() {
         let baseline = y + PADDING / 2.0 + TITLE + LEADING * (index + 1) as f64;
-        let text = fitted(line, LINE, width - PADDING);
+        let text = fitted(line, LINE * WIDER, width - PADDING);
         svg.text([middle, baseline], TextStyle::new(LINE, INK, Anchor::Middle), &text);
     }
     svg.close();
