@@ -154,7 +154,7 @@ fn a_small_detr_trains_through_every_output_and_takes_images_of_any_size() -> Re
         }
         let first = name.strip_prefix("model.decoder.layers.0.self_attn.");
         first.is_some_and(|rest| {
-            ["q_proj", "k_proj", "v_proj.weight"].iter().any(|idle| rest.starts_with(idle))
+            ["q_proj", "k_proj", "v_proj.weight", "o_proj.weight"].iter().any(|idle| rest.starts_with(idle))
         })
     };
     for parameter in net.parameters() {

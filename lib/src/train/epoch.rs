@@ -182,8 +182,10 @@ impl Goal<'_> {
     fn of(&self, outputs: &[Tensor], targets: &Tensor) -> Result<Tensor> {
         let mut losses = outputs.iter().map(|output| self.loss.of(output, targets));
         let mut sum = losses.next().unwrap_or_else(|| Err(no_output()))?;
+        // A tensor: by a number of 0 candle would not go back at all, and leave the heads without gradients.
+        let weight = (sum.ones_like()? * self.auxiliary_weight)?.detach();
         for auxiliary in losses {
-            sum = (sum + (auxiliary? * self.auxiliary_weight)?)?;
+            sum = (sum + (auxiliary? * &weight)?)?;
         }
         Ok(sum)
     }
