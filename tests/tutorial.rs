@@ -65,6 +65,13 @@ fn data_go_from_files_to_batches() {
 }
 
 #[test]
+fn a_model_from_the_shelf_learns_digits() {
+    // The notebook itself asserts an accuracy of at least 90 % after four epochs.
+    let pictures = ["diagram", "fit", "evaluate", "stages"];
+    execute("notebooks/04_models.ipynb", &pictures);
+}
+
+#[test]
 fn a_small_detr_finds_shapes() {
     // The notebook itself asserts an AP of at least 0.5 at an IoU of 0.5.
     let pictures = ["data", "train", "untrained", "found", "guesses"];

@@ -5,6 +5,7 @@ mod units;
 
 use std::collections::BTreeMap;
 
+use super::architecture::Architecture;
 use super::describe::in_words;
 use super::graph::Graph;
 use super::model::Model;
@@ -95,17 +96,27 @@ impl Graph {
     }
 }
 
-impl Model {
+impl Architecture {
     /// What is computed from what, as a picture: [`Graph::diagram`].
     ///
     /// ```
     /// use sconce::prelude::*;
     ///
     /// let net = Model::build([1, 8, 8], |x| x.conv2d(4, 3).relu().flatten().linear(10))?;
-    /// let picture = net.graph().diagram(sconce::nn::Detail::Auto)?;
+    /// let picture = net.diagram(sconce::nn::Detail::Auto)?;
     /// assert_eq!(picture.boxes().len(), 3);
     /// # Ok::<(), sconce::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// As [`Graph::diagram`].
+    pub fn diagram(&self, detail: Detail) -> Result<Diagram> {
+        self.graph().diagram(detail)
+    }
+}
+
+impl Model {
+    /// What is computed from what, as a picture: [`Graph::diagram`].
     ///
     /// # Errors
     /// As [`Graph::diagram`].
