@@ -137,6 +137,8 @@ fn small_detr() -> DetrConfig {
 #[test]
 fn a_small_detr_trains_through_every_output_and_takes_images_of_any_size() -> Result<()> {
     let net = small_detr().architecture()?.init(Seed(1), &Device::Cpu)?;
+    // Biases of zeros would leave more of the first layer without gradients than its form does.
+    formula::fill(&net)?;
     let x = Var::from_tensor(&formula::images(&[2, 3, 56, 32], &Device::Cpu)?)?;
     let outputs = net.forward_outputs(x.as_tensor(), Mode::Train(Seed(2)))?;
     let names = ["logits", "boxes", "aux_0.logits", "aux_0.boxes", "aux_1.logits", "aux_1.boxes"];
@@ -146,21 +148,20 @@ fn a_small_detr_trains_through_every_output_and_takes_images_of_any_size() -> Re
     }
     let gradients = backward(&objective(&outputs)?)?;
     assert!(largest(gradients.get(x.as_tensor()).unwrap())? > 0.0);
-    // The guesses start equal, so that the first layer's attention among them has nothing to choose from. A bias of all
-    // keys changes all scores alike, which softmax does not see.
+    // The guesses start equal: the first layer's attention among them has nothing to choose from, and values of zeros. A
+    // bias of all keys changes all scores alike, which softmax does not see.
     let idle = |name: &str| {
-        if name.ends_with("k_proj.bias") {
-            return true;
-        }
-        let first = name.strip_prefix("model.decoder.layers.0.self_attn.");
-        first.is_some_and(|rest| {
-            ["q_proj", "k_proj", "v_proj.weight", "o_proj.weight"].iter().any(|idle| rest.starts_with(idle))
-        })
+        let first = name.strip_prefix("model.decoder.layers.0.self_attn.").unwrap_or_default();
+        name.ends_with("k_proj.bias")
+            || ["q_proj", "k_proj", "v_proj.weight"].iter().any(|idle| first.starts_with(idle))
     };
-    for parameter in net.parameters() {
+    let mut moved = 0;
+    for parameter in net.parameters().iter().filter(|parameter| !idle(&parameter.name)) {
         let gradient = largest(gradients.get(parameter.var.as_tensor()).unwrap())?;
-        assert_eq!(gradient > 1e-7, !idle(&parameter.name), "{}: {gradient}", parameter.name);
+        assert!(gradient > 1e-7, "{}: {gradient}", parameter.name);
+        moved += 1;
     }
+    assert!(moved > 100, "{moved}");
     // Each decoder layer's guesses come from the same heads.
     let heads = |net: &Model| {
         net.graph()
