@@ -2,19 +2,27 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use sconce::models::{ModelConfig, ModelEntry};
-use sconce::nn::{Mode, Model, backward};
+use sconce::nn::{Loading, Mode, Model, backward};
 use sconce::{Result, Seed};
 
 use crate::formula::{fill, images};
 use crate::tested;
 
-/// Those that it takes no gigabytes to make several times.
-fn of_moderate_size() -> impl Iterator<Item = &'static ModelEntry> {
+/// Takes the models of more than 100 million parameters in, the VGGs and the large ViTs, which need minutes and
+/// gigabytes.
+const ALL: &str = "SCONCE_TEST_LARGE_MODELS";
+
+fn up_to(parameters: usize) -> impl Iterator<Item = &'static ModelEntry> {
     let size = |entry: &&ModelEntry| {
         let architecture = entry.architecture(ModelConfig::default()).unwrap();
         architecture.summary().num_parameters()
     };
-    tested().into_iter().filter(move |entry| size(entry) < 30_000_000)
+    tested().into_iter().filter(move |entry| size(entry) < parameters)
+}
+
+/// Those that it takes no gigabytes to make several times.
+fn of_moderate_size() -> impl Iterator<Item = &'static ModelEntry> {
+    up_to(30_000_000)
 }
 
 /// Images as small as is good for tests.
@@ -53,7 +61,8 @@ fn objective(net: &Model, x: &Tensor) -> Result<Tensor> {
 #[test]
 fn a_step_changes_every_parameter_and_what_was_learnt_survives_a_file() -> Result<()> {
     let folder = tempfile::tempdir().unwrap();
-    for entry in tested() {
+    let all = std::env::var_os(ALL).is_some();
+    for entry in up_to(if all { usize::MAX } else { 100_000_000 }) {
         let name = entry.name;
         let (net, x) = small(entry)?;
         // Heads that start as zeros let no gradient through in a first step.
@@ -81,7 +90,7 @@ fn a_step_changes_every_parameter_and_what_was_learnt_survives_a_file() -> Resul
         let path = folder.path().join(format!("{name}.safetensors"));
         net.save(&path)?;
         let (other, _) = small(entry)?;
-        other.load(&path)?;
+        other.load(&path, Loading::Strict)?;
         assert_eq!(bits(&y)?, bits(&other.forward(&x, Mode::Eval)?)?, "{name}: from a file");
         std::fs::remove_file(path).unwrap();
     }
