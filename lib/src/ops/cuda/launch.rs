@@ -165,8 +165,8 @@ pub(crate) fn run(kernel: Kernel, dtype: DType, grid: Grid, arguments: &Argument
         launch.arg(number);
     });
     // SAFETY: the callers of this module pass what the kernel's parameters are, tensors of the sizes that they name
-    // with them; kernels stay inside these. All work of a device is in one stream, so that memory is written before
-    // it is read and freed after it was used.
+    // with them; kernels stay inside these. All work that a thread gives a device is in one stream, so that memory is
+    // written before it is read and freed after it was used; who hands tensors to another thread waits first.
     unsafe { launch.launch(grid.config()) }.map_err(Error::wrap)?;
     drop(storages);
     let written = outputs.into_iter().zip(arguments.outputs);
