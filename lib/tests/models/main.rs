@@ -15,11 +15,19 @@ fn is_small(entry: &ModelEntry) -> bool {
     architecture.summary().num_parameters() < 6_000_000
 }
 
+/// Whether an architecture gives one class an image; the detectors and segmenters have tests of their own too, in
+/// `tests/models_outputs.rs`.
+fn classifies(entry: &ModelEntry) -> bool {
+    !["DETR", "FCOS", "U-Net"].contains(&entry.family)
+}
+
 /// The architectures that this build tests: without optimization the small ones, whose names are for every operator.
-fn tested() -> Vec<&'static ModelEntry> {
+fn every() -> Vec<&'static ModelEntry> {
     let all = models::list();
-    // `tests/models_outputs.rs` holds the detectors and segmenters.
-    let classifies = |entry: &&ModelEntry| !["DETR", "FCOS", "U-Net"].contains(&entry.family);
-    let entries = all.entries().iter().copied().filter(classifies);
-    entries.filter(|entry| !cfg!(debug_assertions) || is_small(entry)).collect()
+    all.entries().iter().copied().filter(|entry| !cfg!(debug_assertions) || is_small(entry)).collect()
+}
+
+/// The classifiers among them.
+fn tested() -> Vec<&'static ModelEntry> {
+    every().into_iter().filter(|entry| classifies(entry)).collect()
 }
