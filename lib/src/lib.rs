@@ -3,6 +3,7 @@
 //! A model is a graph that stays open to inspection ([`nn`]); it trains with a [`train::Learner`] or
 //! with a loop of one's own, and everything a cell can end with shows itself ([`rich`]).
 
+mod atomic_file;
 mod download;
 mod error;
 mod freed_memory;

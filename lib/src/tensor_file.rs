@@ -1,16 +1,14 @@
 //! Safetensors files that are whole or not there: weights of models, states of optimizers.
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::fs;
+use std::path::Path;
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::ops::shape_text;
-use crate::{Error, Result};
+use crate::{Error, Result, atomic_file};
 
 /// A tensor on its way into a file.
 pub(crate) struct Entry<'a> {
@@ -38,7 +36,7 @@ pub(crate) fn write(path: &Path, entries: &[Entry], metadata: (&str, String)) ->
         got: error.to_string(),
         hint: String::new(),
     })?;
-    write_whole(path, &file).map_err(|source| Error::Io { op: "write", path: path.to_owned(), source })
+    atomic_file::write(path, &file)
 }
 
 /// The bytes of a file.
@@ -88,32 +86,4 @@ pub(crate) fn problems(lists: [(&str, Vec<String>); 3]) -> Option<String> {
         .map(|(what, names)| list(what, &names))
         .collect();
     (!problems.is_empty()).then(|| problems.join("; "))
-}
-
-/// Writes a file beside its place, brings it to the disk and moves it there, so that nobody ever sees
-/// half of it.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no file name"))?;
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    let mut temporary = std::ffi::OsString::from(".");
-    temporary.push(name);
-    temporary.push(format!(".{}-{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
-    let temporary = folder.join(temporary);
-    let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
-    let moved =
-        file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&temporary, path));
-    if let Err(error) = moved {
-        // What counts is the first error; a leftover temporary file does no harm.
-        let _ = fs::remove_file(&temporary);
-        return Err(error);
-    }
-    // The move itself is only certain once the folder is on the disk. Not every system can open one.
-    if let Ok(folder) = File::open(&folder) {
-        let _ = folder.sync_all();
-    }
-    Ok(())
 }

@@ -152,6 +152,7 @@ fn images_that_cannot_be_read_are_skipped_and_told() {
     let text = history.rich().plain().unwrap().to_owned();
     assert!(text.contains("train part: 3 samples were skipped") && text.contains("40.jpg"), "{text}");
     assert!(text.contains("valid part: 1 sample was skipped") && text.contains("not an image"), "{text}");
+    assert_eq!(History::from_json(&history.to_json()).unwrap(), history);
 
     let evaluation = learner.evaluate(Split::Test).unwrap();
     let kept: Vec<usize> = (0..20).filter(|index| ![2, 19].contains(index)).collect();

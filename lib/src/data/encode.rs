@@ -7,8 +7,7 @@ use ::image::codecs::jpeg::JpegEncoder;
 use ::image::{ExtendedColorType, ImageFormat, write_buffer_with_format};
 
 use super::image::{Image, Pixels};
-use crate::tensor_file::write_whole;
-use crate::{Error, Result};
+use crate::{Error, Result, atomic_file};
 
 /// Of 100. Hardly to be told from the original, at a third of the size of 100.
 const JPEG_QUALITY: u8 = 95;
@@ -24,7 +23,7 @@ impl Image {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let bytes = self.encode(path)?;
-        write_whole(path, &bytes).map_err(|source| Error::Io { op: "write", path: path.to_owned(), source })
+        atomic_file::write(path, &bytes)
     }
 
     fn encode(&self, path: &Path) -> Result<Vec<u8>> {

@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::config::ModelConfig;
 use super::registry::{create, entry};
 use crate::nn::{Loading, Model};
-use crate::tensor_file::write_whole;
-use crate::{Error, Result, Seed};
+use crate::{Error, Result, Seed, atomic_file};
 
 /// The version of the description that is written.
 const VERSION: u32 = 1;
@@ -72,11 +71,7 @@ impl SavedModel {
         let json = serde_json::to_string_pretty(&description)
             .map_err(|error| wrong(&beside, "a description", error.to_string()))?;
         self.net.save(path)?;
-        write_whole(&beside, format!("{json}\n").as_bytes()).map_err(|source| Error::Io {
-            op: "write",
-            path: beside,
-            source,
-        })
+        atomic_file::write(&beside, format!("{json}\n").as_bytes())
     }
 
     /// Holds the model against what it would be opened as.

@@ -151,12 +151,13 @@ impl Learner {
             let start = Instant::now();
             let batch = batch?;
             let mode = Mode::Train(self.seed.derive(&format!("epoch {epoch}, step {step}")));
+            let learning_rate = optimizer.learning_rate();
             let (value, output) = train_step(&**net, &goal, optimizer, &batch, mode, &place)?;
             // The parameters have moved: from here on the step counts.
             partial.step = step;
             partial.skip(history, batches.skipped(), &mut reported);
             partial.mean.add(value, batch.len());
-            history.push_step(partial.at(), value);
+            history.push_step(partial.at(), value, learning_rate);
             for metric in &mut partial.metrics {
                 metric.update(&output, &batch.labels)?;
             }

@@ -34,14 +34,24 @@ pub struct Epoch {
     pub images_per_second: f64,
 }
 
-/// What happened in training so far: a value that shows itself as curves and a table.
+/// What one training step brought.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Step {
+    /// Where it ends, in epochs.
+    pub(super) at: f64,
+    pub(super) loss: f64,
+    pub(super) learning_rate: f64,
+}
+
+/// What happened in training so far: a value that shows itself as curves and a table. It is written to a file with
+/// [`History::save_json`], from which [`History::load_json`] gives it back bit for bit, and as tables with
+/// [`History::save_csv`] and [`History::save_steps_csv`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct History {
-    epochs: Vec<Epoch>,
-    /// Where each step lies, in epochs, and its loss.
-    steps: Vec<(f64, f64)>,
-    skipped_train: SkipReport,
-    skipped_valid: SkipReport,
+    pub(super) epochs: Vec<Epoch>,
+    pub(super) steps: Vec<Step>,
+    pub(super) skipped_train: SkipReport,
+    pub(super) skipped_valid: SkipReport,
 }
 
 impl History {
@@ -76,7 +86,19 @@ impl History {
     /// The loss of every training step, those of an epoch under way among them.
     #[must_use]
     pub fn step_losses(&self) -> Vec<f64> {
-        self.steps.iter().map(|&(_, loss)| loss).collect()
+        self.steps.iter().map(|step| step.loss).collect()
+    }
+
+    /// The learning rate of every training step, in the order of [`History::step_losses`].
+    #[must_use]
+    pub fn step_learning_rates(&self) -> Vec<f64> {
+        self.steps.iter().map(|step| step.learning_rate).collect()
+    }
+
+    /// Where every training step ends, in epochs: 1.5 in the middle of the second.
+    #[must_use]
+    pub fn step_places(&self) -> Vec<f64> {
+        self.steps.iter().map(|step| step.at).collect()
     }
 
     /// The images of the training or the validation part that were left out in any epoch, with
@@ -115,25 +137,26 @@ impl History {
         self.epochs.push(epoch);
     }
 
-    pub(super) fn push_step(&mut self, at: f64, loss: f64) {
-        self.steps.push((at, loss));
+    /// Takes note of a step that ends `at` so many epochs and was made with this learning rate.
+    pub(super) fn push_step(&mut self, at: f64, loss: f64, learning_rate: f64) {
+        self.steps.push(Step { at, loss, learning_rate });
     }
 
     /// Forgets the steps of an epoch that is going to be made again.
     pub(super) fn drop_partial_epoch(&mut self) {
         let complete = self.epochs.len() as f64;
-        self.steps.retain(|&(at, _)| at <= complete);
+        self.steps.retain(|step| step.at <= complete);
     }
 
     /// The mean loss of the last few steps, which jumps less than the loss of one.
     pub(super) fn recent_loss(&self) -> Option<f64> {
         const STEPS: usize = 20;
         let recent = &self.steps[self.steps.len().saturating_sub(STEPS)..];
-        (!recent.is_empty()).then(|| recent.iter().map(|&(_, loss)| loss).sum::<f64>() / recent.len() as f64)
+        (!recent.is_empty()).then(|| recent.iter().map(|step| step.loss).sum::<f64>() / recent.len() as f64)
     }
 
     /// Names of all metrics that some epoch has, in the order they came.
-    fn metric_names(&self) -> Vec<&str> {
+    pub(super) fn metric_names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
         let all = self.epochs.iter().flat_map(|epoch| epoch.train_metrics.iter().chain(&epoch.valid_metrics));
         for (name, _) in all {
@@ -144,12 +167,14 @@ impl History {
         names
     }
 
-    /// Loss and metrics over the epochs, side by side. The training loss is drawn step by step.
+    /// Loss and metrics over the epochs, side by side, and the learning rate where it changes. The training loss is
+    /// drawn step by step.
     #[must_use]
     pub fn curves(&self) -> Panels {
         let valid: Vec<(f64, f64)> =
             self.epochs.iter().filter_map(|epoch| Some((epoch.epoch as f64, epoch.valid_loss?))).collect();
-        let mut loss = Curves::new("loss").x_label("epoch").series("train", &means(&self.steps));
+        let mut loss =
+            Curves::new("loss").x_label("epoch").series("train", &means(&self.steps, |step| step.loss));
         if !valid.is_empty() {
             loss = loss.series("valid", &valid);
         }
@@ -165,6 +190,10 @@ impl History {
                 curves = curves.series("valid", &valid);
             }
             panels.push(curves);
+        }
+        if self.steps.windows(2).any(|pair| pair[0].learning_rate != pair[1].learning_rate) {
+            let rates = means(&self.steps, |step| step.learning_rate);
+            panels.push(Curves::new("learning rate").x_label("epoch").series("learning rate", &rates));
         }
         Panels::new(panels)
     }
@@ -199,7 +228,7 @@ impl History {
     }
 }
 
-fn value(metrics: &[(String, f64)], name: &str) -> Option<f64> {
+pub(super) fn value(metrics: &[(String, f64)], name: &str) -> Option<f64> {
     metrics.iter().find(|(known, _)| known == name).map(|&(_, value)| value)
 }
 
@@ -210,13 +239,13 @@ fn measured(value: f64) -> String {
 
 /// About [`POINTS`] points, each at the end of the stretch of steps whose mean it is. Every epoch ends with
 /// one, so that training and validation can be compared there.
-fn means(steps: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let epochs = || steps.chunk_by(|one, other| one.0.ceil() == other.0.ceil());
+fn means(steps: &[Step], of: impl Fn(&Step) -> f64) -> Vec<(f64, f64)> {
+    let epochs = || steps.chunk_by(|one, other| one.at.ceil() == other.at.ceil());
     let parts = (POINTS / epochs().count().max(1)).max(1);
     let mut points = Vec::new();
     for stretch in epochs().flat_map(|epoch| epoch.chunks(epoch.len().div_ceil(parts))) {
-        let sum: f64 = stretch.iter().map(|&(_, loss)| loss).sum();
-        points.push((stretch[stretch.len() - 1].0, sum / stretch.len() as f64));
+        let sum: f64 = stretch.iter().map(&of).sum();
+        points.push((stretch[stretch.len() - 1].at, sum / stretch.len() as f64));
     }
     points
 }

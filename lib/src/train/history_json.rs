@@ -1,0 +1,287 @@
+//! A history as JSON, from which it comes back bit for bit.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use super::history::{Epoch, History, Step};
+use super::json_numbers::{Number, written};
+use crate::data::{SkipReport, Skipped};
+use crate::{Error, Result, atomic_file};
+
+/// What a file says of itself, so that no other JSON is taken for a history.
+const KIND: &str = "history";
+/// Of the format.
+const VERSION: u64 = 1;
+/// A larger file is no history: 64 bytes a step, of ten million steps.
+const MOST_BYTES: u64 = 1 << 30;
+
+impl History {
+    /// All that is known of the training, as JSON: `epochs`, a row each; `steps`, columns of equal length; what was
+    /// `skipped`. Numbers are written so that they read back as the same, bit for bit; infinity and NaN, which JSON
+    /// has no numbers for, as `"inf"`, `"-inf"` and `"NaN"`. The same history gives the same text.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let epochs: Vec<String> = self.epochs.iter().map(epoch_text).collect();
+        let column = |of: fn(&Step) -> f64| {
+            let values: Vec<String> = self.steps.iter().map(|step| written(of(step))).collect();
+            format!("[{}]", values.join(","))
+        };
+        format!(
+            "{{\n\"sconce\":\"{KIND}\",\n\"version\":{VERSION},\n\"epochs\":{},\n\"steps\":{{\n\"at\":{},\n\"loss\":{},\n\
+             \"learning_rate\":{}\n}},\n\"skipped\":{{\"train\":{},\"valid\":{}}}\n}}\n",
+            lines(&epochs),
+            column(|step| step.at),
+            column(|step| step.loss),
+            column(|step| step.learning_rate),
+            skipped_text(&self.skipped_train),
+            skipped_text(&self.skipped_valid),
+        )
+    }
+
+    /// The history of which [`History::to_json`] is `text`.
+    ///
+    /// # Errors
+    /// When it is no JSON, cut off, of another kind or of a later version, or contradicts itself; the error says
+    /// where.
+    pub fn from_json(text: &str) -> Result<History> {
+        read(text).map_err(|Wrong { got, hint }| Error::Argument {
+            op: "History::from_json".into(),
+            expected: "the text that History::to_json gives".into(),
+            got,
+            hint: hint.into(),
+        })
+    }
+
+    /// Writes [`History::to_json`] to a file, which is whole or as it was before.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save_json(&self, path: impl AsRef<Path>) -> Result<()> {
+        atomic_file::write(path.as_ref(), self.to_json().as_bytes())
+    }
+
+    /// The history that [`History::save_json`] wrote.
+    ///
+    /// # Errors
+    /// A file that cannot be read, and as [`History::from_json`].
+    pub fn load_json(path: impl AsRef<Path>) -> Result<History> {
+        let path = path.as_ref();
+        let format = |got: String, hint: &str| Error::Format {
+            path: path.to_owned(),
+            expected: "a history that History::save_json wrote".into(),
+            got,
+            hint: hint.into(),
+        };
+        let io = |source| Error::Io { op: "read", path: path.to_owned(), source };
+        let size = std::fs::metadata(path).map_err(io)?.len();
+        if size > MOST_BYTES {
+            return Err(format(format!("a file of {size} bytes"), "Is it the right file?"));
+        }
+        let bytes = std::fs::read(path).map_err(io)?;
+        let text = String::from_utf8(bytes)
+            .map_err(|error| format(format!("bytes that are no text ({error})"), DAMAGED))?;
+        read(&text).map_err(|Wrong { got, hint }| format(got, hint))
+    }
+}
+
+fn epoch_text(epoch: &Epoch) -> String {
+    let metrics = |metrics: &[(String, f64)]| {
+        let entries = metrics.iter().map(|(name, value)| format!("{}:{}", quoted(name), written(*value)));
+        format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
+    };
+    format!(
+        "{{\"epoch\":{},\"train_loss\":{},\"train_metrics\":{},\"valid_loss\":{},\"valid_metrics\":{},\
+         \"learning_rate\":{},\"skipped\":{},\"seconds\":{},\"images_per_second\":{}}}",
+        epoch.epoch,
+        written(epoch.train_loss),
+        metrics(&epoch.train_metrics),
+        epoch.valid_loss.map_or_else(|| "null".to_owned(), written),
+        metrics(&epoch.valid_metrics),
+        written(epoch.learning_rate),
+        epoch.skipped,
+        written(epoch.seconds),
+        written(epoch.images_per_second),
+    )
+}
+
+fn skipped_text(report: &SkipReport) -> String {
+    let samples = report.samples.iter().map(|Skipped { index, id, path, error }| {
+        // Of a path that is no text, what can be read of it.
+        let path = path.as_ref().map_or_else(|| "null".to_owned(), |path| quoted(&path.to_string_lossy()));
+        format!("{{\"index\":{index},\"id\":{},\"path\":{path},\"error\":{}}}", quoted(id), quoted(error))
+    });
+    lines(&samples.collect::<Vec<_>>())
+}
+
+/// A list with a line for each item.
+fn lines(items: &[String]) -> String {
+    if items.is_empty() { "[]".to_owned() } else { format!("[\n{}\n]", items.join(",\n")) }
+}
+
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+/// What a text holds, before it is known to be a history.
+#[derive(Deserialize)]
+struct Head {
+    sconce: String,
+    version: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Whole {
+    #[serde(rename = "sconce")]
+    _kind: String,
+    #[serde(rename = "version")]
+    _version: u64,
+    epochs: Vec<EpochRow>,
+    steps: StepColumns,
+    skipped: SkippedParts,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EpochRow {
+    epoch: usize,
+    train_loss: Number,
+    train_metrics: Metrics,
+    valid_loss: Option<Number>,
+    valid_metrics: Metrics,
+    learning_rate: Number,
+    skipped: usize,
+    seconds: Number,
+    images_per_second: Number,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StepColumns {
+    at: Vec<Number>,
+    loss: Vec<Number>,
+    learning_rate: Vec<Number>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SkippedParts {
+    train: Vec<SkippedRow>,
+    valid: Vec<SkippedRow>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SkippedRow {
+    index: usize,
+    id: String,
+    path: Option<PathBuf>,
+    error: String,
+}
+
+/// Names and values in the order of the text.
+struct Metrics(Vec<(String, f64)>);
+
+impl<'de> Deserialize<'de> for Metrics {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Metrics, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Metrics;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map from names of metrics to numbers")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Metrics, A::Error> {
+                let mut metrics = Vec::new();
+                while let Some((name, Number(value))) = map.next_entry()? {
+                    metrics.push((name, value));
+                }
+                Ok(Metrics(metrics))
+            }
+        }
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+/// In what way a text is no history, and what to do.
+struct Wrong {
+    got: String,
+    hint: &'static str,
+}
+
+const DAMAGED: &str = "It is damaged, was cut off, or is of another program; save the history again.";
+
+fn wrong(got: impl Into<String>) -> Wrong {
+    Wrong { got: got.into(), hint: DAMAGED }
+}
+
+fn read(text: &str) -> std::result::Result<History, Wrong> {
+    let head: Head =
+        serde_json::from_str(text).map_err(|error| wrong(format!("text with a fault: {error}")))?;
+    if head.sconce != KIND {
+        return Err(wrong(format!("a {:?} of Sconce", head.sconce)));
+    }
+    if head.version != VERSION {
+        let hint = "Read it with the release that wrote it, or a later one.";
+        return Err(Wrong { got: format!("a history of format {}, not {VERSION}", head.version), hint });
+    }
+    let whole: Whole =
+        serde_json::from_str(text).map_err(|error| wrong(format!("a history with a fault: {error}")))?;
+    let StepColumns { at, loss, learning_rate } = whole.steps;
+    if at.len() != loss.len() || at.len() != learning_rate.len() {
+        let lengths = [at.len(), loss.len(), learning_rate.len()];
+        return Err(wrong(format!("columns of steps that are {lengths:?} long")));
+    }
+    let columns = at.into_iter().zip(loss).zip(learning_rate);
+    let steps: Vec<Step> =
+        columns.map(|((at, loss), rate)| Step { at: at.0, loss: loss.0, learning_rate: rate.0 }).collect();
+    let in_order = |pair: &[Step]| pair[0].at < pair[1].at;
+    if let Some(place) = steps.windows(2).position(|pair| !in_order(pair)) {
+        return Err(wrong(format!("step {} that does not come after the one before it", place + 2)));
+    }
+    let epochs = whole.epochs.into_iter().enumerate().map(|(place, row)| epoch(place + 1, row));
+    Ok(History {
+        epochs: epochs.collect::<std::result::Result<_, _>>()?,
+        steps,
+        skipped_train: report(whole.skipped.train)?,
+        skipped_valid: report(whole.skipped.valid)?,
+    })
+}
+
+fn epoch(number: usize, row: EpochRow) -> std::result::Result<Epoch, Wrong> {
+    if row.epoch != number {
+        return Err(wrong(format!("epoch {} in the place of epoch {number}", row.epoch)));
+    }
+    for Metrics(metrics) in [&row.train_metrics, &row.valid_metrics] {
+        let mut names = BTreeSet::new();
+        if let Some((name, _)) = metrics.iter().find(|(name, _)| !names.insert(name)) {
+            return Err(wrong(format!("metric {name:?} twice in epoch {number}")));
+        }
+    }
+    Ok(Epoch {
+        epoch: row.epoch,
+        train_loss: row.train_loss.0,
+        train_metrics: row.train_metrics.0,
+        valid_loss: row.valid_loss.map(|loss| loss.0),
+        valid_metrics: row.valid_metrics.0,
+        learning_rate: row.learning_rate.0,
+        skipped: row.skipped,
+        seconds: row.seconds.0,
+        images_per_second: row.images_per_second.0,
+    })
+}
+
+fn report(rows: Vec<SkippedRow>) -> std::result::Result<SkipReport, Wrong> {
+    if let Some(pair) = rows.windows(2).find(|pair| pair[0].index >= pair[1].index) {
+        return Err(wrong(format!("skipped samples out of order at {}", pair[1].index)));
+    }
+    let samples =
+        rows.into_iter().map(|SkippedRow { index, id, path, error }| Skipped { index, id, path, error });
+    Ok(SkipReport { samples: samples.collect() })
+}
