@@ -50,6 +50,11 @@ impl Adagrad {
         OptimizerConfig::from(self).group(group)
     }
 
+    /// All of these groups, one after the other; see [`layer_decay`](super::layer_decay).
+    pub fn groups(self, groups: Vec<ParamGroup>) -> OptimizerConfig {
+        OptimizerConfig::from(self).groups(groups)
+    }
+
     /// The optimizer of these parameters, its state empty.
     ///
     /// # Errors

@@ -48,7 +48,7 @@ struct Coefficients {
 #[must_use]
 pub struct Adam {
     pub(super) lr: f64,
-    betas: (f64, f64),
+    pub(super) betas: (f64, f64),
     eps: f64,
     pub(super) weight_decay: f64,
     pub(super) decay: Decay,
@@ -84,6 +84,11 @@ impl Adam {
     /// [`param_group`](super::param_group). Comes after the settings that are for all.
     pub fn group(self, group: ParamGroup) -> OptimizerConfig {
         OptimizerConfig::from(self).group(group)
+    }
+
+    /// All of these groups, one after the other; see [`layer_decay`](super::layer_decay).
+    pub fn groups(self, groups: Vec<ParamGroup>) -> OptimizerConfig {
+        OptimizerConfig::from(self).groups(groups)
     }
 
     /// The optimizer of these parameters, its state empty.

@@ -62,6 +62,11 @@ impl OptimizerConfig {
         self
     }
 
+    /// All of these groups, one after the other; see [`layer_decay`](super::layer_decay).
+    pub fn groups(self, groups: Vec<ParamGroup>) -> OptimizerConfig {
+        groups.into_iter().fold(self, OptimizerConfig::group)
+    }
+
     /// The optimizer of these parameters, its state empty. To freeze a parameter, leave it out.
     ///
     /// # Errors

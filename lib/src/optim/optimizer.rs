@@ -15,6 +15,8 @@ use crate::{Error, Result};
 pub struct Optimizer {
     pub(super) config: OptimizerConfig,
     pub(super) lr: f64,
+    /// The one that was last set, if any was.
+    pub(super) momentum: Option<f64>,
     pub(super) slots: Vec<Slot>,
 }
 
@@ -49,7 +51,7 @@ impl Optimizer {
             }
             slots.push(Slot::new(op, parameter, settings, config.kept().len())?);
         }
-        Ok(Optimizer { lr: config.learning_rate(), config, slots })
+        Ok(Optimizer { lr: config.learning_rate(), momentum: None, config, slots })
     }
 
     /// Moves every parameter one step along its gradient, in place.
@@ -59,13 +61,14 @@ impl Optimizer {
     /// parameter has moved.
     pub fn step(&mut self, gradients: &GradStore) -> Result<()> {
         let (op, lr, initial) = (self.config.name(), self.lr, self.config.learning_rate());
+        let kind = self.present();
         // All are looked at before the first one moves.
         for slot in &self.slots {
             slot.gradient(op, gradients)?;
         }
         for slot in &mut self.slots {
             let (gradient, lr) = (slot.gradient(op, gradients)?, slot.rate(lr, initial));
-            match &self.config.kind {
+            match &kind {
                 Kind::Sgd(sgd) => slot.step(sgd, lr, gradient)?,
                 Kind::Adam(adam) => slot.step(adam, lr, gradient)?,
                 Kind::RmsProp(rmsprop) => slot.step(rmsprop, lr, gradient)?,
@@ -138,6 +141,7 @@ pub(super) fn in_range(op: &str, setting: &str, value: f64, range: Range<f64>) -
     let expected = match (range.start, range.end) {
         (start, f64::INFINITY) if start > 0.0 => format!("{setting} above 0 and finite"),
         (start, f64::INFINITY) => format!("{setting} at least {start} and finite"),
+        (f64::MIN_POSITIVE, end) => format!("{setting} above 0 and below {end}"),
         (start, end) => format!("{setting} at least {start} and below {end}"),
     };
     Err(Error::Argument {

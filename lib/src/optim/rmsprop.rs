@@ -22,7 +22,7 @@ pub struct RmsProp {
     pub(super) lr: f64,
     alpha: f64,
     eps: f64,
-    momentum: f64,
+    pub(super) momentum: f64,
     centered: bool,
     pub(super) weight_decay: f64,
 }
@@ -62,6 +62,11 @@ impl RmsProp {
     /// [`param_group`](super::param_group). Comes after the settings that are for all.
     pub fn group(self, group: ParamGroup) -> OptimizerConfig {
         OptimizerConfig::from(self).group(group)
+    }
+
+    /// All of these groups, one after the other; see [`layer_decay`](super::layer_decay).
+    pub fn groups(self, groups: Vec<ParamGroup>) -> OptimizerConfig {
+        OptimizerConfig::from(self).groups(groups)
     }
 
     /// The optimizer of these parameters, its state empty.

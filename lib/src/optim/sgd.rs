@@ -21,7 +21,7 @@ pub fn sgd(lr: f64) -> Sgd {
 #[must_use]
 pub struct Sgd {
     pub(super) lr: f64,
-    momentum: f64,
+    pub(super) momentum: f64,
     dampening: f64,
     nesterov: bool,
     pub(super) weight_decay: f64,
@@ -56,6 +56,11 @@ impl Sgd {
     /// [`param_group`](super::param_group). Comes after the settings that are for all.
     pub fn group(self, group: ParamGroup) -> OptimizerConfig {
         OptimizerConfig::from(self).group(group)
+    }
+
+    /// All of these groups, one after the other; see [`layer_decay`](super::layer_decay).
+    pub fn groups(self, groups: Vec<ParamGroup>) -> OptimizerConfig {
+        OptimizerConfig::from(self).groups(groups)
     }
 
     /// The optimizer of these parameters, its state empty.

@@ -3,6 +3,7 @@ use std::cell::RefCell;
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Tensor};
 
+use super::gradient::gradient_of;
 use super::group::Settings;
 use super::in_place::Step;
 use super::rule::{Moment, Rule};
@@ -44,26 +45,7 @@ impl Slot {
 
     /// This parameter's gradient, if it can be used.
     pub(super) fn gradient<'a>(&self, op: &str, gradients: &'a GradStore) -> Result<&'a Tensor> {
-        let Parameter { name, var } = &self.parameter;
-        let Some(gradient) = gradients.get(var) else {
-            return Err(Error::Argument {
-                op: format!("{op} step"),
-                expected: format!("a gradient for every parameter, {name:?} too"),
-                got: format!("none for {name:?}"),
-                hint: "The loss does not depend on it: check that the forward pass uses it in Mode::Train, \
-                       or build the optimizer without it."
-                    .into(),
-            });
-        };
-        if gradient.dims() != var.dims() || gradient.dtype() != var.dtype() {
-            return Err(Error::Shape {
-                op: format!("{op} step, parameter {name:?}"),
-                expected: format!("a gradient {:?} {:?}", var.dtype(), var.dims()),
-                got: format!("{:?} {:?}", gradient.dtype(), gradient.dims()),
-                hint: "An operator of your own gives back a gradient of another shape.".into(),
-            });
-        }
-        Ok(gradient)
+        gradient_of(&format!("{op} step"), &self.parameter, gradients)
     }
 
     /// The learning rate of this parameter when the optimizer's, which began as `initial`, is `lr`.

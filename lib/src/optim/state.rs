@@ -29,42 +29,57 @@ impl State {
 
     /// The values of each number that is kept, least significant byte first.
     pub(super) fn bytes(&self) -> Result<Vec<Vec<u8>>> {
-        let of_f32 = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let of_f64 = |values: &[f64]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
         match self {
             State::F32(state) => Ok(state.iter().map(|values| of_f32(values)).collect()),
             State::F64(state) => Ok(state.iter().map(|values| of_f64(values)).collect()),
-            State::Tensors(state) => {
-                let bytes = state.iter().map(|tensor| {
-                    let flat = tensor.flatten_all()?;
-                    Ok(match tensor.dtype() {
-                        DType::F32 => of_f32(&flat.to_vec1()?),
-                        _ => of_f64(&flat.to_vec1()?),
-                    })
-                });
-                bytes.collect()
-            }
+            State::Tensors(state) => state.iter().map(bytes_of).collect(),
         }
     }
 
     /// A state like this one with other values, as [`State::bytes`] gives them.
     pub(super) fn with_bytes<'a>(&self, bytes: impl Iterator<Item = &'a [u8]>) -> Result<State> {
-        let to_f32 =
-            |bytes: &[u8]| bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
-        let to_f64 =
-            |bytes: &[u8]| bytes.as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect();
         Ok(match self {
             State::F32(_) => State::F32(bytes.map(to_f32).collect()),
             State::F64(_) => State::F64(bytes.map(to_f64).collect()),
             State::Tensors(state) => {
-                let tensors = state.iter().zip(bytes).map(|(old, bytes)| match old.dtype() {
-                    DType::F32 => Tensor::from_vec::<_, f32>(to_f32(bytes), old.shape(), old.device()),
-                    _ => Tensor::from_vec::<_, f64>(to_f64(bytes), old.shape(), old.device()),
-                });
-                State::Tensors(tensors.collect::<candle_core::Result<_>>()?)
+                let tensors = state.iter().zip(bytes).map(|(old, bytes)| tensor_like(old, bytes));
+                State::Tensors(tensors.collect::<Result<_>>()?)
             }
         })
     }
+}
+
+fn of_f32(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+fn of_f64(values: &[f64]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+fn to_f32(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()
+}
+
+fn to_f64(bytes: &[u8]) -> Vec<f64> {
+    bytes.as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()
+}
+
+/// The values of an F32 or F64 tensor, least significant byte first.
+pub(super) fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>> {
+    let flat = tensor.flatten_all()?;
+    Ok(match tensor.dtype() {
+        DType::F32 => of_f32(&flat.to_vec1()?),
+        _ => of_f64(&flat.to_vec1()?),
+    })
+}
+
+/// A tensor of the shape, type and place of `old` with other values, as [`bytes_of`] gives them.
+pub(super) fn tensor_like(old: &Tensor, bytes: &[u8]) -> Result<Tensor> {
+    Ok(match old.dtype() {
+        DType::F32 => Tensor::from_vec(to_f32(bytes), old.shape(), old.device())?,
+        _ => Tensor::from_vec(to_f64(bytes), old.shape(), old.device())?,
+    })
 }
 
 /// The type of the state's numbers in a file: that of the variable.

@@ -23,12 +23,15 @@ struct Head {
     optimizer: String,
     /// As text, because not every reader of JSON gives a number back to the last bit.
     learning_rate: String,
+    /// Likewise; only where one was set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    momentum: Option<String>,
     /// Steps taken, by the parameter's name.
     steps: BTreeMap<String, u64>,
 }
 
 impl Optimizer {
-    /// Writes momentum, moments, step counts and the learning rate to a safetensors file: for the parameter
+    /// Writes momentum, moments, step counts and what learning rate and momentum were last set to a safetensors file: for the parameter
     /// `w` of Adam the tensors `w.exp_avg` and `w.exp_avg_sq`, named as in PyTorch's state. The file is
     /// complete or not there. Weights are not in it; a model has its own `save`.
     ///
@@ -54,6 +57,7 @@ impl Optimizer {
             version: 1,
             optimizer: self.config.name().into(),
             learning_rate: self.lr.to_string(),
+            momentum: self.momentum.map(|momentum| momentum.to_string()),
             steps,
         };
         let path = path.as_ref();
@@ -67,8 +71,8 @@ impl Optimizer {
     }
 
     /// Takes over what [`Optimizer::save`] wrote for an optimizer of the same kind and parameters: training
-    /// then goes on as if it had never stopped. Momentum, moments, step counts and the learning rate that was
-    /// last set come from the file; all other settings, and the ratios of the groups' rates, are those of this
+    /// then goes on as if it had never stopped. Momentum, moments, step counts, and the learning rate and momentum that
+    /// were last set, come from the file; all other settings, and the ratios of the groups' rates, are those of this
     /// optimizer.
     ///
     /// # Errors
@@ -79,7 +83,7 @@ impl Optimizer {
         let bytes = tensor_file::read(path)?;
         let file = tensor_file::parse(path, &bytes)?;
         let found: BTreeMap<String, TensorView> = file.tensors().into_iter().collect();
-        let (head, lr) = self.head(path, &bytes)?;
+        let (head, lr, momentum) = self.head(path, &bytes)?;
         if let Some(got) = self.problems(&head, &found) {
             return Err(Error::Format {
                 path: path.to_owned(),
@@ -101,7 +105,7 @@ impl Optimizer {
         });
         let states = states.collect::<Result<Vec<_>>>()?;
         // From here on nothing can fail.
-        self.lr = lr;
+        (self.lr, self.momentum) = (lr, momentum);
         for (slot, state) in self.slots.iter_mut().zip(states) {
             slot.steps = head.steps[&slot.parameter.name];
             slot.state = state;
@@ -122,8 +126,8 @@ impl Optimizer {
         Ok(entries.collect())
     }
 
-    /// What a file says beside its tensors, and its learning rate.
-    fn head(&self, path: &Path, bytes: &[u8]) -> Result<(Head, f64)> {
+    /// What a file says beside its tensors, its learning rate, and its momentum if one was set.
+    fn head(&self, path: &Path, bytes: &[u8]) -> Result<(Head, f64, Option<f64>)> {
         let wrong = |got: String, hint: &str| Error::Format {
             path: path.to_owned(),
             expected: format!("the state of {}", self.config.name()),
@@ -149,10 +153,16 @@ impl Optimizer {
             let hint = "Build the optimizer that was saved, or start without its state.";
             return Err(wrong(format!("the state of {}", head.optimizer), hint));
         }
-        match head.learning_rate.parse::<f64>() {
-            Ok(lr) if lr.is_finite() && lr >= 0.0 => Ok((head, lr)),
-            _ => Err(wrong(format!("a learning rate of {:?}", head.learning_rate), damaged)),
-        }
+        let lr = match head.learning_rate.parse::<f64>() {
+            Ok(lr) if lr.is_finite() && lr >= 0.0 => lr,
+            _ => return Err(wrong(format!("a learning rate of {:?}", head.learning_rate), damaged)),
+        };
+        let momentum = head.momentum.as_ref().map(|text| match text.parse::<f64>() {
+            Ok(momentum) if self.check_momentum(momentum).is_ok() => Ok(momentum),
+            _ => Err(wrong(format!("a momentum of {text:?}"), damaged)),
+        });
+        let momentum = momentum.transpose()?;
+        Ok((head, lr, momentum))
     }
 
     /// In what way a file is not this optimizer's.

@@ -1,4 +1,5 @@
-//! Optimizers against PyTorch's trajectories, what they refuse, their groups and their saved state.
+//! Optimizers against PyTorch's trajectories, what they refuse, their groups and their saved state; schedules, clipping,
+//! averages and what else stands around them.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +10,16 @@ use sconce::nn::Parameter;
 use sconce::optim::{OptimizerConfig, adagrad, adam, adamw, rmsprop, sgd};
 use serde_json::Value;
 
+mod averages;
+mod bounds;
 #[path = "../gpu/mod.rs"]
 mod gpu;
 mod groups;
+mod layers;
+mod plateau;
 #[path = "../rerun/mod.rs"]
 mod rerun;
+mod schedules;
 mod state;
 
 type Any = Result<(), Box<dyn std::error::Error>>;
