@@ -7,6 +7,7 @@
 mod detection;
 mod epoch;
 mod evaluation;
+mod fresh_folder;
 mod history;
 mod history_csv;
 mod history_json;
@@ -16,6 +17,7 @@ mod live;
 mod net;
 mod predictions;
 mod show;
+mod tensorboard;
 
 pub use crate::data::Split;
 pub use detection::found_on;
@@ -24,3 +26,4 @@ pub use history::{Epoch, History};
 pub use learner::Learner;
 pub use net::Net;
 pub use predictions::Predictions;
+pub use tensorboard::TensorBoard;
