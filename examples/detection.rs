@@ -162,14 +162,14 @@ fn find(model: &Model, batch: &Batch) -> Result<Vec<Vec<FoundBox>>> {
 }
 
 fn evaluate(model: &Model, data: &Dataset) -> Result<CocoScores> {
-    let mut detections = Detections::new(data.class_names());
+    let mut evaluation = BoxEvaluation::new(data.class_names());
     for batch in data.batches(50) {
         let batch = batch?;
         for (truths, found) in batch.true_boxes().iter().zip(find(model, &batch)?) {
-            detections.record(truths, &found)?;
+            evaluation.record(truths, &found)?;
         }
     }
-    Ok(detections.coco())
+    Ok(evaluation.coco())
 }
 
 /// Writes what is found in twelve images, and all guesses for the first.

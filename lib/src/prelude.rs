@@ -4,7 +4,12 @@ pub use crate::data::{
     Batch, BatchConfig, Batches, DataSplit, Dataset, LastBatch, OnError, Sampler, Sizes, Transform, datasets,
 };
 pub use crate::losses::{Loss, SetPrediction, cross_entropy, set_loss};
-pub use crate::metrics::{Detections, Metric, accuracy, found_boxes};
+pub use crate::metrics::{
+    Average, BoxEvaluation, CalibrationConfig, Confidence, ConfusionCounts, KappaWeights, Metric, accuracy,
+    average_precision, balanced_accuracy, calibration_error, cohen_kappa, f_beta, f1, found_boxes, mcc,
+    mean_absolute_error, mean_dice, mean_iou, mean_squared_error, precision, r2, recall, roc_auc,
+    subset_accuracy, tag_accuracy, top_k,
+};
 pub use crate::nn::{
     Architecture, Conv2dConfig, Fan, FeatureMaps, Initial, Loading, Mode, Model, ModelOutputs, Outputs,
     Padding, Parameter, Pool2dConfig, Rounding, Summary, Value, backward,

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use sconce::data::{BBox, Batch, Object, Target};
-use sconce::metrics::{CocoScores, Detections, FoundBox, TrueBox, VocInterpolation, found_boxes};
+use sconce::metrics::{BoxEvaluation, CocoScores, FoundBox, TrueBox, VocInterpolation, found_boxes};
 use sconce::rich::Rich;
 use sconce::train::found_on;
 use serde_json::Value;
@@ -15,12 +15,12 @@ fn corners(xywh: &Value) -> Result<[f64; 4], serde_json::Error> {
 }
 
 /// The fixture's images, in which its categories 1, 2, 3 and 7 are the classes 0 to 3.
-fn fixture() -> Result<Detections, Box<dyn std::error::Error>> {
+fn fixture() -> Result<BoxEvaluation, Box<dyn std::error::Error>> {
     let truths: Value = serde_json::from_str(include_str!("../../tests/fixtures/coco/ground_truth.json"))?;
     let found: Vec<Value> = serde_json::from_str(include_str!("../../tests/fixtures/coco/detections.json"))?;
     let label =
         |value: &Value| [1, 2, 3, 7].iter().position(|id| value["category_id"] == *id).map(|at| at as u32);
-    let mut detections = Detections::new(&["c1", "c2", "c3", "c7"]);
+    let mut detections = BoxEvaluation::new(&["c1", "c2", "c3", "c7"]);
     for image in truths["images"].as_array().ok_or("images")? {
         let here = |value: &&Value| value["image_id"] == image["id"];
         let truths = truths["annotations"].as_array().ok_or("annotations")?.iter().filter(here);
@@ -80,7 +80,7 @@ fn close(got: Option<f64>, wanted: f64, what: &str) {
 #[test]
 fn vocs_average_precision_by_hand() -> Any {
     let square = |at: f64| [at, at, at + 10.0, at + 10.0];
-    let mut detections = Detections::new(&["cat", "dog", "none"]);
+    let mut detections = BoxEvaluation::new(&["cat", "dog", "none"]);
     // Three cats, found in this order: right, wrong, right, a second time the same, too hard to count, right.
     detections.record(
         &[truth(0, square(0.0)), truth(0, square(50.0)), TrueBox { ignore: true, ..truth(0, square(100.0)) }],
@@ -114,7 +114,7 @@ fn vocs_average_precision_by_hand() -> Any {
 
 #[test]
 fn coco_without_things_has_no_number() -> Any {
-    let mut detections = Detections::new(&["cat"]);
+    let mut detections = BoxEvaluation::new(&["cat"]);
     let nothing: CocoScores = detections.coco();
     assert!(nothing.numbers().iter().all(|(_, value)| value.is_none()));
     detections.record(&[truth(0, [0.0, 0.0, 10.0, 10.0])], &[])?;
@@ -126,7 +126,7 @@ fn coco_without_things_has_no_number() -> Any {
 
 #[test]
 fn boxes_that_cannot_be_counted_are_named() {
-    let mut detections = Detections::new(&["cat"]);
+    let mut detections = BoxEvaluation::new(&["cat"]);
     let square = [0.0, 0.0, 1.0, 1.0];
     let cases = [
         (vec![truth(1, square)], vec![], "a true box of label 1 in image 0"),

@@ -1,7 +1,7 @@
 use sconce_display::Bundle;
 
+use super::box_evaluation::{BoxEvaluation, ImageBoxes};
 use super::boxes::{FoundBox, TrueBox, area, intersection, iou};
-use super::detections::{Detections, ImageBoxes};
 use crate::plot::{Table, escape, percent};
 use crate::rich::Rich;
 
@@ -56,7 +56,7 @@ struct Judged {
 }
 
 impl CocoScores {
-    pub(super) fn of(detections: &Detections) -> CocoScores {
+    pub(super) fn of(detections: &BoxEvaluation) -> CocoScores {
         let classes = 0..detections.class_names.len() as u32;
         let of_class = |label: u32| AREAS.map(|range| class_scores(&detections.images, label, range));
         CocoScores {

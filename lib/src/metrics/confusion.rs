@@ -1,7 +1,13 @@
 use candle_core::Tensor;
 
-use super::accuracy::{predicted_classes, target_classes};
-use crate::{Error, Result};
+use super::class_maps::confused_pixels;
+use super::reading::{predicted_classes, target_classes};
+use super::refused::{argument, shape};
+use super::report::ClassReport;
+use super::tally::ClassTally;
+use crate::Result;
+
+const OP: &str = "confusion matrix";
 
 /// How often each class was taken for each other, gathered batch by batch.
 /// [`crate::plot::ConfusionMatrix`] makes a picture of it.
@@ -18,13 +24,29 @@ impl ConfusionCounts {
         ConfusionCounts { num_classes, counts: vec![0; num_classes * num_classes] }
     }
 
-    /// Counts one batch: raw logits (B, `num_classes`) and u32 labels (B,).
+    /// Counts one batch: raw logits (B, `num_classes`) and u32 labels (B,); or, pixel by pixel, logits
+    /// (B, `num_classes`, H, W) and u32 class maps (B, H, W), in which 255 is not counted, as in
+    /// [`mean_iou`](super::mean_iou).
     ///
     /// # Errors
     /// Other shapes, labels that are no class, NaN; nothing is counted then.
     pub fn update(&mut self, logits: &Tensor, targets: &Tensor) -> Result<()> {
-        let predicted = predicted_classes("confusion matrix", logits)?;
-        let targets = target_classes("confusion matrix", targets, logits.dims())?;
+        if logits.rank() > 1 && logits.dims()[1] != self.num_classes {
+            return Err(shape(
+                OP,
+                format!("logits of {} classes", self.num_classes),
+                format!("{:?}", logits.dims()),
+                "Let the last layer have as many outputs as the dataset has classes.",
+            ));
+        }
+        if logits.rank() == 4 {
+            for (cell, pixels) in confused_pixels(OP, logits, targets)?.into_iter().flatten() {
+                self.counts[cell as usize] += u64::from(pixels);
+            }
+            return Ok(());
+        }
+        let predicted = predicted_classes(OP, logits)?;
+        let targets = target_classes(OP, targets, [predicted.len(), self.num_classes])?;
         self.record(&targets, &predicted)
     }
 
@@ -33,34 +55,74 @@ impl ConfusionCounts {
     /// # Errors
     /// Lists of different lengths, a number that is no class; nothing is counted then.
     pub fn record(&mut self, targets: &[u32], predicted: &[u32]) -> Result<()> {
-        let op = || "confusion matrix".to_owned();
         if targets.len() != predicted.len() {
-            return Err(Error::Shape {
-                op: op(),
-                expected: format!("a prediction for each of {} targets", targets.len()),
-                got: format!("{} predictions", predicted.len()),
-                hint: "Both lists go sample by sample.".into(),
-            });
+            return Err(shape(
+                OP,
+                format!("a prediction for each of {} targets", targets.len()),
+                format!("{} predictions", predicted.len()),
+                "Both lists go sample by sample.",
+            ));
         }
         if let Some(class) =
             targets.iter().chain(predicted).find(|&&class| class as usize >= self.num_classes)
         {
-            return Err(Error::Argument {
-                op: op(),
-                expected: format!("classes below {}", self.num_classes),
-                got: format!("{class}"),
-                hint: "Let the last layer have as many outputs as the dataset has classes.".into(),
-            });
+            return Err(argument(
+                OP,
+                format!("classes below {}", self.num_classes),
+                format!("{class}"),
+                "Let the last layer have as many outputs as the dataset has classes.",
+            ));
         }
         for (&target, &predicted) in targets.iter().zip(predicted) {
-            self.counts[target as usize * self.num_classes + predicted as usize] += 1;
+            self.add(target as usize * self.num_classes + predicted as usize, 1);
         }
         Ok(())
+    }
+
+    /// Adds to the count of a cell.
+    pub(super) fn add(&mut self, cell: usize, times: u64) {
+        self.counts[cell] += times;
+    }
+
+    /// The number of classes.
+    #[must_use]
+    pub fn num_classes(&self) -> usize {
+        self.num_classes
     }
 
     /// The counts, row by row: `counts[t * num_classes + p]` samples of true class `t` were taken for `p`.
     #[must_use]
     pub fn counts(&self) -> &[u64] {
         &self.counts
+    }
+
+    /// How many samples were counted.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// For each class how often it was found, falsely found, and missed.
+    #[must_use]
+    pub fn tallies(&self) -> Vec<ClassTally> {
+        let mut tallies = vec![ClassTally::default(); self.num_classes];
+        for (at, &count) in self.counts.iter().enumerate() {
+            let (target, predicted) = (at / self.num_classes, at % self.num_classes);
+            if target == predicted {
+                tallies[target].true_positives += count;
+            } else {
+                tallies[target].false_negatives += count;
+                tallies[predicted].false_positives += count;
+            }
+        }
+        tallies
+    }
+
+    /// Precision, recall and F1 of each class: a table.
+    ///
+    /// # Errors
+    /// If there are not as many names as classes.
+    pub fn report<S: AsRef<str>>(&self, class_names: &[S]) -> Result<ClassReport> {
+        ClassReport::new(class_names, &self.tallies())
     }
 }

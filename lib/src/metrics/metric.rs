@@ -4,6 +4,10 @@ use candle_core::Tensor;
 
 use crate::Result;
 
+/// A metric over samples that are drawn from a fixed set: called with how often each of them was drawn, it gives the value,
+/// or an error where it is not defined.
+pub type Redrawn = Box<dyn Fn(&[u32]) -> Result<f64> + Send + Sync>;
+
 /// What a metric keeps from batch to batch. Implement it for a metric of your own.
 pub trait Accumulate: Send + Sync {
     /// Takes in one batch: the model's output and the targets, as the loss gets them. For classes that is
@@ -21,6 +25,26 @@ pub trait Accumulate: Send + Sync {
 
     /// The same metric with nothing taken in.
     fn fresh(&self) -> Box<dyn Accumulate>;
+
+    /// The metric over samples that are drawn again and again from these, for [`Metric::interval`].
+    ///
+    /// What is given here takes the rows that were drawn and updates a fresh metric with them: right for any metric whose
+    /// samples are the rows of output and targets. A metric that is a sum over samples can do it faster.
+    ///
+    /// # Errors
+    /// Shapes or values that the metric can't take.
+    fn redrawn(&self, output: &Tensor, targets: &Tensor) -> Result<Redrawn> {
+        let (fresh, output, targets) = (self.fresh(), output.detach(), targets.detach());
+        Ok(Box::new(move |times| {
+            let rows = (0u32..).zip(times).flat_map(|(row, &times)| std::iter::repeat_n(row, times as usize));
+            let rows: Vec<u32> = rows.collect();
+            let rows = Tensor::from_slice(&rows, rows.len(), output.device())?;
+            let mut metric = fresh.fresh();
+            let targets = targets.index_select(&rows.to_device(targets.device())?, 0)?;
+            metric.update(&output.index_select(&rows, 0)?, &targets)?;
+            metric.value()
+        }))
+    }
 }
 
 /// A metric by its name.
@@ -40,6 +64,13 @@ impl Metric {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The metric under another name.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Metric {
+        self.name = name.into();
+        self
     }
 
     /// Takes in one batch: for classes, raw logits (B, C) and u32 labels (B,).
@@ -62,6 +93,10 @@ impl Metric {
     #[must_use]
     pub fn fresh(&self) -> Metric {
         Metric { name: self.name.clone(), state: self.state.fresh() }
+    }
+
+    pub(super) fn redrawn(&self, output: &Tensor, targets: &Tensor) -> Result<Redrawn> {
+        self.state.redrawn(output, targets)
     }
 }
 

@@ -1,7 +1,7 @@
 use sconce_display::Bundle;
 
+use super::box_evaluation::{BoxEvaluation, ImageBoxes};
 use super::boxes::iou;
-use super::detections::{Detections, ImageBoxes};
 use crate::plot::{Table, percent};
 use crate::rich::Rich;
 
@@ -15,7 +15,7 @@ pub enum VocInterpolation {
     Area,
 }
 
-/// The average precision of PASCAL VOC (Everingham et al. 2010): see [`Detections::voc`].
+/// The average precision of PASCAL VOC (Everingham et al. 2010): see [`BoxEvaluation::voc`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct VocScores {
     class_names: Vec<String>,
@@ -25,7 +25,7 @@ pub struct VocScores {
 
 impl VocScores {
     pub(super) fn of(
-        detections: &Detections,
+        detections: &BoxEvaluation,
         iou_threshold: f64,
         interpolation: VocInterpolation,
     ) -> VocScores {

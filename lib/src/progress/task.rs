@@ -14,6 +14,7 @@ const PATIENCE: f64 = 1.0;
 pub(crate) enum Unit {
     Files,
     Bytes,
+    Resamples,
 }
 
 /// A bar that only appears when the task takes longer than a moment.
@@ -66,6 +67,7 @@ impl Progress {
         match self.unit {
             Unit::Files => format!("{} files", count(usize::try_from(amount).unwrap_or(usize::MAX))),
             Unit::Bytes => bytes(amount),
+            Unit::Resamples => format!("{} resamples", count(usize::try_from(amount).unwrap_or(usize::MAX))),
         }
     }
 }

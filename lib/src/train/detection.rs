@@ -15,7 +15,7 @@ impl From<&Object> for TrueBox {
 }
 
 impl Batch {
-    /// What is in each image, as [`crate::metrics::Detections`] takes it.
+    /// What is in each image, as [`crate::metrics::BoxEvaluation`] takes it.
     #[must_use]
     pub fn true_boxes(&self) -> Vec<Vec<TrueBox>> {
         self.targets.iter().map(|target| target.objects.iter().map(TrueBox::from).collect()).collect()

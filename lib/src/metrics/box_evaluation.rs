@@ -3,23 +3,23 @@ use super::coco::CocoScores;
 use super::voc::{VocInterpolation, VocScores};
 use crate::{Error, Result};
 
-const OP: &str = "detections";
+const OP: &str = "BoxEvaluation::record";
 
-/// What is in images and what a model has found in them, gathered image by image: [`Detections::coco`] and
-/// [`Detections::voc`] say how well that goes together.
+/// What is in images and what a model has found in them, gathered image by image: [`BoxEvaluation::coco`] and
+/// [`BoxEvaluation::voc`] say how well that goes together.
 ///
 /// ```
-/// use sconce::metrics::{Detections, FoundBox, TrueBox};
+/// use sconce::metrics::{BoxEvaluation, FoundBox, TrueBox};
 ///
-/// let mut detections = Detections::new(&["cat", "dog"]);
+/// let mut evaluation = BoxEvaluation::new(&["cat", "dog"]);
 /// let cat = TrueBox { label: 0, corners: [10.0, 10.0, 60.0, 50.0], area: None, ignore: false };
 /// let found = FoundBox { label: 0, score: 0.9, corners: [11.0, 10.0, 60.0, 52.0] };
-/// detections.record(&[cat], &[found])?;
-/// assert!(detections.coco().ap50().is_some_and(|ap| ap > 0.999));
+/// evaluation.record(&[cat], &[found])?;
+/// assert!(evaluation.coco().ap50().is_some_and(|ap| ap > 0.999));
 /// # Ok::<(), sconce::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct Detections {
+pub struct BoxEvaluation {
     pub(super) class_names: Vec<String>,
     pub(super) images: Vec<ImageBoxes>,
 }
@@ -31,12 +31,12 @@ pub(super) struct ImageBoxes {
     pub(super) found: Vec<FoundBox>,
 }
 
-impl Detections {
+impl BoxEvaluation {
     /// Nothing yet, of these classes.
     #[must_use]
-    pub fn new(class_names: &[impl AsRef<str>]) -> Detections {
+    pub fn new(class_names: &[impl AsRef<str>]) -> BoxEvaluation {
         let class_names = class_names.iter().map(|name| name.as_ref().to_owned()).collect();
-        Detections { class_names, images: Vec::new() }
+        BoxEvaluation { class_names, images: Vec::new() }
     }
 
     /// Takes in an image: all that is in it, which may be nothing, and all that was found.
@@ -55,7 +55,7 @@ impl Detections {
                 return refused(
                     format!("labels below {}, the number of classes", self.class_names.len()),
                     format!("a {kind} box of label {label} in image {}", self.images.len()),
-                    "Give Detections::new the class names of the data set.",
+                    "Give BoxEvaluation::new the class names of the data set.",
                 );
             }
             let finite = corners.iter().all(|side| side.is_finite());
@@ -101,7 +101,7 @@ impl Detections {
     pub fn voc(&self, iou_threshold: f64, interpolation: VocInterpolation) -> Result<VocScores> {
         if !(iou_threshold > 0.0 && iou_threshold <= 1.0) {
             return Err(Error::Argument {
-                op: "Detections::voc".into(),
+                op: "BoxEvaluation::voc".into(),
                 expected: "an iou_threshold above 0 and at most 1".into(),
                 got: format!("{iou_threshold}"),
                 hint: "VOC has 0.5.".into(),

@@ -1,4 +1,4 @@
-//! Metrics against values counted by hand.
+//! Values counted by hand.
 
 use candle_core::{DType, Device, Tensor};
 use sconce::Result;

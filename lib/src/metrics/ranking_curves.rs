@@ -1,0 +1,265 @@
+//! ROC and precision-recall curves.
+
+use std::path::Path;
+
+use candle_core::Tensor;
+use sconce_display::Bundle;
+
+use super::ranked::{Ranked, ranked_classes};
+use super::reading::{Answers, Infinite, Logits};
+use super::refused::{nothing_taken_in, shape};
+use crate::Result;
+use crate::plot::{Curves, Table, count, number, svg_in_html};
+use crate::rich::Rich;
+
+/// So many curves can be told apart; of more classes those with the least area are drawn.
+const DRAWN: usize = 6;
+
+/// What is gained and what is lost at each threshold, for each class against all others.
+///
+/// With two classes there is the curve of the second alone, as scikit-learn has it. A class without samples, and for ROC
+/// one without others, has no curve; the table says so.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RankingCurves {
+    kind: Kind,
+    classes: Vec<ClassCurve>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Roc,
+    PrecisionRecall,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct ClassCurve {
+    name: String,
+    support: u64,
+    /// `None` where there is no curve.
+    area: Option<f64>,
+    points: Vec<RankingPoint>,
+}
+
+/// A point of a ROC or precision-recall curve: all samples whose score is at least `threshold` are said to be of the
+/// class.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RankingPoint {
+    /// False positive rate (ROC), or recall; in `[0, 1]`.
+    pub x: f64,
+    /// True positive rate (ROC), or precision; in `[0, 1]`.
+    pub y: f64,
+    /// The probability from which samples count as of the class; infinity where none do.
+    pub threshold: f64,
+}
+
+/// The ROC curve of each class against all others: true positive rate over false positive rate. Takes logits (B, C) with
+/// u32 labels (B,), or logits (B, K) with f32 tags (B, K) of 0 and 1. The area is [`roc_auc`](super::roc_auc).
+///
+/// # Errors
+/// What the metric refuses; no samples; another number of names than classes.
+pub fn roc_curves<S: AsRef<str>>(
+    logits: &Tensor,
+    targets: &Tensor,
+    class_names: &[S],
+) -> Result<RankingCurves> {
+    curves(Kind::Roc, logits, targets, class_names)
+}
+
+/// The precision-recall curve of each class against all others: precision over recall. Takes what [`roc_curves`] takes.
+/// The area, in steps, is [`average_precision`](super::average_precision).
+///
+/// # Errors
+/// What the metric refuses; no samples; another number of names than classes.
+pub fn precision_recall_curves<S: AsRef<str>>(
+    logits: &Tensor,
+    targets: &Tensor,
+    class_names: &[S],
+) -> Result<RankingCurves> {
+    curves(Kind::PrecisionRecall, logits, targets, class_names)
+}
+
+fn curves<S: AsRef<str>>(
+    kind: Kind,
+    logits: &Tensor,
+    targets: &Tensor,
+    class_names: &[S],
+) -> Result<RankingCurves> {
+    let op = match kind {
+        Kind::Roc => "roc_curves",
+        Kind::PrecisionRecall => "precision_recall_curves",
+    };
+    let logits = Logits::read(op, logits, Infinite::Refused)?;
+    let answers = Answers::read(op, targets, [logits.len(), logits.classes()])?;
+    if logits.len() == 0 {
+        return Err(nothing_taken_in(op));
+    }
+    if class_names.len() != logits.classes() {
+        return Err(shape(
+            op,
+            format!("{} class names", logits.classes()),
+            class_names.len().to_string(),
+            "Give one for each class, in the order of the logits.",
+        ));
+    }
+    let first = usize::from(logits.classes() == 2 && matches!(answers, Answers::Classes(_)));
+    let classes: Vec<usize> = (first..logits.classes()).collect();
+    let curves = classes.iter().zip(ranked_classes(&logits, &answers, &classes)).map(|(&class, ranked)| {
+        let [support, _] = ranked.totals(None);
+        let (area, points) = match kind {
+            Kind::Roc => (ranked.roc_auc(None), roc_points(&ranked)),
+            Kind::PrecisionRecall => (ranked.average_precision(None), precision_recall_points(&ranked)),
+        };
+        let points = if area.is_some() { points } else { Vec::new() };
+        ClassCurve { name: class_names[class].as_ref().to_owned(), support, area, points }
+    });
+    Ok(RankingCurves { kind, classes: curves.collect() })
+}
+
+/// The probability whose odds have this logarithm.
+fn probability(log_odds: f64) -> f64 {
+    1.0 / (1.0 + (-log_odds).exp())
+}
+
+fn roc_points(ranked: &Ranked) -> Vec<RankingPoint> {
+    let [positives, negatives] = ranked.totals(None).map(|total| total as f64);
+    let steps = ranked.steps(None).map(|step| RankingPoint {
+        x: step.negatives as f64 / negatives,
+        y: step.positives as f64 / positives,
+        threshold: probability(step.score),
+    });
+    [RankingPoint { x: 0.0, y: 0.0, threshold: f64::INFINITY }].into_iter().chain(steps).collect()
+}
+
+fn precision_recall_points(ranked: &Ranked) -> Vec<RankingPoint> {
+    let [positives, _] = ranked.totals(None).map(|total| total as f64);
+    let steps = ranked.steps(None).map(|step| RankingPoint {
+        x: step.positives as f64 / positives,
+        y: step.positives as f64 / (step.positives + step.negatives) as f64,
+        threshold: probability(step.score),
+    });
+    steps.collect()
+}
+
+impl RankingCurves {
+    /// Each class with the area under its curve, `None` where it has none.
+    #[must_use]
+    pub fn by_class(&self) -> Vec<(&str, Option<f64>)> {
+        self.classes.iter().map(|class| (class.name.as_str(), class.area)).collect()
+    }
+
+    /// The points of a class's curve, the highest threshold first.
+    #[must_use]
+    pub fn points(&self, class_name: &str) -> Option<&[RankingPoint]> {
+        let found = self.classes.iter().find(|class| class.name == class_name && class.area.is_some());
+        found.map(|class| class.points.as_slice())
+    }
+
+    fn area_name(&self) -> &'static str {
+        match self.kind {
+            Kind::Roc => "ROC AUC",
+            Kind::PrecisionRecall => "AP",
+        }
+    }
+
+    fn title(&self, drawn: usize) -> String {
+        let what = match self.kind {
+            Kind::Roc => "ROC",
+            Kind::PrecisionRecall => "precision and recall",
+        };
+        let all = self.classes.iter().filter(|class| class.area.is_some()).count();
+        if drawn < all {
+            format!("{what}: the {drawn} of {all} classes with the least area")
+        } else {
+            what.to_owned()
+        }
+    }
+
+    /// The curves to be drawn: all, or of many classes those with the least area.
+    #[must_use]
+    pub fn curves(&self) -> Curves {
+        let area = |class: &&ClassCurve| class.area.unwrap_or(f64::INFINITY);
+        let mut drawn: Vec<&ClassCurve> = self.classes.iter().filter(|class| class.area.is_some()).collect();
+        if drawn.len() > DRAWN {
+            drawn.sort_by(|a, b| area(a).total_cmp(&area(b)));
+            drawn.truncate(DRAWN);
+        }
+        let [x_label, y_label] = match self.kind {
+            Kind::Roc => ["false positive rate", "true positive rate"],
+            Kind::PrecisionRecall => ["recall", "precision"],
+        };
+        let mut curves =
+            Curves::new(&self.title(drawn.len())).x_label(x_label).y_label(y_label).y_range(0.0..1.0);
+        for class in drawn {
+            let area = class.area.map_or_else(String::new, number);
+            let points = match self.kind {
+                Kind::Roc => class.points.iter().map(|point| (point.x, point.y)).collect(),
+                Kind::PrecisionRecall => stairs(&class.points),
+            };
+            curves = curves.series(&format!("{} {area}", class.name), &points);
+        }
+        match self.kind {
+            Kind::Roc => curves.series("chance", &[(0.0, 0.0), (1.0, 1.0)]),
+            Kind::PrecisionRecall => curves,
+        }
+    }
+
+    /// The areas as a table.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut table = Table::new(&["class", self.area_name(), "samples"]);
+        for class in &self.classes {
+            let area = class.area.map_or_else(|| "–".to_owned(), number);
+            let support = count(usize::try_from(class.support).unwrap_or(usize::MAX));
+            table.push(&[class.name.clone(), area, support]);
+        }
+        let missing: Vec<&str> = self
+            .classes
+            .iter()
+            .filter(|class| class.area.is_none())
+            .map(|class| class.name.as_str())
+            .collect();
+        let none = match missing.is_empty() {
+            true => String::new(),
+            false => format!("no curve without samples of a class and others: {}\n", missing.join(", ")),
+        };
+        format!("{}{none}", table.text())
+    }
+
+    /// The curves as an SVG.
+    ///
+    /// # Errors
+    /// When plotters refuses.
+    pub fn svg(&self) -> Result<String> {
+        self.curves().svg()
+    }
+
+    /// Writes the curves to a file that ends with `.svg`.
+    ///
+    /// # Errors
+    /// For another ending, or when the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.curves().save(path)
+    }
+}
+
+/// Precision stays at what it is at the next point until recall gets there: that is what average precision sums up.
+fn stairs(points: &[RankingPoint]) -> Vec<(f64, f64)> {
+    let mut recall = 0.0;
+    let mut stairs = Vec::with_capacity(points.len() * 2);
+    for point in points {
+        stairs.push((recall, point.y));
+        stairs.push((point.x, point.y));
+        recall = point.x;
+    }
+    stairs
+}
+
+impl Rich for RankingCurves {
+    fn rich(&self) -> Bundle {
+        let text = self.text();
+        match self.svg() {
+            Ok(svg) => Bundle::text(text.clone()).html(svg_in_html(&svg, text.trim_end())),
+            Err(error) => Bundle::text(format!("{text}({error})\n")),
+        }
+    }
+}
