@@ -1,6 +1,8 @@
 //! A bar that is updated in place, and the walk over images that it shows.
 
+use std::cell::Cell;
 use std::io::IsTerminal;
+use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use sconce_display::{Bundle, Handle, display_with_id, in_notebook};
@@ -28,6 +30,28 @@ enum Audience {
     Nobody,
 }
 
+thread_local! {
+    /// How many callers want no bar but their own.
+    static QUIET: Cell<usize> = const { Cell::new(0) };
+}
+
+/// While it lives, bars that this thread starts show nothing: those of the many parts of a task that has a bar itself.
+#[derive(Debug)]
+pub(crate) struct Quiet(PhantomData<*const ()>);
+
+impl Quiet {
+    pub(crate) fn begin() -> Quiet {
+        QUIET.with(|quiet| quiet.set(quiet.get() + 1));
+        Quiet(PhantomData)
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        QUIET.with(|quiet| quiet.set(quiet.get() - 1));
+    }
+}
+
 /// A bar with a line beside it, updated in place.
 #[derive(Debug)]
 pub(crate) struct Bar {
@@ -44,6 +68,7 @@ impl Bar {
         let now = Instant::now();
         Bar {
             audience: match (in_notebook(), std::io::stderr().is_terminal()) {
+                _ if QUIET.with(Cell::get) > 0 => Audience::Nobody,
                 (true, _) => Audience::Notebook,
                 (false, true) => Audience::Terminal,
                 (false, false) => Audience::Nobody,

@@ -3,5 +3,5 @@
 mod bar;
 mod task;
 
-pub(crate) use bar::{Bar, Walk, duration};
+pub(crate) use bar::{Bar, Quiet, Walk, duration};
 pub(crate) use task::{Progress, Unit, bytes};
