@@ -53,24 +53,32 @@ impl Dataset {
     /// These images as they come into a batch, with their class names; what cannot be drawn is said in the
     /// note.
     pub(super) fn grid(&self, indices: &[usize]) -> ImageGrid {
-        let drawn = || {
-            let samples: Vec<Sample> = indices
-                .iter()
-                .map(|&index| {
-                    let sample = self.transformed(index, 0, Seed(0))?;
-                    self.check_labels("show_batch", &sample.target.labels, index)?;
-                    Ok(sample)
-                })
-                .collect::<Result<_>>()?;
-            let images: Vec<Drawn> = samples.iter().map(|sample| Drawn::of(&sample.image)).collect();
-            let captions: Vec<String> =
-                samples.iter().map(|sample| names(&sample.target.labels, self.class_names())).collect();
-            images_grid(&images, &captions, |at, picture| {
-                let marks = samples.get(at).map_or_else(Vec::new, |sample| marks(sample, self.class_names()));
-                if marks.is_empty() { Ok(picture) } else { over(picture, marks)?.picture() }
+        let drawn = self.captioned(indices, &|_, sample| names(&sample.target.labels, self.class_names()));
+        drawn.unwrap_or_else(|error| ImageGrid::new().note(&format!("could not be drawn: {error}")))
+    }
+
+    /// These images as they come into a batch, each with a caption that is made of its place among them and the
+    /// sample.
+    pub(crate) fn captioned(
+        &self,
+        indices: &[usize],
+        caption: &dyn Fn(usize, &Sample) -> String,
+    ) -> Result<ImageGrid> {
+        let samples: Vec<Sample> = indices
+            .iter()
+            .map(|&index| {
+                let sample = self.transformed(index, 0, Seed(0))?;
+                self.check_labels("show_batch", &sample.target.labels, index)?;
+                Ok(sample)
             })
-        };
-        drawn().unwrap_or_else(|error| ImageGrid::new().note(&format!("could not be drawn: {error}")))
+            .collect::<Result<_>>()?;
+        let images: Vec<Drawn> = samples.iter().map(|sample| Drawn::of(&sample.image)).collect();
+        let captions: Vec<String> =
+            samples.iter().enumerate().map(|(at, sample)| caption(at, sample)).collect();
+        images_grid(&images, &captions, |at, picture| {
+            let marks = samples.get(at).map_or_else(Vec::new, |sample| marks(sample, self.class_names()));
+            if marks.is_empty() { Ok(picture) } else { over(picture, marks)?.picture() }
+        })
     }
 }
 

@@ -1,25 +1,63 @@
-use candle_core::Tensor;
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor};
 use sconce_display::Bundle;
 
 use super::epoch::Pass;
+use super::top_losses::TopLosses;
 use crate::data::{Batch, Dataset, SkipReport, Split};
-use crate::metrics::{ConfusionCounts, predicted_classes};
-use crate::plot::{ConfusionMatrix, Table, count, number};
+use crate::metrics::{
+    ClassReport, Confidence, ConfusionCounts, Interval, Metric, RankingCurves, precision_recall_curves,
+    predicted_classes, reliability_diagram, roc_curves,
+};
+use crate::plot::{ConfusionMatrix, ReliabilityDiagram, Table, count, number, percent};
 use crate::rich::Rich;
 use crate::{Error, Result};
 
-/// How good a model is on one part of the data.
-#[derive(Debug, Clone, PartialEq)]
+/// Bins of a reliability diagram, as many as those of the calibration error.
+const BINS: usize = 15;
+
+/// How good a model is on one part of the data. It keeps what the model said to each image, 4 bytes a logit, so that any
+/// metric, curve or interval can be asked for later without running the model again.
+///
+/// ```no_run
+/// use sconce::prelude::*;
+/// # fn main() -> sconce::Result<()> {
+/// # let data = datasets::digits()?.split([0.7, 0.15, 0.15], Seed(42))?;
+/// # let net = Model::build([1, 8, 8], |x| x.flatten().linear(10))?.init(Seed(42), &Device::Cpu)?;
+/// # let learner = Learner::new(net, data).metric(accuracy());
+/// let evaluation = learner.evaluate(Split::Test)?;
+/// evaluation.class_report();                                            // precision, recall, F1 of each class
+/// evaluation.top_losses(12)?;                                           // the images it is most wrong about
+/// evaluation.score(f1(Average::Macro))?;                                // any metric
+/// evaluation.interval(accuracy(), Confidence::default())?;              // and how much of it is luck
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
 pub struct Evaluation {
     split: Split,
     loss: f64,
     metrics: Vec<(String, f64)>,
+    /// Those that were asked for, to be shown.
+    intervals: Vec<Interval>,
+    kept: Arc<Kept>,
+    /// The learner's metrics with nothing taken in.
+    followed: Arc<Vec<Metric>>,
+    part: Dataset,
+}
+
+/// What does not change any more.
+#[derive(Debug, PartialEq)]
+struct Kept {
     /// Where each image stands in the part.
     indices: Vec<usize>,
+    /// (N, C), row by row.
+    logits: Vec<f32>,
     predicted: Vec<u32>,
     targets: Vec<u32>,
     skipped: SkipReport,
     confusion: ConfusionMatrix,
+    report: ClassReport,
 }
 
 impl Evaluation {
@@ -27,11 +65,13 @@ impl Evaluation {
     pub(super) fn of(
         split: Split,
         part: &Dataset,
+        metrics: &[Metric],
         walk: impl FnOnce(&mut dyn FnMut(&Tensor, &Batch) -> Result<()>) -> Result<Pass>,
     ) -> Result<Evaluation> {
         let classes = part.num_classes();
         let (mut predicted, mut targets) = (Vec::with_capacity(part.len()), Vec::with_capacity(part.len()));
         let mut indices = Vec::with_capacity(part.len());
+        let mut kept = Vec::with_capacity(part.len() * classes);
         let pass = walk(&mut |logits, batch| {
             if logits.dims() != [batch.indices.len(), classes] {
                 return Err(Error::Shape {
@@ -45,6 +85,7 @@ impl Evaluation {
                 });
             }
             predicted.extend(predicted_classes("Learner::evaluate", logits)?);
+            kept.extend(logits.detach().to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?);
             targets.extend(batch.labels.to_vec1::<u32>()?);
             indices.extend(&batch.indices);
             Ok(())
@@ -52,8 +93,12 @@ impl Evaluation {
         let mut counts = ConfusionCounts::new(classes);
         counts.record(&targets, &predicted)?;
         let confusion = ConfusionMatrix::new(part.class_names(), counts.counts())?;
+        let report = counts.report(part.class_names())?;
+        let followed = Arc::new(metrics.iter().map(Metric::fresh).collect());
         let Pass { loss, metrics, skipped } = pass;
-        Ok(Evaluation { split, loss, metrics, indices, predicted, targets, skipped, confusion })
+        let kept = Kept { indices, logits: kept, predicted, targets, skipped, confusion, report };
+        let (kept, part) = (Arc::new(kept), part.clone());
+        Ok(Evaluation { split, loss, metrics, intervals: Vec::new(), kept, followed, part })
     }
 
     /// Which part was looked at.
@@ -80,7 +125,9 @@ impl Evaluation {
                 op: "Evaluation::metric".into(),
                 expected: format!("one of the learner's metrics {known:?}"),
                 got: format!("{name:?}"),
-                hint: "Give the learner the metric before: .metric(accuracy()).".into(),
+                hint: "Give the learner the metric before: .metric(accuracy()); or ask for any with \
+                       evaluation.score(accuracy())."
+                    .into(),
             }
         })
     }
@@ -91,57 +138,177 @@ impl Evaluation {
         &self.metrics
     }
 
+    /// Any metric of classes over these images, whether the learner follows it or not.
+    ///
+    /// # Errors
+    /// Where the metric has no value: it says which class is missing.
+    pub fn score(&self, metric: Metric) -> Result<f64> {
+        let mut metric = metric.fresh();
+        metric.update(&self.logits()?, &self.labels()?)?;
+        metric.value()
+    }
+
+    /// Where a metric would lie if other images had been drawn: see [`Metric::interval`].
+    ///
+    /// # Errors
+    /// As [`Metric::interval`].
+    pub fn interval(&self, metric: Metric, confidence: Confidence) -> Result<Interval> {
+        metric.interval(&self.logits()?, &self.labels()?, confidence)
+    }
+
+    /// The evaluation with an interval for each of the learner's metrics, which its table then shows.
+    ///
+    /// # Errors
+    /// As [`Metric::interval`].
+    pub fn with_intervals(mut self, confidence: Confidence) -> Result<Evaluation> {
+        let (logits, labels) = (self.logits()?, self.labels()?);
+        let intervals = self.followed.iter().map(|metric| metric.interval(&logits, &labels, confidence));
+        self.intervals = intervals.collect::<Result<_>>()?;
+        Ok(self)
+    }
+
+    /// The intervals that [`Evaluation::with_intervals`] found.
+    #[must_use]
+    pub fn intervals(&self) -> &[Interval] {
+        &self.intervals
+    }
+
+    /// What the model said: raw logits f32 (N, `num_classes`) on the CPU, in the order of [`Evaluation::indices`].
+    ///
+    /// # Errors
+    /// When candle refuses.
+    pub fn logits(&self) -> Result<Tensor> {
+        let shape = (self.kept.targets.len(), self.part.num_classes());
+        Ok(Tensor::from_slice(&self.kept.logits, shape, &Device::Cpu)?)
+    }
+
+    fn labels(&self) -> Result<Tensor> {
+        Ok(Tensor::new(self.kept.targets.as_slice(), &Device::Cpu)?)
+    }
+
     /// Where each image stands in the part: all of it in its order, but for those that were skipped.
     #[must_use]
     pub fn indices(&self) -> &[usize] {
-        &self.indices
+        &self.kept.indices
     }
 
     /// The images that were left out, with [`OnError::Skip`](crate::data::OnError::Skip). Nothing here counts
     /// them.
     #[must_use]
     pub fn skipped(&self) -> &SkipReport {
-        &self.skipped
+        &self.kept.skipped
     }
 
     /// The predicted class of each image, in the order of [`Evaluation::indices`].
     #[must_use]
     pub fn predicted(&self) -> &[u32] {
-        &self.predicted
+        &self.kept.predicted
     }
 
     /// The true class of each image, in the order of [`Evaluation::indices`].
     #[must_use]
     pub fn targets(&self) -> &[u32] {
-        &self.targets
+        &self.kept.targets
     }
 
     /// The images, by their number in the part, that were predicted wrong.
     #[must_use]
     pub fn mistakes(&self) -> Vec<usize> {
-        let classes = self.predicted.iter().zip(&self.targets);
-        let wrong = self.indices.iter().zip(classes).filter(|(_, (predicted, target))| predicted != target);
+        let classes = self.kept.predicted.iter().zip(&self.kept.targets);
+        let wrong =
+            self.kept.indices.iter().zip(classes).filter(|(_, (predicted, target))| predicted != target);
         wrong.map(|(&index, _)| index).collect()
     }
 
     /// Which class was taken for which: a picture.
     #[must_use]
     pub fn confusion_matrix(&self) -> ConfusionMatrix {
-        self.confusion.clone()
+        self.kept.confusion.clone()
+    }
+
+    /// The `n` pairs of classes of which the first was most often taken for the second, and for how much of it.
+    #[must_use]
+    pub fn most_confused(&self, n: usize) -> Table {
+        let mut table = Table::new(&["true", "predicted", "images", "of the class"]);
+        let support = self.kept.report.by_class();
+        for (target, predicted, images) in self.kept.confusion.confused().into_iter().take(n) {
+            let all =
+                support.iter().find(|(name, _)| *name == target).map_or(0, |(_, tally)| tally.support());
+            let images_text = count(usize::try_from(images).unwrap_or(usize::MAX));
+            let share = percent(images as f64 / all.max(1) as f64);
+            table.push(&[target, predicted, &images_text, &share]);
+        }
+        table
+    }
+
+    /// Precision, recall and F1 of each class, and their means: a table.
+    #[must_use]
+    pub fn class_report(&self) -> ClassReport {
+        self.kept.report.clone()
+    }
+
+    /// The ROC curve of each class against all others: a picture.
+    ///
+    /// # Errors
+    /// Logits that are infinite.
+    pub fn roc_curve(&self) -> Result<RankingCurves> {
+        roc_curves(&self.logits()?, &self.labels()?, self.part.class_names())
+    }
+
+    /// The precision-recall curve of each class against all others: a picture.
+    ///
+    /// # Errors
+    /// Logits that are infinite.
+    pub fn precision_recall_curve(&self) -> Result<RankingCurves> {
+        precision_recall_curves(&self.logits()?, &self.labels()?, self.part.class_names())
+    }
+
+    /// How often the model is right against how sure it is: a picture.
+    ///
+    /// # Errors
+    /// Logits that are infinite.
+    pub fn reliability_diagram(&self) -> Result<ReliabilityDiagram> {
+        reliability_diagram(&self.logits()?, &self.labels()?, BINS)
+    }
+
+    /// The `n` images that the model is most wrong about, with what it said: a picture. They are those with the highest
+    /// cross-entropy, which is how improbable their class is to the model, whatever loss it was trained with.
+    ///
+    /// # Errors
+    /// An image that can no longer be read.
+    pub fn top_losses(&self, n: usize) -> Result<TopLosses> {
+        let kept = &self.kept;
+        TopLosses::of(self.split, &self.part, &kept.indices, &kept.logits, &kept.targets, n)
+    }
+}
+
+/// Everything but the data set and the metrics that were not asked for yet.
+impl PartialEq for Evaluation {
+    fn eq(&self, other: &Evaluation) -> bool {
+        let of = |one: &Evaluation| (one.split, one.loss, one.metrics.clone(), one.intervals.clone());
+        of(self) == of(other) && self.kept == other.kept
     }
 }
 
 impl Rich for Evaluation {
     fn rich(&self) -> Bundle {
-        let mut table = Table::new(&[&format!("{} part", self.split), ""])
-            .row(&["images", &count(self.targets.len())])
+        let level =
+            self.intervals.first().map(|interval| format!("in {} of resamples", percent(interval.level)));
+        let mut columns = vec![format!("{} part", self.split), String::new()];
+        columns.extend(level);
+        let mut table = Table::new(&columns.iter().map(String::as_str).collect::<Vec<_>>())
+            .row(&["images", &count(self.kept.targets.len())])
             .row(&["wrong", &count(self.mistakes().len())])
             .row(&["loss", &number(self.loss)]);
-        if !self.skipped.samples.is_empty() {
-            table.push(&["skipped", &count(self.skipped.samples.len())]);
+        if !self.kept.skipped.samples.is_empty() {
+            table.push(&["skipped", &count(self.kept.skipped.samples.len())]);
         }
         for (name, value) in &self.metrics {
-            table.push(&[name.as_str(), &number(*value)]);
+            let interval = self.intervals.iter().find(|interval| interval.name == *name);
+            match interval {
+                None => table.push(&[name.as_str(), &number(*value)]),
+                Some(interval) => table.push(&[name.as_str(), &number(*value), &interval.range()]),
+            }
         }
         Bundle::text(table.text()).html(table.html())
     }

@@ -261,7 +261,7 @@ impl Learner {
             });
         }
         let place = format!("while evaluating on the {split} part");
-        Evaluation::of(split, part, |seen| Pass::over(self, split, &place, seen))
+        Evaluation::of(split, part, &self.metrics, |seen| Pass::over(self, split, &place, seen))
     }
 
     /// What the model says to images (B, C, H, W), as the dataset has them: classes and probabilities.

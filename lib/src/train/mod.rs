@@ -20,6 +20,7 @@ mod net;
 mod predictions;
 mod show;
 mod tensorboard;
+mod top_losses;
 
 pub use crate::data::Split;
 pub use detection::found_on;
@@ -31,3 +32,4 @@ pub use learning_curve::{LearningCurve, LearningCurveConfig};
 pub use net::Net;
 pub use predictions::Predictions;
 pub use tensorboard::TensorBoard;
+pub use top_losses::{TopLoss, TopLosses};
