@@ -21,6 +21,11 @@ pub(crate) struct Entry<'a> {
 
 /// Writes tensors and one metadata entry, key and value. What was there before stays until all is written.
 pub(crate) fn write(path: &Path, entries: &[Entry], metadata: (&str, String)) -> Result<()> {
+    atomic_file::write(path, &bytes(path, entries, metadata)?)
+}
+
+/// What a file of tensors and one metadata entry holds.
+pub(crate) fn bytes(path: &Path, entries: &[Entry], metadata: (&str, String)) -> Result<Vec<u8>> {
     let views = entries.iter().map(|entry| {
         let view = TensorView::new(entry.dtype, entry.shape.to_vec(), &entry.bytes)?;
         Ok((entry.name.as_str(), view))
@@ -30,13 +35,12 @@ pub(crate) fn write(path: &Path, entries: &[Entry], metadata: (&str, String)) ->
         let metadata = HashMap::from([(metadata.0.to_owned(), metadata.1)]);
         safetensors::serialize(views, Some(metadata))
     });
-    let file = written.map_err(|error| Error::Format {
+    written.map_err(|error| Error::Format {
         path: path.to_owned(),
         expected: "tensors that safetensors can hold".into(),
         got: error.to_string(),
         hint: String::new(),
-    })?;
-    atomic_file::write(path, &file)
+    })
 }
 
 /// The bytes of a file.

@@ -36,12 +36,12 @@ fn an_interrupted_fit_goes_on_as_if_nothing_had_been() -> Result<()> {
     let mut undisturbed = learner(cross_entropy().into())?;
     undisturbed.fit(3)?;
 
-    // The interrupt comes while the loss is computed for the calls with these numbers. An epoch is five
-    // steps and two batches of validation: call 9 is step 2 of epoch 2, call 13 its first validation batch.
+    // The interrupt comes while the loss is computed for the calls with these numbers. Behind a first look at one batch, an
+    // epoch is five steps and two batches of validation: call 10 is step 2 of epoch 2, call 14 its first validation batch.
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = calls.clone();
     let mut disturbed = learner(Loss::new("interrupting", move |logits, targets| {
-        if [9, 13].contains(&(counted.fetch_add(1, Ordering::Relaxed) + 1)) {
+        if [10, 14].contains(&(counted.fetch_add(1, Ordering::Relaxed) + 1)) {
             interrupt::request();
         }
         cross_entropy().of(logits, targets)
@@ -61,7 +61,7 @@ fn an_interrupted_fit_goes_on_as_if_nothing_had_been() -> Result<()> {
 
     interrupt::reset();
     disturbed.evaluate(Split::Valid).map(|_| ())?;
-    calls.store(9, Ordering::Relaxed);
+    calls.store(10, Ordering::Relaxed);
     assert_eq!(stopped(disturbed.fit(2)), "in the validation of epoch 2, after batch 1");
     assert_eq!(disturbed.history().len(), 1, "the epoch is not over before its validation");
     interrupt::reset();

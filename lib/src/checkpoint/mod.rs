@@ -32,6 +32,10 @@ use crate::{Error, Result};
 pub(crate) use spelling::{Source, Spelling};
 pub(crate) use spellings::spellings;
 
+/// Where the metadata of a file of a whole training has what is not a tensor, and what stands in front of the names of its
+/// model's tensors.
+pub(crate) const TRAINING: &str = "sconce.training";
+pub(crate) const TRAINED_MODEL: &str = "model.";
 /// More bytes of description than any file has: names, types, shapes.
 const MOST_DESCRIPTION: u64 = 100_000_000;
 /// A tensor that repeats its values has no more than this, or no more than its storage.

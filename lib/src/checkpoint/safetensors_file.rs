@@ -6,7 +6,9 @@ use std::path::Path;
 
 use safetensors::tensor::{Metadata, TensorInfo};
 
-use super::{Block, Checkpoint, Format, MOST_DESCRIPTION, StoredTensor, damaged, wrong};
+use super::{
+    Block, Checkpoint, Format, MOST_DESCRIPTION, StoredTensor, TRAINED_MODEL, TRAINING, damaged, wrong,
+};
 use crate::{Error, Result};
 
 /// Of the length before the header.
@@ -56,10 +58,20 @@ pub(super) fn open(path: &Path, mut file: File, size: u64, start: &[u8]) -> Resu
     if end != data {
         return Err(refused(format!("{data} bytes of values where the header speaks of {end}")));
     }
+    let of_training = header.metadata().as_ref().is_some_and(|entries| entries.contains_key(TRAINING));
+    if of_training {
+        tensors.retain_mut(|tensor| match tensor.name.strip_prefix(TRAINED_MODEL) {
+            Some(name) => {
+                tensor.name = name.to_owned();
+                true
+            }
+            None => false,
+        });
+    }
     Ok(Checkpoint {
         path: path.to_owned(),
         format: Format::SafeTensors,
-        part: None,
+        part: of_training.then(|| "model".into()),
         prefix: String::new(),
         tensors,
         others: Vec::new(),

@@ -1,4 +1,5 @@
 use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
 
 use super::class_maps::confused_pixels;
 use super::reading::{predicted_classes, target_classes};
@@ -11,7 +12,7 @@ const OP: &str = "confusion matrix";
 
 /// How often each class was taken for each other, gathered batch by batch.
 /// [`crate::plot::ConfusionMatrix`] makes a picture of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfusionCounts {
     num_classes: usize,
     counts: Vec<u64>,

@@ -3,13 +3,15 @@
 use std::fmt;
 
 use candle_core::Tensor;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::metric::{Accumulate, Redrawn};
 use super::refused::{argument, nothing_taken_in};
 use crate::Result;
 
 /// What the samples of a metric are; it stays the same from batch to batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Form {
     /// One of so many classes.
     Classes(usize),
@@ -35,7 +37,7 @@ pub(super) trait Rule: Clone + Send + Sync + 'static {
     /// What one sample adds.
     type Item: Send + Sync;
     /// What it is added to.
-    type Sums: Send + Sync;
+    type Sums: Send + Sync + Serialize + DeserializeOwned;
 
     /// Who asks, for errors.
     fn op(&self) -> &str;
@@ -87,6 +89,16 @@ impl<R: Rule> Accumulate for Counted<R> {
 
     fn fresh(&self) -> Box<dyn Accumulate> {
         Box::new(Counted::new(self.rule.clone()))
+    }
+
+    fn state(&self) -> Option<String> {
+        serde_json::to_string(&(&self.taken, self.samples)).ok()
+    }
+
+    fn restore(&mut self, state: &str) -> bool {
+        let Ok(state) = serde_json::from_str(state) else { return false };
+        (self.taken, self.samples) = state;
+        true
     }
 
     fn redrawn(&self, output: &Tensor, targets: &Tensor) -> Result<Redrawn> {

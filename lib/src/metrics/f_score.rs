@@ -1,6 +1,7 @@
 //! Precision, recall and what is between them.
 
 use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
 
 use super::average::Average;
 use super::counted::{Counted, Form, Rule};
@@ -101,6 +102,7 @@ enum Sample {
     Tags(Box<[(bool, bool)]>),
 }
 
+#[derive(Serialize, Deserialize)]
 struct Tallies {
     classes: Vec<ClassTally>,
     samples: u64,

@@ -45,6 +45,17 @@ pub trait Accumulate: Send + Sync {
             metric.value()
         }))
     }
+
+    /// What was taken in, as text, so that a training that is taken up in the middle of an epoch has the metric of all of it. `None`,
+    /// unless you say so: the epoch then has no value of the metric.
+    fn state(&self) -> Option<String> {
+        None
+    }
+
+    /// Goes on from what [`Accumulate::state`] gave; false if `state` is nothing that it could have given.
+    fn restore(&mut self, _state: &str) -> bool {
+        false
+    }
 }
 
 /// A metric by its name.
@@ -87,6 +98,16 @@ impl Metric {
     /// Nothing was taken in, or too little.
     pub fn value(&self) -> Result<f64> {
         self.state.value()
+    }
+
+    /// See [`Accumulate::state`].
+    pub(crate) fn state(&self) -> Option<String> {
+        self.state.state()
+    }
+
+    /// See [`Accumulate::restore`].
+    pub(crate) fn restore(&mut self, state: &str) -> bool {
+        self.state.restore(state)
     }
 
     /// The same metric with nothing taken in.

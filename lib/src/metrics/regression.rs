@@ -1,6 +1,7 @@
 //! Numbers against numbers.
 
 use candle_core::{DType, Tensor};
+use serde::{Deserialize, Serialize};
 
 use super::average::Average;
 use super::counted::{Counted, Form, Rule};
@@ -43,7 +44,7 @@ impl Distance {
 }
 
 /// What is known of one number of the samples.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Sums {
     count: u64,
     absolute: f64,

@@ -1,7 +1,9 @@
 //! Right and wrong, counted for each class.
 
+use serde::{Deserialize, Serialize};
+
 /// How often a class was found, falsely found, and missed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClassTally {
     /// Samples of the class that were said to be of it.
     pub true_positives: u64,

@@ -46,7 +46,7 @@ pub struct TensorSpec {
 
 impl Node {
     /// The layer as errors name it: `conv2d "stem"`.
-    pub(super) fn label(&self) -> String {
+    pub(crate) fn label(&self) -> String {
         label(&self.operator, &self.name)
     }
 }

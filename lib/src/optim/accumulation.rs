@@ -70,6 +70,21 @@ impl Accumulation {
         Ok(())
     }
 
+    /// The sums, and of how many images and passes they are.
+    pub(crate) fn kept(&self) -> (&[Tensor], usize, usize) {
+        (&self.sums, self.images, self.passes)
+    }
+
+    /// Goes on with what [`Accumulation::kept`] gave for the same parameters.
+    pub(crate) fn go_on(
+        parameters: &[Parameter],
+        sums: Vec<Tensor>,
+        images: usize,
+        passes: usize,
+    ) -> Accumulation {
+        Accumulation { parameters: parameters.to_vec(), sums, images, passes }
+    }
+
     /// How many passes were added since the last [`Accumulation::take`].
     #[must_use]
     pub fn passes(&self) -> usize {

@@ -154,6 +154,23 @@ impl Ema {
         self.exchanged
     }
 
+    /// The values that are not in the model now, and how many updates the averages have seen.
+    pub(crate) fn kept(&self) -> (Vec<(&str, &Tensor)>, u64) {
+        let values =
+            self.slots.iter().map(|slot| (slot.parameter.name.as_str(), slot.parameter.var.as_tensor()));
+        (values.collect(), self.updates)
+    }
+
+    /// Goes on with averages that are in the model, while `kept`, in the order of the parameters, are the values that training goes
+    /// on from.
+    pub(crate) fn go_on(&mut self, kept: &[Tensor], updates: u64) -> Result<()> {
+        for (slot, value) in self.slots.iter().zip(kept) {
+            slot.parameter.var.set(value)?;
+        }
+        (self.updates, self.exchanged) = (updates, true);
+        Ok(())
+    }
+
     pub(super) fn not_exchanged(&self, op: &str) -> Result<()> {
         if !self.exchanged {
             return Ok(());

@@ -41,6 +41,11 @@ impl Optimizer {
         Ok(())
     }
 
+    /// Goes back to the momentum that it was built with.
+    pub(crate) fn unset_momentum(&mut self) {
+        self.momentum = None;
+    }
+
     pub(super) fn check_momentum(&self, momentum: f64) -> Result<()> {
         let least = match self.config.kind {
             Kind::Adam(_) => 0.0,

@@ -39,6 +39,12 @@ impl Optimizer {
     /// Two parameters of one name; a file that cannot be written. One that was there before is then still
     /// there.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let (entries, head) = self.contents()?;
+        tensor_file::write(path.as_ref(), &entries, (KEY, head))
+    }
+
+    /// The tensors that are kept, and what is saved beside them.
+    pub(crate) fn contents(&self) -> Result<(Vec<Entry<'_>>, String)> {
         let mut steps = BTreeMap::new();
         let mut entries = Vec::new();
         for slot in &self.slots {
@@ -60,14 +66,13 @@ impl Optimizer {
             momentum: self.momentum.map(|momentum| momentum.to_string()),
             steps,
         };
-        let path = path.as_ref();
-        let head = serde_json::to_string(&head).map_err(|error| Error::Format {
-            path: path.to_owned(),
+        let head = serde_json::to_string(&head).map_err(|error| Error::Argument {
+            op: format!("{} save", self.config.name()),
             expected: "a state that JSON can hold".into(),
             got: error.to_string(),
             hint: String::new(),
         })?;
-        tensor_file::write(path, &entries, (KEY, head))
+        Ok((entries, head))
     }
 
     /// Takes over what [`Optimizer::save`] wrote for an optimizer of the same kind and parameters: training
@@ -82,9 +87,19 @@ impl Optimizer {
         let path = path.as_ref();
         let bytes = tensor_file::read(path)?;
         let file = tensor_file::parse(path, &bytes)?;
-        let found: BTreeMap<String, TensorView> = file.tensors().into_iter().collect();
-        let (head, lr, momentum) = self.head(path, &bytes)?;
-        if let Some(got) = self.problems(&head, &found) {
+        let head = tensor_file::metadata(path, &bytes, KEY)?;
+        self.take_over(path, head, &file.tensors().into_iter().collect())
+    }
+
+    /// Takes over what [`Optimizer::contents`] gave, which was read from the file at `path`.
+    pub(crate) fn take_over(
+        &mut self,
+        path: &Path,
+        head: Option<String>,
+        found: &BTreeMap<String, TensorView>,
+    ) -> Result<()> {
+        let (head, lr, momentum) = self.head(path, head)?;
+        if let Some(got) = self.problems(&head, found) {
             return Err(Error::Format {
                 path: path.to_owned(),
                 expected: format!(
@@ -127,7 +142,7 @@ impl Optimizer {
     }
 
     /// What a file says beside its tensors, its learning rate, and its momentum if one was set.
-    fn head(&self, path: &Path, bytes: &[u8]) -> Result<(Head, f64, Option<f64>)> {
+    fn head(&self, path: &Path, head: Option<String>) -> Result<(Head, f64, Option<f64>)> {
         let wrong = |got: String, hint: &str| Error::Format {
             path: path.to_owned(),
             expected: format!("the state of {}", self.config.name()),
@@ -135,7 +150,7 @@ impl Optimizer {
             hint: hint.into(),
         };
         let damaged = "The file is damaged; save it again.";
-        let head = tensor_file::metadata(path, bytes, KEY)?.ok_or_else(|| {
+        let head = head.ok_or_else(|| {
             wrong(
                 "a safetensors file without one".into(),
                 "Give the file that Optimizer::save wrote; weights are loaded by Model::load.",

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 use sconce_display::Bundle;
 
-use super::epoch::Pass;
+use super::pass::Pass;
 use super::top_losses::TopLosses;
 use crate::data::{Batch, Dataset, SkipReport, Split};
 use crate::metrics::{

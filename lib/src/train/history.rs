@@ -83,6 +83,12 @@ impl History {
         !self.steps.is_empty()
     }
 
+    /// How many training steps were made, those of an epoch under way among them.
+    #[must_use]
+    pub fn num_steps(&self) -> usize {
+        self.steps.len()
+    }
+
     /// The loss of every training step, those of an epoch under way among them.
     #[must_use]
     pub fn step_losses(&self) -> Vec<f64> {

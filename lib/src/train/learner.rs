@@ -3,17 +3,21 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use sconce_display::interrupt;
 
-use super::epoch::{Partial, Pass};
+use super::callback::{Callbacks, Ending};
+use super::epoch::Partial;
 use super::evaluation::Evaluation;
 use super::history::History;
-use super::live::Live;
+use super::monitor::Monitor;
 use super::net::Net;
+use super::pass::Pass;
+use super::plan::Plan;
 use super::predictions::Predictions;
+use super::settings::{Clipping, Scheduled};
 use crate::data::{BatchConfig, BatchTransform, Batches, DataSplit, Dataset, OnError, Split};
 use crate::losses::{Loss, cross_entropy};
 use crate::metrics::Metric;
 use crate::nn::Model;
-use crate::optim::{Optimizer, OptimizerConfig, adamw};
+use crate::optim::{Accumulation, Ema, Optimizer, OptimizerConfig, ReduceOnPlateau, adamw};
 use crate::{Error, Result, Seed};
 
 /// A model with all that is needed to train it.
@@ -48,10 +52,31 @@ pub struct Learner {
     pub(super) on_error: OnError,
     /// What changes batches of the training part.
     pub(super) batch_transforms: Vec<Arc<dyn BatchTransform>>,
+    /// How the learning rate goes.
+    pub(super) schedule: Option<Scheduled>,
+    pub(super) plateau: Option<(ReduceOnPlateau, Monitor)>,
+    pub(super) clipping: Option<Clipping>,
+    /// Batches whose gradients make one step of the optimizer.
+    pub(super) accumulate: usize,
+    /// How slowly averages of the weights follow.
+    pub(super) ema_decay: Option<f64>,
+    pub(super) callbacks: Callbacks,
     pub(super) seed: Seed,
     pub(super) history: History,
+    /// Steps of the optimizer so far.
+    pub(super) updates: usize,
+    /// The learning rate that was set by hand, in the place of the optimizer's own.
+    pub(super) own_rate: Option<f64>,
+    /// The fit that is running, or was begun and not ended.
+    pub(super) plan: Option<Plan>,
+    /// Why the last fit ended.
+    pub(super) ending: Option<Ending>,
     /// The epoch that was begun and not ended.
     pub(super) partial: Option<Partial>,
+    /// Gradients that wait for others.
+    pub(super) accumulation: Option<Accumulation>,
+    /// The averages of the weights; between fits the model has them, and the weights that training goes on from lie here.
+    pub(super) ema: Option<Ema>,
 }
 
 impl Learner {
@@ -71,89 +96,22 @@ impl Learner {
             workers: None,
             on_error: OnError::Fail,
             batch_transforms: Vec::new(),
+            schedule: None,
+            plateau: None,
+            clipping: None,
+            accumulate: 1,
+            ema_decay: None,
+            callbacks: Callbacks::default(),
             seed: Seed(42),
             history: History::default(),
+            updates: 0,
+            own_rate: None,
+            plan: None,
+            ending: None,
             partial: None,
+            accumulation: None,
+            ema: None,
         }
-    }
-
-    /// What to go downhill on: [`cross_entropy`] or a [`Loss`] of your own.
-    #[must_use]
-    pub fn loss(mut self, loss: impl Into<Loss>) -> Learner {
-        self.loss = loss.into();
-        self
-    }
-
-    /// How much the loss of each auxiliary head counts beside that of the main output: 0.3, as in GoogLeNet, unless told.
-    /// They are the outputs of a model that are for training only, as Inception has one.
-    #[must_use]
-    pub fn auxiliary_weight(mut self, weight: f64) -> Learner {
-        self.auxiliary_weight = weight;
-        self
-    }
-
-    /// How to go: [`adamw`], [`crate::optim::sgd`], … A learner that was trained already starts the new
-    /// optimizer without momentum.
-    #[must_use]
-    pub fn optimizer(mut self, config: impl Into<OptimizerConfig>) -> Learner {
-        self.config = config.into();
-        self.optimizer = None;
-        self
-    }
-
-    /// One more metric to follow, e.g. [`crate::metrics::accuracy`]. One of the same name is replaced.
-    #[must_use]
-    pub fn metric(mut self, metric: Metric) -> Learner {
-        self.metrics.retain(|known| known.name() != metric.name());
-        self.metrics.push(metric);
-        self.restarting_the_epoch()
-    }
-
-    /// How many images make a training step; the last batch of an epoch may be smaller.
-    #[must_use]
-    pub fn batch_size(mut self, images: usize) -> Learner {
-        self.batch_size = images;
-        self.restarting_the_epoch()
-    }
-
-    /// How many threads read, decode and transform images beside the training step, as many as there are cores
-    /// unless told. The results do not depend on it.
-    #[must_use]
-    pub fn workers(mut self, threads: usize) -> Learner {
-        self.workers = Some(threads);
-        self
-    }
-
-    /// What happens when an image cannot be read or transformed: an error, unless told. With [`OnError::Skip`]
-    /// it is left out, and [`History::skipped`] and [`Evaluation::skipped`] say which ones were.
-    #[must_use]
-    pub fn on_error(mut self, policy: OnError) -> Learner {
-        self.on_error = policy;
-        self
-    }
-
-    /// Changes the batches of the training part as a whole, after those that do so already:
-    /// [`MixUp`](crate::transforms::MixUp), [`CutMix`](crate::transforms::CutMix), one of both by
-    /// [`RandomMix`](crate::transforms::RandomMix). The loss is then given the share of each class, f32 `(B, K)`,
-    /// in the place of labels wherever images were mixed; [`cross_entropy`] takes both. As a mixed image has no
-    /// class that could be right, there are no metrics of the training part (as in timm), and its loss is not to
-    /// be compared with that of the validation part, whose images and labels stay as they are.
-    ///
-    /// ```
-    /// use sconce::prelude::*;
-    /// use sconce::transforms::MixUp;
-    /// # fn main() -> sconce::Result<()> {
-    /// let data = datasets::digits()?.split([0.7, 0.15, 0.15], Seed(42))?;
-    /// let net = Model::build([1, 8, 8], |x| x.flatten().linear(10))?.init(Seed(42), &Device::Cpu)?;
-    /// let mix = MixUp::new(data.train.num_classes()).alpha(0.2);
-    /// let mut learner = Learner::new(net, data).batch_transform(mix).metric(accuracy());
-    /// learner.fit(1)?;
-    /// # Ok(()) }
-    /// ```
-    #[must_use]
-    pub fn batch_transform(mut self, transform: impl BatchTransform + 'static) -> Learner {
-        self.batch_transforms.push(Arc::new(transform));
-        self.restarting_the_epoch()
     }
 
     /// A part of the data in batches, where the model is.
@@ -173,78 +131,6 @@ impl Learner {
         self.batch_transforms.iter().cloned().fold(batches, Batches::transform_by)
     }
 
-    /// Where shuffling, transforms and dropout start.
-    #[must_use]
-    pub fn seed(mut self, seed: Seed) -> Learner {
-        self.seed = seed;
-        self.restarting_the_epoch()
-    }
-
-    /// An epoch that was begun under other settings can't be gone on with: its batches are others now.
-    fn restarting_the_epoch(mut self) -> Learner {
-        self.partial = None;
-        self.history.drop_partial_epoch();
-        self
-    }
-
-    /// Trains `epochs` more epochs over the training part, and measures on the validation part after each.
-    /// While it runs, a bar and the curves move in the notebook, a line in a terminal; the history so far
-    /// comes back.
-    ///
-    /// An interrupt stops it between two steps. `fit` then goes on in the middle of that epoch, which
-    /// counts as the first of the new `epochs`.
-    ///
-    /// # Errors
-    /// [`Error::Interrupted`]; a loss that is NaN or infinite, with the epoch and step; an epoch of which every
-    /// image was skipped; whatever model, loss or data refuse. The learner stays usable, with all steps that were finished.
-    pub fn fit(&mut self, epochs: usize) -> Result<History> {
-        self.check_settings()?;
-        let until = self.history.len() + epochs;
-        let mut live = Live::start(&self.history, self.partial.as_ref(), until);
-        let outcome = self.run(until, &mut live);
-        live.finish(&self.history, self.partial.as_ref(), &outcome);
-        outcome.map(|()| self.history.clone())
-    }
-
-    fn run(&mut self, until: usize, live: &mut Live) -> Result<()> {
-        while self.history.len() < until {
-            self.train_epoch(live)?;
-        }
-        Ok(())
-    }
-
-    fn check_settings(&self) -> Result<()> {
-        let argument = |expected: &str, got: &str, hint: &str| {
-            Err(Error::Argument {
-                op: "Learner::fit".into(),
-                expected: expected.into(),
-                got: got.into(),
-                hint: hint.into(),
-            })
-        };
-        if self.batch_size == 0 {
-            return argument("a batch size of at least 1", "0", "64 is the default.");
-        }
-        if !(self.auxiliary_weight.is_finite() && self.auxiliary_weight >= 0.0) {
-            let got = self.auxiliary_weight.to_string();
-            return argument("an auxiliary weight of at least 0", &got, "0.3 is the default.");
-        }
-        if self.data.train.is_empty() {
-            return argument("images in the training part", "none", "Give it a fraction above 0 in split().");
-        }
-        // Loss and metrics get one class an image.
-        self.data.train.label_values()?;
-        self.data.valid.label_values()?;
-        if self.net.parameters().is_empty() {
-            return argument(
-                "a model with parameters",
-                "one without any",
-                "Let Net::parameters list what is to be trained.",
-            );
-        }
-        Ok(())
-    }
-
     /// Loss, metrics and confusion matrix on one part of the data, the model in [`crate::nn::Mode::Eval`].
     ///
     /// # Errors
@@ -262,6 +148,14 @@ impl Learner {
         }
         let place = format!("while evaluating on the {split} part");
         Evaluation::of(split, part, &self.metrics, |seen| Pass::over(self, split, &place, seen))
+    }
+
+    /// [`Learner::evaluate`] on the validation part.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn validate(&self) -> Result<Evaluation> {
+        self.evaluate(Split::Valid)
     }
 
     /// What the model says to images (B, C, H, W), as the dataset has them: classes and probabilities.
@@ -306,24 +200,32 @@ impl Learner {
         &self.data
     }
 
+    /// Whether an epoch was begun and not ended.
+    #[must_use]
+    pub fn is_within_an_epoch(&self) -> bool {
+        self.partial.is_some()
+    }
+
     /// What happened so far.
     #[must_use]
     pub fn history(&self) -> &History {
         &self.history
     }
 
-    /// The learning rate of the next step.
+    /// The learning rate of the last step, or the one that training begins with.
     #[must_use]
     pub fn learning_rate(&self) -> f64 {
         self.optimizer.as_ref().map_or(self.config.learning_rate(), Optimizer::learning_rate)
     }
 
-    /// Sets the learning rate of the next steps; the optimizer's momentum stays.
+    /// Sets the learning rate of the next steps, from which schedules take their course; the optimizer's momentum stays.
     ///
     /// # Errors
     /// A rate that is negative or not finite.
     pub fn set_learning_rate(&mut self, lr: f64) -> Result<()> {
-        self.optimizer_mut()?.set_learning_rate(lr)
+        self.optimizer_mut()?.set_learning_rate(lr)?;
+        self.own_rate = Some(lr);
+        Ok(())
     }
 
     pub(super) fn optimizer_mut(&mut self) -> Result<&mut Optimizer> {

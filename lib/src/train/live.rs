@@ -1,3 +1,4 @@
+use super::callback::Control;
 use super::epoch::Partial;
 use super::history::History;
 use super::show::epochs;
@@ -67,13 +68,14 @@ impl Live {
         mut self,
         history: &History,
         partial: Option<&Partial>,
-        outcome: &Result<(), Error>,
+        outcome: &Result<Control, Error>,
     ) {
         self.loss = history.recent_loss();
         let line = match outcome {
-            Ok(()) => self.done(history),
+            Ok(Control::GoOn) => self.done(history),
+            Ok(Control::Stop(reason)) => format!("{}; stopped: {reason}", self.done(history)),
             Err(Error::Interrupted { at }) => {
-                format!("interrupted {at}: all of it is kept, call fit again to go on")
+                format!("interrupted {at}: all of it is kept, call resume() to go on")
             }
             Err(_) => {
                 let place = partial.map_or_else(|| format!("in epoch {}", history.len() + 1), Partial::place);

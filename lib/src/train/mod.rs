@@ -4,9 +4,15 @@
 //! It does nothing that a loop of one's own could not do: `forward`, [`crate::losses::Loss::of`],
 //! `backward`, [`crate::optim::Optimizer::step`].
 
+mod callback;
+mod checkpoint;
+mod checkpoints;
 mod detection;
+mod diagnosis;
+mod early_stopping;
 mod epoch;
 mod evaluation;
+mod fit;
 mod fresh_folder;
 mod gap;
 mod history;
@@ -16,19 +22,28 @@ mod json_numbers;
 mod learner;
 mod learning_curve;
 mod live;
+mod monitor;
 mod net;
+mod pass;
+mod plan;
 mod predictions;
+mod settings;
 mod show;
+mod step;
 mod tensorboard;
 mod top_losses;
 
 pub use crate::data::Split;
+pub use callback::{Callback, Control, Ending, EpochEnd, FitBegin, FitEnd, StepEnd};
+pub use checkpoints::Checkpoints;
 pub use detection::found_on;
+pub use early_stopping::EarlyStopping;
 pub use evaluation::Evaluation;
 pub use gap::{GapConfig, GapReport, Verdict};
 pub use history::{Epoch, History};
 pub use learner::Learner;
 pub use learning_curve::{LearningCurve, LearningCurveConfig};
+pub use monitor::Monitor;
 pub use net::Net;
 pub use predictions::Predictions;
 pub use tensorboard::TensorBoard;

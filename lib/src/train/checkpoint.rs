@@ -1,0 +1,379 @@
+//! A training as a file, from which it goes on as if it had never stopped.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use candle_core::{DType, Device, Tensor};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
+
+use super::epoch::Partial;
+use super::history::History;
+use super::learner::Learner;
+use super::pass::Mean;
+use super::plan::Plan;
+use crate::checkpoint::{TRAINED_MODEL as MODEL, TRAINING as KEY};
+use crate::metrics::Metric;
+use crate::nn::Parameter;
+use crate::optim::{Accumulation, Ema, Optimizer};
+use crate::tensor_file::{self, Entry};
+use crate::{Error, Result};
+
+/// In front of the names of tensors: with averages, what training goes on from.
+const RAW: &str = "raw.";
+const OPTIMIZER: &str = "optimizer.";
+const GRADIENT: &str = "gradient.";
+
+/// Tensors by their names.
+type Named = Vec<(String, Tensor)>;
+
+/// What is saved beside the tensors, as JSON.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    version: u32,
+    settings: Settings,
+    updates: usize,
+    own_rate: Option<f64>,
+    plan: Option<Plan>,
+    partial: Option<PartialHead>,
+    /// As [`History::to_json`] writes it.
+    history: String,
+    /// As the optimizer writes it.
+    optimizer: Option<String>,
+    /// How many updates the averages have seen, if there are any.
+    averaged: Option<u64>,
+    accumulated: Option<[usize; 2]>,
+}
+
+/// What must be the same for a training to go on as it would have.
+#[derive(Serialize, Deserialize, PartialEq, Eq)]
+struct Settings {
+    seed: u64,
+    batch_size: usize,
+    accumulate: usize,
+    train_images: usize,
+    valid_images: usize,
+}
+
+impl Settings {
+    fn of(learner: &Learner) -> Settings {
+        Settings {
+            seed: learner.seed.0,
+            batch_size: learner.batch_size,
+            accumulate: learner.accumulate,
+            train_images: learner.data.train.len(),
+            valid_images: learner.data.valid.len(),
+        }
+    }
+
+    fn words(&self) -> String {
+        format!(
+            "seed {}, batches of {} images, {} a step, {} training and {} validation images",
+            self.seed, self.batch_size, self.accumulate, self.train_images, self.valid_images
+        )
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct PartialHead {
+    epoch: usize,
+    step: usize,
+    steps: usize,
+    loss: f64,
+    images: usize,
+    metrics: Vec<(String, String)>,
+    skipped: usize,
+    seconds: f64,
+}
+
+impl Learner {
+    /// Writes all that training goes on from to a safetensors file: the model (as `model.…`, which
+    /// [`Model::load`](crate::nn::Model::load) takes, too), the optimizer's state, averages, the history, the
+    /// epoch and the step. The file is complete or not there. Data, loss, settings and callbacks are not in it.
+    ///
+    /// # Errors
+    /// If the file cannot be written. One that was there before is then still there.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        crate::atomic_file::write(path, &self.checkpoint(path)?)
+    }
+
+    /// Takes over what [`Learner::save`] wrote for a learner that was set up alike: model, data, optimizer, batch size and seed.
+    /// Training then goes on, by [`Learner::resume`] or a fit, with the very numbers that it would have had without a
+    /// stop: bit for bit on CPU. A metric of your own that cannot say what it has taken in
+    /// ([`Accumulate::state`](crate::metrics::Accumulate::state)) has no value for an epoch that is taken up in its middle.
+    ///
+    /// ```
+    /// use sconce::prelude::*;
+    /// # fn main() -> sconce::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("digits.safetensors");
+    /// let learner = || -> Result<Learner> {
+    ///     let data = datasets::digits()?.split([0.7, 0.15, 0.15], Seed(42))?;
+    ///     let net = Model::build([1, 8, 8], |x| x.flatten().linear(10))?.init(Seed(42), &Device::Cpu)?;
+    ///     Ok(Learner::new(net, data).optimizer(adamw(3e-3)))
+    /// };
+    /// let mut first = learner()?;
+    /// first.fit(1)?;
+    /// first.save(&path)?;
+    /// first.fit(1)?;
+    ///
+    /// let mut second = learner()?; // tomorrow, in another process
+    /// second.load(&path)?;
+    /// second.fit(1)?;
+    /// assert_eq!(second.history().step_losses(), first.history().step_losses());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// A file that cannot be read, is damaged, or belongs to another model, optimizer or data, or to other settings: the error
+    /// says which. The learner is then as it was.
+    pub fn load(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let bytes = tensor_file::read(path)?;
+        let file = tensor_file::parse(path, &bytes)?;
+        let head = self.head(path, tensor_file::metadata(path, &bytes, KEY)?)?;
+        let history = History::from_json(&head.history)
+            .map_err(|error| wrong(path, format!("a history that cannot be read: {error}"), DAMAGED))?;
+        let parameters = self.net.parameters();
+        // All that may be wrong is looked at before anything changes.
+        let state = tensors(path, &file, MODEL)?;
+        let mut optimizer = self.config.build(&parameters)?;
+        if let Some(text) = &head.optimizer {
+            let found: BTreeMap<String, TensorView> = with_prefix(&file, OPTIMIZER).collect();
+            optimizer.take_over(path, Some(text.clone()), &found)?;
+        }
+        let accumulation = match head.accumulated {
+            None => None,
+            Some([images, passes]) => {
+                let sums = in_order(path, &parameters, &tensors(path, &file, GRADIENT)?)?;
+                Some(Accumulation::go_on(&parameters, sums, images, passes))
+            }
+        };
+        let raw = match (head.averaged, self.ema_decay) {
+            (None, _) => None,
+            (Some(updates), Some(decay)) => {
+                Some((in_order(path, &parameters, &tensors(path, &file, RAW)?)?, updates, decay))
+            }
+            (Some(_), None) => {
+                let hint = "Give the learner .ema(decay) as before.";
+                return Err(wrong(path, "a training that averages its weights".into(), hint));
+            }
+        };
+        let partial = head.partial.as_ref().map(|partial| self.partial_of(path, partial)).transpose()?;
+        self.net.set_state(&state)?;
+        // From here on nothing can fail but for want of memory.
+        self.ema = match raw {
+            None => None,
+            Some((raw, updates, decay)) => {
+                let mut ema = Ema::new(&parameters, decay)?.warmup();
+                ema.go_on(&raw, updates)?;
+                Some(ema)
+            }
+        };
+        self.optimizer = head.optimizer.is_some().then_some(optimizer);
+        (self.history, self.partial, self.accumulation) = (history, partial, accumulation);
+        (self.updates, self.own_rate, self.plan) = (head.updates, head.own_rate, head.plan);
+        self.ending = None;
+        Ok(())
+    }
+
+    /// What a file holds from which this training goes on.
+    pub(super) fn checkpoint(&self, path: &Path) -> Result<Vec<u8>> {
+        let (used, raw) = self.weights()?;
+        let mut named: Named = Vec::new();
+        let mut add = |prefix: &str, tensors: Named| {
+            named.extend(tensors.into_iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor)));
+        };
+        add(MODEL, used);
+        add(RAW, raw);
+        let accumulated = match self.accumulation.as_ref().map(Accumulation::kept) {
+            None | Some((_, _, 0)) => None,
+            Some((sums, images, passes)) => {
+                let names = self.net.parameters().into_iter().map(|parameter| parameter.name);
+                add(GRADIENT, names.zip(sums.iter().cloned()).collect());
+                Some([images, passes])
+            }
+        };
+        let (kept, optimizer) = match self.optimizer.as_ref().map(Optimizer::contents).transpose()? {
+            None => (Vec::new(), None),
+            Some((entries, head)) => (entries, Some(head)),
+        };
+        let mut entries = named
+            .iter()
+            .map(|(name, tensor)| {
+                let (dtype, bytes) = bytes(name, tensor)?;
+                Ok(Entry { name: name.clone(), dtype, shape: tensor.dims(), bytes })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        entries.extend(
+            kept.into_iter().map(|entry| Entry { name: format!("{OPTIMIZER}{}", entry.name), ..entry }),
+        );
+        let head = Head {
+            version: 1,
+            settings: Settings::of(self),
+            updates: self.updates,
+            own_rate: self.own_rate,
+            plan: self.plan.clone(),
+            partial: self.partial.as_ref().map(PartialHead::of),
+            history: self.history.to_json(),
+            optimizer,
+            averaged: self.ema.as_ref().map(|ema| ema.kept().1),
+            accumulated,
+        };
+        let head = serde_json::to_string(&head)
+            .map_err(|error| wrong(path, format!("a state that JSON cannot hold: {error}"), ""))?;
+        tensor_file::bytes(path, &entries, (KEY, head))
+    }
+
+    /// The net's state as it is to be used and, where averages are followed, the parameters that training goes on from.
+    fn weights(&self) -> Result<(Named, Named)> {
+        let mut state = self.net.state()?;
+        let Some(ema) = &self.ema else { return Ok((state, Vec::new())) };
+        let kept = ema.kept().0.into_iter().map(|(name, tensor)| (name.to_owned(), tensor.clone()));
+        let mut kept: Named = kept.collect();
+        if !ema.is_swapped() {
+            for (name, average) in &mut kept {
+                if let Some((_, raw)) = state.iter_mut().find(|(known, _)| known == name) {
+                    std::mem::swap(average, raw);
+                }
+            }
+        }
+        Ok((state, kept))
+    }
+
+    /// What a file says beside its tensors, if it is of a training like this one.
+    fn head(&self, path: &Path, head: Option<String>) -> Result<Head> {
+        let head = head.ok_or_else(|| {
+            let hint = "Give the file that Learner::save or Checkpoints wrote; weights alone are loaded by Model::load.";
+            wrong(path, "a safetensors file without one".into(), hint)
+        })?;
+        let head: Head = serde_json::from_str(&head)
+            .map_err(|error| wrong(path, format!("one that cannot be read: {error}"), DAMAGED))?;
+        if head.version != 1 {
+            let hint = "Read it with the release that wrote it, or a later one.";
+            return Err(wrong(path, format!("a training of format {}, not 1", head.version), hint));
+        }
+        let here = Settings::of(self);
+        if head.settings != here {
+            return Err(Error::Format {
+                path: path.to_owned(),
+                expected: format!("a training with {}", here.words()),
+                got: format!("one with {}", head.settings.words()),
+                hint: "Set the learner up as it was to go on as it would have; to start anew from its weights, load the file \
+                       into the model instead: net.load(path, Loading::Strict)."
+                    .into(),
+            });
+        }
+        Ok(head)
+    }
+
+    fn partial_of(&self, path: &Path, head: &PartialHead) -> Result<Partial> {
+        if head.step > head.steps || head.steps == 0 {
+            return Err(wrong(path, format!("step {} of {}", head.step, head.steps), DAMAGED));
+        }
+        let metrics = self.metrics.iter().filter_map(|metric| {
+            let (_, state) = head.metrics.iter().find(|(name, _)| name == metric.name())?;
+            let mut metric: Metric = metric.fresh();
+            metric.restore(state).then_some(metric)
+        });
+        Ok(Partial {
+            epoch: head.epoch,
+            step: head.step,
+            steps: head.steps,
+            mean: Mean { sum: head.loss, images: head.images },
+            metrics: metrics.collect(),
+            skipped: head.skipped,
+            seconds: head.seconds,
+        })
+    }
+}
+
+impl PartialHead {
+    fn of(partial: &Partial) -> PartialHead {
+        let metrics = partial.metrics.iter();
+        PartialHead {
+            epoch: partial.epoch,
+            step: partial.step,
+            steps: partial.steps,
+            loss: partial.mean.sum,
+            images: partial.mean.images,
+            metrics: metrics.filter_map(|metric| Some((metric.name().to_owned(), metric.state()?))).collect(),
+            skipped: partial.skipped,
+            seconds: partial.seconds,
+        }
+    }
+}
+
+const DAMAGED: &str = "The file is damaged; take another checkpoint.";
+
+fn wrong(path: &Path, got: String, hint: &str) -> Error {
+    Error::Format {
+        path: path.to_owned(),
+        expected: "a training of this learner".into(),
+        got,
+        hint: hint.into(),
+    }
+}
+
+/// The tensors whose names begin with `prefix`, without it.
+fn with_prefix<'a>(
+    file: &SafeTensors<'a>,
+    prefix: &'static str,
+) -> impl Iterator<Item = (String, TensorView<'a>)> {
+    let all = file.tensors().into_iter();
+    all.filter_map(move |(name, view)| Some((name.strip_prefix(prefix)?.to_owned(), view)))
+}
+
+fn tensors(path: &Path, file: &SafeTensors, prefix: &'static str) -> Result<Named> {
+    with_prefix(file, prefix)
+        .map(|(name, view)| {
+            let dtype = DType::try_from(view.dtype())
+                .map_err(|_| wrong(path, format!("{name} of type {}", view.dtype()), DAMAGED))?;
+            let tensor = Tensor::from_raw_buffer(view.data(), dtype, view.shape(), &Device::Cpu)?;
+            Ok((name, tensor))
+        })
+        .collect()
+}
+
+/// The tensors of these parameters, each where it is.
+fn in_order(path: &Path, parameters: &[Parameter], tensors: &[(String, Tensor)]) -> Result<Vec<Tensor>> {
+    let found = parameters.iter().map(|Parameter { name, var }| {
+        let tensor = tensors.iter().find(|(known, _)| known == name).map(|(_, tensor)| tensor);
+        match tensor.filter(|tensor| tensor.shape() == var.shape() && tensor.dtype() == var.dtype()) {
+            Some(tensor) => Ok(tensor.to_device(var.device())?),
+            None => {
+                let hint = "It must come from a model of the same layers, names and sizes.";
+                Err(wrong(path, format!("nothing that fits the parameter {name:?}"), hint))
+            }
+        }
+    });
+    found.collect()
+}
+
+/// The values of a tensor, least significant byte first.
+fn bytes(name: &str, tensor: &Tensor) -> Result<(Dtype, Vec<u8>)> {
+    let flat = tensor.flatten_all()?;
+    match tensor.dtype() {
+        DType::F32 => {
+            Ok((Dtype::F32, flat.to_vec1::<f32>()?.into_iter().flat_map(f32::to_le_bytes).collect()))
+        }
+        DType::F64 => {
+            Ok((Dtype::F64, flat.to_vec1::<f64>()?.into_iter().flat_map(f64::to_le_bytes).collect()))
+        }
+        DType::U32 => {
+            Ok((Dtype::U32, flat.to_vec1::<u32>()?.into_iter().flat_map(u32::to_le_bytes).collect()))
+        }
+        DType::I64 => {
+            Ok((Dtype::I64, flat.to_vec1::<i64>()?.into_iter().flat_map(i64::to_le_bytes).collect()))
+        }
+        DType::U8 => Ok((Dtype::U8, flat.to_vec1::<u8>()?)),
+        dtype => Err(Error::Argument {
+            op: "Learner::save".into(),
+            expected: "a state of F32, F64, U32, I64 or U8 tensors".into(),
+            got: format!("{name} of type {}", dtype.as_str().to_uppercase()),
+            hint: "Let Net::state give it in one of these types.".into(),
+        }),
+    }
+}

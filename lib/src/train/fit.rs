@@ -1,0 +1,139 @@
+use std::mem;
+
+use super::callback::{Callbacks, Control, Ending, FitBegin, FitEnd};
+use super::epoch::Weights;
+use super::history::History;
+use super::learner::Learner;
+use super::live::Live;
+use super::pass::Pass;
+use super::plan::Cycle;
+use crate::optim::OneCycleConfig;
+use crate::{Error, Result};
+
+impl Learner {
+    /// Trains `epochs` more epochs over the training part, and measures on the validation part after each.
+    /// While it runs, a bar and the curves move in the notebook, a line in a terminal; the history so far
+    /// comes back.
+    ///
+    /// Before the very first step one batch is measured as after an epoch, so that what is wrong there is known at once.
+    ///
+    /// An interrupt stops it between two steps. `fit` then goes on in the middle of that epoch, which
+    /// counts as the first of the new `epochs`, under the schedule that was begun; [`Learner::resume`] goes on to where the
+    /// interrupted fit would have ended.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`]; a loss that is NaN or infinite, with the epoch, the step, the layer and what to try; want of
+    /// memory; an epoch of which every image was skipped; a class of the other parts that the training part has none of;
+    /// whatever model, loss, data, schedule or callbacks refuse. The learner stays usable, with all steps that were finished.
+    pub fn fit(&mut self, epochs: usize) -> Result<History> {
+        let until = self.history.len() + epochs;
+        if self.plan.is_none() {
+            self.check_settings()?;
+            self.plan = Some(self.new_plan(epochs, None));
+        }
+        self.fit_until(until)
+    }
+
+    /// As [`Learner::fit`], with a learning rate that rises to `peak` and falls to almost nothing within these epochs while
+    /// momentum falls and rises: the one-cycle policy (Smith and Topin 2018), with the shape of [`OneCycleConfig`]. It
+    /// takes the place of the learner's schedule for this fit. [`Learner::lr_find`] looks for a good peak.
+    ///
+    /// # Errors
+    /// As for [`Learner::fit`]; a rate that is not above 0.
+    pub fn fit_one_cycle(&mut self, epochs: usize, peak: f64) -> Result<History> {
+        let OneCycleConfig { rise, start_divisor, .. } = OneCycleConfig::default();
+        self.fit_cycle(epochs, Cycle { peak, rise, start_divisor })
+    }
+
+    pub(super) fn fit_cycle(&mut self, epochs: usize, cycle: Cycle) -> Result<History> {
+        if !(cycle.peak.is_finite() && cycle.peak > 0.0) {
+            return Err(Error::Argument {
+                op: "Learner::fit_one_cycle".into(),
+                expected: "a highest learning rate above 0, and finite".into(),
+                got: cycle.peak.to_string(),
+                hint: "learner.lr_find() suggests one.".into(),
+            });
+        }
+        self.check_settings()?;
+        self.plan = Some(self.new_plan(epochs, Some(cycle)));
+        self.fit_until(self.history.len() + epochs)
+    }
+
+    /// Goes on with a fit that was interrupted, that an error has ended, or that a checkpoint was made of, to where it would have
+    /// ended.
+    ///
+    /// # Errors
+    /// As for [`Learner::fit`]; if there is no such fit.
+    pub fn resume(&mut self) -> Result<History> {
+        match &self.plan {
+            Some(plan) => self.fit_until(plan.until),
+            None => Err(Error::Argument {
+                op: "Learner::resume".into(),
+                expected: "a fit that was not brought to its end".into(),
+                got: format!("a learner with {} complete epochs and nothing under way", self.history.len()),
+                hint: "Call fit(epochs) to train more.".into(),
+            }),
+        }
+    }
+
+    /// Why the last fit ended; `None` before the first.
+    #[must_use]
+    pub fn ending(&self) -> Option<&Ending> {
+        self.ending.as_ref()
+    }
+
+    fn fit_until(&mut self, until: usize) -> Result<History> {
+        self.check_settings()?;
+        self.pace()?;
+        self.optimizer_mut()?;
+        if self.history.num_steps() == 0 && until > 0 {
+            Pass::try_out(self)?;
+        }
+        let mut callbacks = mem::take(&mut self.callbacks);
+        let mut live = Live::start(&self.history, self.partial.as_ref(), until);
+        let begun = callbacks.tell(|callback| callback.on_fit_begin(&FitBegin { learner: self, until }));
+        let outcome = begun.and_then(|()| self.run(until, &mut live, &mut callbacks));
+        let outcome = self.exchange_averages(Weights::ForUse).and(outcome);
+        let ending = match &outcome {
+            Ok(Control::GoOn) => Ending::Complete,
+            Ok(Control::Stop(reason)) => Ending::Stopped(reason.clone()),
+            Err(Error::Interrupted { .. }) => Ending::Interrupted,
+            Err(error) => Ending::Failed(error.to_string()),
+        };
+        let settled = self.settle_plan(&ending);
+        live.finish(&self.history, self.partial.as_ref(), &outcome);
+        let end = FitEnd { learner: self, history: &self.history, ending: &ending };
+        let told = callbacks.tell(|callback| callback.on_fit_end(&end));
+        (self.callbacks, self.ending) = (callbacks, Some(ending));
+        outcome?;
+        settled.and(told)?;
+        Ok(self.history.clone())
+    }
+
+    fn run(&mut self, until: usize, live: &mut Live, callbacks: &mut Callbacks) -> Result<Control> {
+        self.exchange_averages(Weights::OfTraining)?;
+        while self.history.len() < until {
+            if let stop @ Control::Stop(_) = self.train_epoch(until, live, callbacks)? {
+                return Ok(stop);
+            }
+        }
+        Ok(Control::GoOn)
+    }
+
+    /// Ends the plan if it is done, and with it a cycle of its own.
+    fn settle_plan(&mut self, ending: &Ending) -> Result<()> {
+        let Some(plan) = &self.plan else { return Ok(()) };
+        if self.history.len() < plan.until && !matches!(ending, Ending::Stopped(_)) {
+            return Ok(());
+        }
+        let cycle = plan.cycle.is_some();
+        self.plan = None;
+        if cycle {
+            let rate = self.own_rate.unwrap_or(self.config.learning_rate());
+            let optimizer = self.optimizer_mut()?;
+            optimizer.unset_momentum();
+            optimizer.set_learning_rate(rate)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,132 @@
+use candle_core::Tensor;
+use candle_core::backprop::GradStore;
+
+use super::diagnosis::{finite, memory_in_words};
+use super::learner::Learner;
+use super::plan::Pace;
+use super::settings::Clipping;
+use crate::data::Batch;
+use crate::losses::Loss;
+use crate::nn::{Mode, backward};
+use crate::optim::{Accumulation, Ema, clip_grad_norm, clip_grad_value};
+use crate::{Error, Result};
+
+/// What a batch has brought.
+pub(super) struct Done {
+    pub(super) loss: f64,
+    /// The main output.
+    pub(super) output: Tensor,
+    pub(super) learning_rate: f64,
+    /// Whether the optimizer has moved.
+    pub(super) updated: bool,
+    pub(super) gradient_norm: Option<f64>,
+}
+
+impl Learner {
+    /// Forward, loss, backward, step: what a loop by hand does. `last` is whether no batch comes behind it in the epoch.
+    pub(super) fn step(
+        &mut self,
+        batch: &Batch,
+        mode: Mode,
+        last: bool,
+        place: &dyn Fn() -> String,
+    ) -> Result<Done> {
+        let size = batch.len();
+        self.step_of(batch, mode, last, place).map_err(|error| memory_in_words(error, size, place))
+    }
+
+    fn step_of(&mut self, batch: &Batch, mode: Mode, last: bool, place: &dyn Fn() -> String) -> Result<Done> {
+        let outputs = self.net.forward_training(&batch.images, mode)?;
+        let goal = Goal { loss: &self.loss, auxiliary_weight: self.auxiliary_weight };
+        let loss = goal.of(&outputs, batch.classes())?;
+        let value = finite(self, &loss, batch, place)?;
+        let gradients = backward(&loss)?;
+        let output = outputs.first().ok_or_else(no_output)?.detach();
+        let gradients = if self.accumulate > 1 {
+            let parameters = || self.net.parameters();
+            let sum = self.accumulation.get_or_insert_with(|| Accumulation::new(&parameters()));
+            sum.add(gradients, batch.len())?;
+            if sum.passes() < self.accumulate && !last {
+                let learning_rate = self.learning_rate();
+                return Ok(Done { loss: value, output, learning_rate, updated: false, gradient_norm: None });
+            }
+            sum.take()?
+        } else {
+            gradients
+        };
+        let gradient_norm = self.update(gradients)?;
+        Ok(Done { loss: value, output, learning_rate: self.learning_rate(), updated: true, gradient_norm })
+    }
+
+    /// Makes a step with gradients that still wait for others, where the last batches of an epoch could not be read.
+    pub(super) fn last_update(&mut self) -> Result<()> {
+        if let Some(sum) = self.accumulation.as_mut().filter(|sum| sum.passes() > 0) {
+            let gradients = sum.take()?;
+            self.update(gradients)?;
+        }
+        Ok(())
+    }
+
+    /// Moves the parameters; gives the norm of the gradients if it was asked for.
+    fn update(&mut self, mut gradients: GradStore) -> Result<Option<f64>> {
+        let Pace { learning_rate, momentum } = self.pace()?;
+        let (clipping, decay) = (self.clipping, self.ema_decay);
+        let parameters = match (clipping, decay) {
+            (None, None) => Vec::new(),
+            _ => self.net.parameters(),
+        };
+        let mut norm = None;
+        match clipping {
+            None => {}
+            Some(Clipping::Norm(max)) => norm = Some(clip_grad_norm(&mut gradients, &parameters, max)?),
+            Some(Clipping::Value(max)) => clip_grad_value(&mut gradients, &parameters, max)?,
+        }
+        if let (Some(decay), None) = (decay, &self.ema) {
+            self.ema = Some(Ema::new(&parameters, decay)?.warmup());
+        }
+        let optimizer = self.optimizer_mut()?;
+        if let Some(rate) = learning_rate {
+            optimizer.set_learning_rate(rate)?;
+        }
+        // Not every optimizer has a momentum that could go through a cycle.
+        if let Some(momentum) = momentum.filter(|_| optimizer.momentum().is_some()) {
+            optimizer.set_momentum(momentum)?;
+        }
+        optimizer.step(&gradients)?;
+        self.updates += 1;
+        if let Some(ema) = &mut self.ema {
+            ema.update(&parameters)?;
+        }
+        Ok(norm)
+    }
+}
+
+/// What a step goes downhill on.
+struct Goal<'a> {
+    loss: &'a Loss,
+    /// How much the loss of an auxiliary head counts.
+    auxiliary_weight: f64,
+}
+
+impl Goal<'_> {
+    /// The loss of the main output, to which those of auxiliary heads are added.
+    fn of(&self, outputs: &[Tensor], targets: &Tensor) -> Result<Tensor> {
+        let mut losses = outputs.iter().map(|output| self.loss.of(output, targets));
+        let mut sum = losses.next().unwrap_or_else(|| Err(no_output()))?;
+        // A tensor: by a number of 0 candle would not go back at all, and leave the heads without gradients.
+        let weight = (sum.ones_like()? * self.auxiliary_weight)?.detach();
+        for auxiliary in losses {
+            sum = (sum + (auxiliary? * &weight)?)?;
+        }
+        Ok(sum)
+    }
+}
+
+fn no_output() -> Error {
+    Error::Argument {
+        op: "Net::forward_training".into(),
+        expected: "the model's output, and auxiliary ones behind it".into(),
+        got: "no output".into(),
+        hint: "Leave the method out of your Net if there are no auxiliary heads.".into(),
+    }
+}
