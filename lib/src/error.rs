@@ -29,6 +29,20 @@ pub enum Error {
         /// What to do about it, a sentence.
         hint: String,
     },
+    /// A class occurs too little for what was asked.
+    #[error("{op}: expected {expected}, got {got}. {hint}")]
+    MissingClass {
+        /// What was asked, e.g. the metric `roc_auc_macro`.
+        op: String,
+        /// The number of the class.
+        class: usize,
+        /// What would do, with the name of the class where it is known.
+        expected: String,
+        /// How often what occurs.
+        got: String,
+        /// What to do about it, a sentence.
+        hint: String,
+    },
     /// A file could not be read or written.
     #[error("{op} {}: {source}", path.display())]
     Io {

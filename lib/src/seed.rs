@@ -72,8 +72,10 @@ impl Rng {
         }
         loop {
             let wide = u128::from(self.next_u64()) * u128::from(bound);
-            // Rejects the few low words that would make small results likelier.
-            if (wide as u64) >= bound.wrapping_neg() % bound {
+            let low = wide as u64;
+            // Rejects the few low words that would make small results likelier: they are below the bound, so that a
+            // division is hardly ever needed.
+            if low >= bound || low >= bound.wrapping_neg() % bound {
                 return (wide >> 64) as usize;
             }
         }

@@ -65,8 +65,14 @@ fn any_metric_can_be_asked_for_later() {
 fn a_class_that_is_missing_in_a_part_is_named() {
     let learner = learner(&ROWS[..3], &[0, 1, 0]).metric(roc_auc(Average::Macro));
     let error = learner.evaluate(Split::Test).map(|_| ()).unwrap_err().to_string();
-    assert!(error.contains("roc_auc_macro") && error.contains("0 of class 2"), "{error}");
+    assert!(error.contains("roc_auc_macro on the test part"), "{error}");
+    assert!(
+        error.contains("0 of class 2 and 3 of others") && error.contains("class 2 is \"bird\""),
+        "{error}"
+    );
     let without = self::learner(&ROWS[..3], &[0, 1, 0]).evaluate(Split::Test).unwrap();
+    let error = without.score(roc_auc(Average::Class(2))).unwrap_err().to_string();
+    assert!(error.contains("on the test part") && error.contains("bird"), "{error}");
     let curves = text(&without.roc_curve().unwrap());
     assert!(curves.contains("no curve without samples of a class and others: bird"), "{curves}");
     assert!(without.precision_recall_curve().unwrap().by_class()[2].1.is_none());

@@ -107,6 +107,10 @@ impl Rule for Right {
         [0, 0]
     }
 
+    fn fits(&self, _: Form, [right, all]: &[u64; 2]) -> bool {
+        right <= all
+    }
+
     fn add(&self, [right, all]: &mut [u64; 2], item: &bool, times: u64) {
         *right += u64::from(*item) * times;
         *all += times;

@@ -7,7 +7,7 @@ use super::confusion::ConfusionCounts;
 use super::counted::{Counted, Form, Rule};
 use super::metric::Metric;
 use super::reading::{Infinite, Logits, largest, target_classes};
-use super::refused::argument;
+use super::refused::missing_class;
 use crate::Result;
 
 /// The mean recall of the classes that are in the targets: the accuracy if all of them were equally frequent. Takes logits
@@ -83,8 +83,11 @@ impl Rule for Agreement {
     }
 
     fn nothing(&self, form: Form) -> ConfusionCounts {
-        let (Form::Classes(classes) | Form::Tags(classes) | Form::Values(classes)) = form;
-        ConfusionCounts::new(classes)
+        ConfusionCounts::new(form.width())
+    }
+
+    fn fits(&self, form: Form, sums: &ConfusionCounts) -> bool {
+        sums.is_of(form.width())
     }
 
     fn add(&self, sums: &mut ConfusionCounts, item: &usize, times: u64) {
@@ -142,8 +145,9 @@ fn kappa(op: &str, counts: &ConfusionCounts, weights: KappaWeights) -> Result<f6
     }
     if by_chance == 0 {
         let only = targets.iter().position(|&of| of > 0).unwrap_or(0);
-        return Err(argument(
+        return Err(missing_class(
             op,
+            only,
             "two classes or more among targets and predictions",
             format!("class {only} alone"),
             "Chance agrees always then, and there is nothing to compare with.",

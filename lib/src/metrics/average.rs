@@ -1,6 +1,6 @@
 //! One number for many classes.
 
-use super::refused::argument;
+use super::refused::{argument, missing_class};
 use crate::{Error, Result};
 
 /// How the values of classes become one.
@@ -72,8 +72,9 @@ impl Average {
 
 /// A class that does not occur.
 pub(super) fn absent(op: &str, class: usize) -> Error {
-    argument(
+    missing_class(
         op,
+        class,
         format!("class {class} in the targets or among what was predicted"),
         "neither",
         "Without it there is no value: look at a larger part of the data, or split it by class.",

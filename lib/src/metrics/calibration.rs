@@ -86,6 +86,10 @@ impl Rule for Calibration {
         vec![(0.0, 0, 0); self.0.bins]
     }
 
+    fn fits(&self, _: Form, sums: &Vec<Bin>) -> bool {
+        sums.len() == self.0.bins
+    }
+
     fn add(&self, sums: &mut Vec<Bin>, item: &Sample, times: u64) {
         for &(confidence, correct) in item {
             let (sum, right, all) = &mut sums[bin(confidence, self.0.bins)];

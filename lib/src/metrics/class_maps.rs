@@ -72,8 +72,11 @@ impl Rule for Overlap {
     }
 
     fn nothing(&self, form: Form) -> ConfusionCounts {
-        let (Form::Classes(classes) | Form::Tags(classes) | Form::Values(classes)) = form;
-        ConfusionCounts::new(classes)
+        ConfusionCounts::new(form.width())
+    }
+
+    fn fits(&self, form: Form, sums: &ConfusionCounts) -> bool {
+        sums.is_of(form.width())
     }
 
     fn add(&self, sums: &mut ConfusionCounts, item: &Vec<(u32, u32)>, times: u64) {

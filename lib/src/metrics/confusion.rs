@@ -80,6 +80,11 @@ impl ConfusionCounts {
         Ok(())
     }
 
+    /// Whether these are counts of so many classes.
+    pub(super) fn is_of(&self, num_classes: usize) -> bool {
+        self.num_classes == num_classes && Some(self.counts.len()) == num_classes.checked_mul(num_classes)
+    }
+
     /// Adds to the count of a cell.
     pub(super) fn add(&mut self, cell: usize, times: u64) {
         self.counts[cell] += times;

@@ -31,6 +31,14 @@ impl fmt::Display for Form {
     }
 }
 
+impl Form {
+    /// How many classes or numbers a sample has.
+    pub(super) fn width(self) -> usize {
+        let (Form::Classes(width) | Form::Tags(width) | Form::Values(width)) = self;
+        width
+    }
+}
+
 /// How a metric counts. Everything is added up sample by sample, so that the result is the same, bit for bit, for any
 /// sizes of batches.
 pub(super) trait Rule: Clone + Send + Sync + 'static {
@@ -47,6 +55,9 @@ pub(super) trait Rule: Clone + Send + Sync + 'static {
 
     /// Nothing added yet.
     fn nothing(&self, form: Form) -> Self::Sums;
+
+    /// Whether sums from a file are of this form.
+    fn fits(&self, form: Form, sums: &Self::Sums) -> bool;
 
     /// Adds a sample, so many times.
     fn add(&self, sums: &mut Self::Sums, item: &Self::Item, times: u64);
@@ -96,8 +107,13 @@ impl<R: Rule> Accumulate for Counted<R> {
     }
 
     fn restore(&mut self, state: &str) -> bool {
-        let Ok(state) = serde_json::from_str(state) else { return false };
-        (self.taken, self.samples) = state;
+        let Ok((taken, samples)) = serde_json::from_str::<(Option<(Form, R::Sums)>, usize)>(state) else {
+            return false;
+        };
+        if taken.as_ref().is_some_and(|(form, sums)| !self.rule.fits(*form, sums)) {
+            return false;
+        }
+        (self.taken, self.samples) = (taken, samples);
         true
     }
 

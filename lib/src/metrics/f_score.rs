@@ -146,8 +146,11 @@ impl Rule for Found {
     }
 
     fn nothing(&self, form: Form) -> Tallies {
-        let (Form::Classes(classes) | Form::Tags(classes) | Form::Values(classes)) = form;
-        Tallies { classes: vec![ClassTally::default(); classes], samples: 0 }
+        Tallies { classes: vec![ClassTally::default(); form.width()], samples: 0 }
+    }
+
+    fn fits(&self, form: Form, sums: &Tallies) -> bool {
+        sums.classes.len() == form.width()
     }
 
     fn add(&self, sums: &mut Tallies, item: &Sample, times: u64) {

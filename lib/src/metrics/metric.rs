@@ -46,8 +46,8 @@ pub trait Accumulate: Send + Sync {
         }))
     }
 
-    /// What was taken in, as text, so that a training that is taken up in the middle of an epoch has the metric of all of it. `None`,
-    /// unless you say so: the epoch then has no value of the metric.
+    /// What was taken in, as text, so that a training that is taken up in the middle of an epoch has the metric of all
+    /// of it. `None`, unless you say so: the epoch then has no value of the metric.
     fn state(&self) -> Option<String> {
         None
     }
@@ -100,13 +100,14 @@ impl Metric {
         self.state.value()
     }
 
-    /// See [`Accumulate::state`].
-    pub(crate) fn state(&self) -> Option<String> {
+    /// What was taken in, as text: see [`Accumulate::state`].
+    #[must_use]
+    pub fn state(&self) -> Option<String> {
         self.state.state()
     }
 
-    /// See [`Accumulate::restore`].
-    pub(crate) fn restore(&mut self, state: &str) -> bool {
+    /// Goes on from what [`Metric::state`] of the same metric gave; false, and nothing changed, for anything else.
+    pub fn restore(&mut self, state: &str) -> bool {
         self.state.restore(state)
     }
 

@@ -22,6 +22,7 @@ mod metric;
 mod ranked;
 mod ranking;
 mod ranking_curves;
+mod ranking_state;
 mod reading;
 mod refused;
 mod regression;

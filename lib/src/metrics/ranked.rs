@@ -59,30 +59,30 @@ impl Ranked {
     }
 
     /// The area under the ROC curve: how often a sample of the class scores higher than another, ties as one half.
-    /// `None` if one of them is missing.
-    pub(super) fn roc_auc(&self, times: Option<&[u32]>) -> Option<f64> {
+    /// `None` if one of them is missing. Also how many there are of each.
+    pub(super) fn roc_auc(&self, times: Option<&[u32]>) -> (Option<f64>, [u64; 2]) {
         // Twice the area, in whole numbers.
-        let (mut area, mut last) = (0u128, (0u64, 0u64));
+        let (mut area, mut last) = (0u128, [0u64; 2]);
         for step in self.steps(times) {
-            area += u128::from(step.negatives - last.1) * u128::from(step.positives + last.0);
-            last = (step.positives, step.negatives);
+            area += u128::from(step.negatives - last[1]) * u128::from(step.positives + last[0]);
+            last = [step.positives, step.negatives];
         }
-        let all = 2 * u128::from(last.0) * u128::from(last.1);
-        (all > 0).then(|| area as f64 / all as f64)
+        let all = 2 * u128::from(last[0]) * u128::from(last[1]);
+        ((all > 0).then(|| area as f64 / all as f64), last)
     }
 
     /// The mean precision at each sample of the class that is found: the area under the precision-recall curve in steps,
-    /// without interpolation. `None` if there is no sample of the class.
-    pub(super) fn average_precision(&self, times: Option<&[u32]>) -> Option<f64> {
-        let (mut sum, mut before) = (0.0, 0);
+    /// without interpolation. `None` if there is no sample of the class. Also how many there are, and how many others.
+    pub(super) fn average_precision(&self, times: Option<&[u32]>) -> (Option<f64>, [u64; 2]) {
+        let (mut sum, mut last) = (0.0, [0u64; 2]);
         for step in self.steps(times) {
-            if step.positives > before {
+            if step.positives > last[0] {
                 let precision = step.positives as f64 / (step.positives + step.negatives) as f64;
-                sum += (step.positives - before) as f64 * precision;
-                before = step.positives;
+                sum += (step.positives - last[0]) as f64 * precision;
             }
+            last = [step.positives, step.negatives];
         }
-        (before > 0).then(|| sum / before as f64)
+        ((last[0] > 0).then(|| sum / last[0] as f64), last)
     }
 }
 

@@ -6,8 +6,9 @@ use super::average::Average;
 use super::counted::same_form;
 use super::metric::{Accumulate, Metric, Redrawn};
 use super::ranked::{Ranked, ranked_classes, ranked_together};
+use super::ranking_state;
 use super::reading::{Answers, Infinite, Logits};
-use super::refused::{argument, nothing_taken_in};
+use super::refused::{argument, missing_class, nothing_taken_in};
 use crate::{Error, Result};
 
 /// The area under the ROC curve: how often a sample of a class scores higher for it than a sample of another class, ties
@@ -107,11 +108,10 @@ impl Order {
         let mut values = Vec::with_capacity(self.ranked.len());
         let mut support = Vec::with_capacity(self.ranked.len());
         for (class, ranked) in self.classes.iter().zip(&self.ranked) {
-            let value = match quality {
+            let (value, totals) = match quality {
                 Quality::RocAuc => ranked.roc_auc(times),
                 Quality::AveragePrecision => ranked.average_precision(times),
             };
-            let totals = ranked.totals(times);
             let alone = matches!(average, Average::Class(_) | Average::Micro);
             if value.is_none() && (quality == Quality::RocAuc || alone) {
                 return Err(undefined(op, *class, self, average, totals));
@@ -126,16 +126,20 @@ impl Order {
 
 /// There is nothing of a class, or nothing else.
 fn undefined(op: &str, class: usize, order: &Order, average: Average, totals: [u64; 2]) -> Error {
-    let (of, others) = match (average, order.two) {
-        (Average::Micro, _) => ("any class".to_owned(), "none".to_owned()),
-        (_, true) => (format!("class {class}"), format!("class {}", 1 - class.min(1))),
-        _ => (format!("class {class}"), "others".to_owned()),
-    };
-    argument(
+    let hint = "Without both it has no value: take a larger part of the data, or split it by class.";
+    if average == Average::Micro {
+        let got = format!("{} that are and {} that are not", totals[0], totals[1]);
+        return argument(op, "classes that are there and classes that are not", got, hint);
+    }
+    let other = if order.two { format!("class {}", 1 - class.min(1)) } else { "others".to_owned() };
+    // Of two classes it is the other one that is missing where there is nothing else.
+    let missing = if order.two && totals[0] > 0 { 1 - class.min(1) } else { class };
+    missing_class(
         op,
-        format!("samples of {of} and of {others}"),
-        format!("{} of {of} and {} of {others}", totals[0], totals[1]),
-        "Without both it has no value: take a larger part of the data, or split it by class.",
+        missing,
+        format!("samples of class {class} and of {other}"),
+        format!("{} of class {class} and {} of {other}", totals[0], totals[1]),
+        hint,
     )
 }
 
@@ -164,6 +168,16 @@ impl Accumulate for Ordered {
 
     fn fresh(&self) -> Box<dyn Accumulate> {
         Box::new(Ordered { taken: None, ..self.clone() })
+    }
+
+    fn state(&self) -> Option<String> {
+        ranking_state::written(self.taken.as_ref())
+    }
+
+    fn restore(&mut self, state: &str) -> bool {
+        let Some(taken) = ranking_state::read(state) else { return false };
+        self.taken = taken;
+        true
     }
 
     fn redrawn(&self, output: &Tensor, targets: &Tensor) -> Result<Redrawn> {

@@ -104,8 +104,7 @@ fn curves<S: AsRef<str>>(
     let first = usize::from(logits.classes() == 2 && matches!(answers, Answers::Classes(_)));
     let classes: Vec<usize> = (first..logits.classes()).collect();
     let curves = classes.iter().zip(ranked_classes(&logits, &answers, &classes)).map(|(&class, ranked)| {
-        let [support, _] = ranked.totals(None);
-        let (area, points) = match kind {
+        let ((area, [support, _]), points) = match kind {
             Kind::Roc => (ranked.roc_auc(None), roc_points(&ranked)),
             Kind::PrecisionRecall => (ranked.average_precision(None), precision_recall_points(&ranked)),
         };
@@ -195,7 +194,7 @@ impl RankingCurves {
                 Kind::Roc => class.points.iter().map(|point| (point.x, point.y)).collect(),
                 Kind::PrecisionRecall => stairs(&class.points),
             };
-            curves = curves.series(&format!("{} {area}", class.name), &points);
+            curves = curves.series(&format!("{} ({area})", class.name), &points);
         }
         match self.kind {
             Kind::Roc => curves.series("chance", &[(0.0, 0.0), (1.0, 1.0)]),
@@ -247,6 +246,10 @@ fn stairs(points: &[RankingPoint]) -> Vec<(f64, f64)> {
     let mut recall = 0.0;
     let mut stairs = Vec::with_capacity(points.len() * 2);
     for point in points {
+        // No step to the right: lower thresholds only bring what is not of the class.
+        if point.x <= recall {
+            continue;
+        }
         stairs.push((recall, point.y));
         stairs.push((point.x, point.y));
         recall = point.x;

@@ -48,6 +48,17 @@ impl Logits {
         }
     }
 
+    /// Scores that were read before; `None` if they are none.
+    pub(super) fn of(values: Vec<f32>, classes: usize) -> Option<Logits> {
+        let fits = classes > 0 && values.len().is_multiple_of(classes);
+        (fits && values.iter().all(|value| value.is_finite())).then_some(Logits { values, classes })
+    }
+
+    /// All scores, row by row.
+    pub(super) fn values(&self) -> &[f32] {
+        &self.values
+    }
+
     pub(super) fn classes(&self) -> usize {
         self.classes
     }

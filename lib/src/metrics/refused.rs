@@ -14,6 +14,18 @@ pub(super) fn argument(op: &str, expected: impl Into<String>, got: impl Into<Str
     Error::Argument { op: op.into(), expected: expected.into(), got: got.into(), hint: hint.into() }
 }
 
+/// An [`Error::MissingClass`].
+pub(super) fn missing_class(
+    op: &str,
+    class: usize,
+    expected: impl Into<String>,
+    got: impl Into<String>,
+    hint: &str,
+) -> Error {
+    let (expected, got) = (expected.into(), got.into());
+    Error::MissingClass { op: op.into(), class, expected, got, hint: hint.into() }
+}
+
 /// A metric that was asked for its value before it was given anything.
 pub(super) fn nothing_taken_in(op: &str) -> Error {
     argument(op, "at least one sample", "none", "Update it with a batch first.")

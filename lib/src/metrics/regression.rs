@@ -103,8 +103,11 @@ impl Rule for Distance {
     }
 
     fn nothing(&self, form: Form) -> Vec<Sums> {
-        let (Form::Classes(values) | Form::Tags(values) | Form::Values(values)) = form;
-        vec![Sums::default(); values]
+        vec![Sums::default(); form.width()]
+    }
+
+    fn fits(&self, form: Form, sums: &Vec<Sums>) -> bool {
+        sums.len() == form.width()
     }
 
     fn add(&self, sums: &mut Vec<Sums>, item: &Self::Item, times: u64) {

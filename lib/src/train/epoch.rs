@@ -1,10 +1,11 @@
 use std::time::Instant;
 
 use super::callback::{Callbacks, Control, EpochEnd, StepEnd};
+use super::followed::values;
 use super::history::{Epoch, History};
 use super::learner::{Learner, check_interrupt};
 use super::live::Live;
-use super::pass::{Mean, Pass, values};
+use super::pass::{Mean, Pass};
 use crate::Result;
 use crate::data::{SkipReport, Split};
 use crate::metrics::Metric;
@@ -79,7 +80,7 @@ impl Learner {
         let learning_rate = self.learning_rate();
         let Some(partial) = &self.partial else { return Ok(Control::GoOn) };
         let train_loss = partial.mean.value(Split::Train, self.history.skipped(Split::Train))?;
-        let train_metrics = values(&partial.metrics)?;
+        let train_metrics = values(&partial.metrics, Split::Train, &self.data.train)?;
         // Only now is the epoch over: an error above leaves it to the next call of fit.
         let Some(partial) = self.partial.take() else { return Ok(Control::GoOn) };
         let skipped = partial.skipped + valid.as_ref().map_or(0, |valid| valid.skipped.samples.len());

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 use sconce_display::Bundle;
 
+use super::followed::in_part;
 use super::pass::Pass;
 use super::top_losses::TopLosses;
 use crate::data::{Batch, Dataset, SkipReport, Split};
@@ -145,7 +146,7 @@ impl Evaluation {
     pub fn score(&self, metric: Metric) -> Result<f64> {
         let mut metric = metric.fresh();
         metric.update(&self.logits()?, &self.labels()?)?;
-        metric.value()
+        metric.value().map_err(|error| self.explained(error))
     }
 
     /// Where a metric would lie if other images had been drawn: see [`Metric::interval`].
@@ -153,7 +154,8 @@ impl Evaluation {
     /// # Errors
     /// As [`Metric::interval`].
     pub fn interval(&self, metric: Metric, confidence: Confidence) -> Result<Interval> {
-        metric.interval(&self.logits()?, &self.labels()?, confidence)
+        let interval = metric.interval(&self.logits()?, &self.labels()?, confidence);
+        interval.map_err(|error| self.explained(error))
     }
 
     /// The evaluation with an interval for each of the learner's metrics, which its table then shows.
@@ -163,8 +165,12 @@ impl Evaluation {
     pub fn with_intervals(mut self, confidence: Confidence) -> Result<Evaluation> {
         let (logits, labels) = (self.logits()?, self.labels()?);
         let intervals = self.followed.iter().map(|metric| metric.interval(&logits, &labels, confidence));
-        self.intervals = intervals.collect::<Result<_>>()?;
+        self.intervals = intervals.collect::<Result<_>>().map_err(|error| self.explained(error))?;
         Ok(self)
+    }
+
+    fn explained(&self, error: Error) -> Error {
+        in_part(error, self.split, &self.part)
     }
 
     /// The intervals that [`Evaluation::with_intervals`] found.

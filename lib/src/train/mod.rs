@@ -13,6 +13,7 @@ mod early_stopping;
 mod epoch;
 mod evaluation;
 mod fit;
+mod followed;
 mod fresh_folder;
 mod gap;
 mod history;

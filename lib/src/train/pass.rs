@@ -1,6 +1,7 @@
 use candle_core::Tensor;
 
 use super::diagnosis::finite;
+use super::followed::values;
 use super::learner::{Learner, check_interrupt};
 use crate::data::{Batch, SkipReport, Split};
 use crate::metrics::Metric;
@@ -94,10 +95,10 @@ impl Pass {
             seen(&output, &batch)?;
         }
         let skipped = batches.skipped().clone();
-        Ok(Pass { loss: mean.value(part, &skipped)?, metrics: values(&metrics)?, skipped })
+        Ok(Pass {
+            loss: mean.value(part, &skipped)?,
+            metrics: values(&metrics, part, learner.data.part(part))?,
+            skipped,
+        })
     }
-}
-
-pub(super) fn values(metrics: &[Metric]) -> Result<Vec<(String, f64)>> {
-    metrics.iter().map(|metric| Ok((metric.name().to_owned(), metric.value()?))).collect()
 }

@@ -1,6 +1,7 @@
 //! What people stumble over: classes that do not occur, ties, certainty, nothing to divide by.
 
 use candle_core::{DType, Device, Tensor};
+use sconce::Error;
 use sconce::metrics::{
     Average, CalibrationConfig, CalibrationNorm, KappaWeights, Metric, average_precision, calibration_error,
     cohen_kappa, f1, mcc, mean_absolute_error, mean_iou, precision, r2, recall, roc_auc, top_k,
@@ -73,6 +74,8 @@ fn what_has_no_value_names_the_class() {
     let all = labels(&[1, 1, 1, 1]);
     let error = value(roc_auc(Average::Macro), &saying(&[0, 1, 1, 0], 2), &all).unwrap_err().to_string();
     assert!(error.contains("0 of class 0 and 4 of class 1"), "{error}");
+    let nothing_else = value(roc_auc(Average::Class(1)), &saying(&[0, 1, 1, 0], 2), &all).unwrap_err();
+    assert!(matches!(nothing_else, Error::MissingClass { class: 0, .. }), "{nothing_else}");
     let error = value(f1(Average::Class(0)), &saying(&[1, 1, 1, 1], 2), &all).unwrap_err().to_string();
     assert!(error.contains("class 0"), "{error}");
     let error =

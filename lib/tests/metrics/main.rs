@@ -9,3 +9,4 @@ mod fixture;
 mod intervals;
 mod reference;
 mod refused;
+mod states;
