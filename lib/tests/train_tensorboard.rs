@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use sconce::plot::{ConfusionMatrix, Picture};
+use sconce::prelude::{Dataset, Device, Learner, Model, Seed, accuracy, datasets};
 use sconce::train::TensorBoard;
 
 /// A field of a message: its number and what it holds.
@@ -264,4 +265,55 @@ fn a_picture_that_is_too_large_is_refused() {
     let huge = Picture::grey([4096, 4097], vec![0; 4096 * 4097]).unwrap();
     let error = board.image("huge", &huge, 2).unwrap_err().to_string();
     assert!(error.contains("4096 × 4097") && error.contains("reduced"), "{error}");
+}
+
+#[test]
+fn a_training_is_written_while_it_goes_on() {
+    let above = tempfile::tempdir().unwrap();
+    let board = TensorBoard::new(above.path().join("run")).unwrap();
+    let folder = board.folder().to_owned();
+    let data = datasets::digits().unwrap().subset(&(0..200).collect::<Vec<_>>()).unwrap();
+    let learner = |data: &Dataset| {
+        let data = data.split([0.6, 0.2, 0.2], Seed(1)).unwrap();
+        let net =
+            Model::build([1, 8, 8], |x| x.flatten().linear(10)).unwrap().init(Seed(1), &Device::Cpu).unwrap();
+        Learner::new(net, data).metric(accuracy()).batch_size(40)
+    };
+    let mut learner_of = learner(&data).callback(board);
+    let history = learner_of.fit(2).unwrap();
+    let steps = history.step_losses();
+    let every: Vec<(u64, f32)> = (1..).zip(steps.iter().map(|loss| *loss as f32)).collect();
+    assert_eq!(scalars(&folder, "step/loss"), every);
+    assert_eq!(scalars(&folder, "step/learning_rate").len(), steps.len());
+    let per_epoch = (steps.len() / 2) as u64;
+    for (tag, of) in [
+        ("train/loss", history.epochs().iter().map(|epoch| epoch.train_loss).collect::<Vec<_>>()),
+        ("valid/loss", history.epochs().iter().map(|epoch| epoch.valid_loss.unwrap()).collect()),
+        ("train/accuracy", history.epochs().iter().map(|epoch| epoch.train_metrics[0].1).collect()),
+        ("valid/accuracy", history.epochs().iter().map(|epoch| epoch.valid_metrics[0].1).collect()),
+        ("epoch", vec![1.0, 2.0]),
+    ] {
+        let wanted = [(per_epoch, of[0] as f32), (2 * per_epoch, of[1] as f32)];
+        assert_eq!(scalars(&folder, tag), wanted, "{tag}");
+    }
+    let settings = events(&folder)
+        .iter()
+        .filter(|event| get(event, 5).is_some())
+        .map(|event| inner(&inner(event, 5), 1))
+        .find(|value| text(value, 1) == "settings")
+        .map(|value| text(&inner(&value, 8), 8));
+    assert!(settings.is_some_and(|settings| settings.contains("| optimizer.name | adamw |")));
+
+    // The next fit goes on in the same file, and a run that is taken up again behind its last step.
+    learner_of.fit(1).unwrap();
+    assert_eq!(scalars(&folder, "epoch"), [(per_epoch, 1.0), (2 * per_epoch, 2.0), (3 * per_epoch, 3.0)]);
+    drop(learner_of);
+    let mut again = learner(&data);
+    again.fit(3).unwrap();
+    let mut again = again.callback(TensorBoard::resume(&folder).unwrap());
+    again.fit(1).unwrap();
+    assert_eq!(scalars(&folder, "epoch").last(), Some(&(4 * per_epoch, 4.0)));
+    let restarts: Vec<u64> =
+        events(&folder).iter().filter(|event| get(event, 7).is_some()).map(|event| step(event)).collect();
+    assert_eq!(restarts, [3 * per_epoch + 1]);
 }

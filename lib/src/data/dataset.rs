@@ -124,6 +124,16 @@ impl Dataset {
         Dataset { transforms: Vec::new(), ..self.clone() }
     }
 
+    /// The transforms in their order, as their `Debug` writes them.
+    #[must_use]
+    pub fn transforms(&self) -> Vec<String> {
+        let text = |step: &Step| match step {
+            Step::Transform(transform) => format!("{transform:?}"),
+            Step::Join(join) => format!("{join:?}"),
+        };
+        self.transforms.iter().map(text).collect()
+    }
+
     /// Sets the name, e.g. `digits`.
     #[must_use]
     pub fn named(mut self, name: &str) -> Dataset {

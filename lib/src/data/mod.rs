@@ -14,6 +14,7 @@ mod dealing;
 mod decode;
 mod encode;
 mod every;
+mod fingerprint;
 mod image;
 mod labels;
 mod loading;

@@ -1,6 +1,9 @@
 //! Samples drawn by weight.
 
+use std::fmt;
 use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
 
 use super::dataset::Dataset;
 use super::loading::Order;
@@ -143,5 +146,20 @@ impl Sampler {
         }
         rings.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         Ok(rings.into_iter().take(self.draws).map(|(_, at)| at).collect())
+    }
+}
+
+impl fmt::Display for Sampler {
+    /// In a few words, however many weights there are: two samplers that write the same have the same settings and, but for
+    /// a chance of 2⁻⁶⁴, weights.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digest =
+            self.weights.iter().fold(Sha256::new(), |hash, weight| hash.chain_update(weight.to_le_bytes()));
+        let digits: String = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let again = match self.replacement {
+            Replacement::With => "with replacement",
+            Replacement::Without => "without replacement",
+        };
+        write!(f, "{} draws {again} by {} weights ({digits})", self.draws, self.weights.len())
     }
 }

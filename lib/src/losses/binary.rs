@@ -57,7 +57,9 @@ impl BceWithLogits {
 
 impl From<BceWithLogits> for Loss {
     fn from(bce: BceWithLogits) -> Loss {
+        let settings = format!("{bce:?}");
         Loss::new("binary cross-entropy", move |logits, targets| bce.of(logits, targets))
+            .with_settings(settings)
     }
 }
 
@@ -133,7 +135,8 @@ impl SigmoidFocal {
 
 impl From<SigmoidFocal> for Loss {
     fn from(focal: SigmoidFocal) -> Loss {
-        Loss::new("focal", move |logits, targets| focal.of(logits, targets))
+        let settings = format!("{focal:?}");
+        Loss::new("focal", move |logits, targets| focal.of(logits, targets)).with_settings(settings)
     }
 }
 

@@ -223,6 +223,8 @@ fn check_probabilities(targets: &Tensor) -> Result<()> {
 
 impl From<CrossEntropy> for Loss {
     fn from(cross_entropy: CrossEntropy) -> Loss {
+        let settings = format!("{cross_entropy:?}");
         Loss::new("cross-entropy", move |logits, targets| cross_entropy.of(logits, targets))
+            .with_settings(settings)
     }
 }

@@ -104,6 +104,7 @@ impl Dice {
 
 impl From<Dice> for Loss {
     fn from(dice: Dice) -> Loss {
-        Loss::new("dice", move |logits, targets| dice.of(logits, targets))
+        let settings = format!("{dice:?}");
+        Loss::new("dice", move |logits, targets| dice.of(logits, targets)).with_settings(settings)
     }
 }

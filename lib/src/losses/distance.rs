@@ -31,6 +31,7 @@ pub fn l1() -> Loss {
 #[must_use]
 pub fn smooth_l1(beta: f64) -> Loss {
     Loss::new("smooth L1", move |output, targets| Ok((bent("smooth_l1", output, targets, beta)? / beta)?))
+        .with_settings(format!("SmoothL1 {{ beta: {beta:?} }}"))
 }
 
 /// The mean over `d² / 2` of differences `d` up to `delta`, and over `delta · (|d| - delta / 2)` of larger ones (Huber
@@ -40,6 +41,7 @@ pub fn smooth_l1(beta: f64) -> Loss {
 #[must_use]
 pub fn huber(delta: f64) -> Loss {
     Loss::new("Huber", move |output, targets| bent("huber", output, targets, delta))
+        .with_settings(format!("Huber {{ delta: {delta:?} }}"))
 }
 
 /// With `c` the part of `|d|` up to `knee`, the mean of `c · (|d| - c / 2)`: a parabola that goes on as a line.

@@ -33,4 +33,5 @@ pub fn distillation(temperature: f64) -> Loss {
         let divergence = (teacher_logs.exp()? * (teacher_logs - student_logs)?)?.sum_all()?;
         Ok((divergence * (temperature * temperature / student.dims()[0] as f64))?)
     })
+    .with_settings(format!("Distillation {{ temperature: {temperature:?} }}"))
 }

@@ -101,6 +101,7 @@ impl Focal {
 
 impl From<Focal> for Loss {
     fn from(focal: Focal) -> Loss {
-        Loss::new("focal", move |logits, targets| focal.of(logits, targets))
+        let settings = format!("{focal:?}");
+        Loss::new("focal", move |logits, targets| focal.of(logits, targets)).with_settings(settings)
     }
 }

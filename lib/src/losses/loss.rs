@@ -12,6 +12,8 @@ type Function = dyn Fn(&Tensor, &Tensor) -> Result<Tensor> + Send + Sync;
 #[derive(Clone)]
 pub struct Loss {
     name: String,
+    /// What it is set up with, as `Debug` writes it.
+    settings: String,
     function: Arc<Function>,
 }
 
@@ -28,13 +30,26 @@ impl Loss {
         name: impl Into<String>,
         function: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + Send + Sync + 'static,
     ) -> Loss {
-        Loss { name: name.into(), function: Arc::new(function) }
+        Loss { name: name.into(), settings: String::new(), function: Arc::new(function) }
     }
 
     /// What tables and curves call it.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The same loss with its settings in words, for the record of a run: those of a configuration, as `Debug` writes it.
+    #[must_use]
+    pub fn with_settings(mut self, settings: impl Into<String>) -> Loss {
+        self.settings = settings.into();
+        self
+    }
+
+    /// What it is set up with, e.g. `CrossEntropy { label_smoothing: 0.1, … }`; empty for a closure that says nothing.
+    #[must_use]
+    pub fn settings(&self) -> &str {
+        &self.settings
     }
 
     /// The loss of this output against these targets: a tensor without dimensions, ready for `backward`.

@@ -1,15 +1,12 @@
 //! A history as JSON, from which it comes back bit for bit.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::history::{Epoch, History, Step};
-use super::json_numbers::{Number, written};
+use super::json_text::{Number, Pairs, lines, map, quoted, written};
 use crate::data::{SkipReport, Skipped};
 use crate::{Error, Result, atomic_file};
 
@@ -90,10 +87,8 @@ impl History {
 }
 
 fn epoch_text(epoch: &Epoch) -> String {
-    let metrics = |metrics: &[(String, f64)]| {
-        let entries = metrics.iter().map(|(name, value)| format!("{}:{}", quoted(name), written(*value)));
-        format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
-    };
+    let metrics =
+        |metrics: &[(String, f64)]| map(metrics.iter().map(|(name, value)| (name.as_str(), written(*value))));
     format!(
         "{{\"epoch\":{},\"train_loss\":{},\"train_metrics\":{},\"valid_loss\":{},\"valid_metrics\":{},\
          \"learning_rate\":{},\"skipped\":{},\"seconds\":{},\"images_per_second\":{}}}",
@@ -116,15 +111,6 @@ fn skipped_text(report: &SkipReport) -> String {
         format!("{{\"index\":{index},\"id\":{},\"path\":{path},\"error\":{}}}", quoted(id), quoted(error))
     });
     lines(&samples.collect::<Vec<_>>())
-}
-
-/// A list with a line for each item.
-fn lines(items: &[String]) -> String {
-    if items.is_empty() { "[]".to_owned() } else { format!("[\n{}\n]", items.join(",\n")) }
-}
-
-fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
 }
 
 /// What a text holds, before it is known to be a history.
@@ -151,9 +137,9 @@ struct Whole {
 struct EpochRow {
     epoch: usize,
     train_loss: Number,
-    train_metrics: Metrics,
+    train_metrics: Pairs<Number>,
     valid_loss: Option<Number>,
-    valid_metrics: Metrics,
+    valid_metrics: Pairs<Number>,
     learning_rate: Number,
     skipped: usize,
     seconds: Number,
@@ -182,31 +168,6 @@ struct SkippedRow {
     id: String,
     path: Option<PathBuf>,
     error: String,
-}
-
-/// Names and values in the order of the text.
-struct Metrics(Vec<(String, f64)>);
-
-impl<'de> Deserialize<'de> for Metrics {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Metrics, D::Error> {
-        struct InOrder;
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Metrics;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map from names of metrics to numbers")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Metrics, A::Error> {
-                let mut metrics = Vec::new();
-                while let Some((name, Number(value))) = map.next_entry()? {
-                    metrics.push((name, value));
-                }
-                Ok(Metrics(metrics))
-            }
-        }
-        deserializer.deserialize_map(InOrder)
-    }
 }
 
 /// In what way a text is no history, and what to do.
@@ -258,18 +219,20 @@ fn epoch(number: usize, row: EpochRow) -> std::result::Result<Epoch, Wrong> {
     if row.epoch != number {
         return Err(wrong(format!("epoch {} in the place of epoch {number}", row.epoch)));
     }
-    for Metrics(metrics) in [&row.train_metrics, &row.valid_metrics] {
+    for Pairs(metrics) in [&row.train_metrics, &row.valid_metrics] {
         let mut names = BTreeSet::new();
         if let Some((name, _)) = metrics.iter().find(|(name, _)| !names.insert(name)) {
             return Err(wrong(format!("metric {name:?} twice in epoch {number}")));
         }
     }
+    let values =
+        |Pairs(metrics): Pairs<Number>| metrics.into_iter().map(|(name, value)| (name, value.0)).collect();
     Ok(Epoch {
         epoch: row.epoch,
         train_loss: row.train_loss.0,
-        train_metrics: row.train_metrics.0,
+        train_metrics: values(row.train_metrics),
         valid_loss: row.valid_loss.map(|loss| loss.0),
-        valid_metrics: row.valid_metrics.0,
+        valid_metrics: values(row.valid_metrics),
         learning_rate: row.learning_rate.0,
         skipped: row.skipped,
         seconds: row.seconds.0,

@@ -13,7 +13,7 @@ use super::pass::Pass;
 use super::plan::Plan;
 use super::predictions::Predictions;
 use super::settings::{Clipping, Scheduled};
-use crate::data::{BatchConfig, BatchTransform, Batches, DataSplit, Dataset, OnError, Split};
+use crate::data::{BatchConfig, BatchTransform, Batches, DataSplit, Dataset, OnError, Sampler, Split};
 use crate::losses::{Loss, cross_entropy};
 use crate::metrics::Metric;
 use crate::nn::Model;
@@ -50,6 +50,8 @@ pub struct Learner {
     /// Threads that load; `None` leaves it to the loader.
     pub(super) workers: Option<usize>,
     pub(super) on_error: OnError,
+    /// What draws the images of the training part, where it is not each once.
+    pub(super) sampler: Option<Sampler>,
     /// What changes batches of the training part.
     pub(super) batch_transforms: Vec<Arc<dyn BatchTransform>>,
     /// How the learning rate goes.
@@ -95,6 +97,7 @@ impl Learner {
             batch_size: 64,
             workers: None,
             on_error: OnError::Fail,
+            sampler: None,
             batch_transforms: Vec::new(),
             schedule: None,
             plateau: None,
@@ -127,7 +130,12 @@ impl Learner {
 
     /// The batches of an epoch of training, from 1.
     pub(super) fn train_batches(&self, epoch: usize) -> Batches {
-        let batches = self.batches(&self.data.train).shuffle(self.seed).epoch(epoch);
+        let batches = self.batches(&self.data.train);
+        let batches = match &self.sampler {
+            Some(sampler) => batches.sampler(sampler, self.seed),
+            None => batches.shuffle(self.seed),
+        };
+        let batches = batches.epoch(epoch);
         self.batch_transforms.iter().cloned().fold(batches, Batches::transform_by)
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::callback::Callback;
 use super::learner::Learner;
 use super::monitor::Monitor;
-use crate::data::{BatchTransform, OnError, Split};
+use crate::data::{BatchTransform, OnError, Sampler, Split};
 use crate::losses::Loss;
 use crate::metrics::Metric;
 use crate::optim::{OptimizerConfig, ReduceOnPlateau, Schedule};
@@ -169,6 +169,27 @@ impl Learner {
     pub fn on_error(mut self, policy: OnError) -> Learner {
         self.on_error = policy;
         self
+    }
+
+    /// How images of the training part are drawn, each once in an epoch unless told: where classes are rare,
+    /// [`Sampler::balanced`] shows all of them equally often. An epoch has as many images as the sampler draws. Class weights,
+    /// [`cross_entropy().class_weights(…)`](crate::losses::CrossEntropy::class_weights), are the other way; both at once would count
+    /// rare classes twice.
+    ///
+    /// ```
+    /// use sconce::prelude::*;
+    /// # fn main() -> sconce::Result<()> {
+    /// let data = datasets::digits()?.split([0.7, 0.15, 0.15], Seed(42))?;
+    /// let net = Model::build([1, 8, 8], |x| x.flatten().linear(10))?.init(Seed(42), &Device::Cpu)?;
+    /// let sampler = Sampler::balanced(&data.train)?;
+    /// let mut learner = Learner::new(net, data).sampler(sampler);
+    /// learner.fit(1)?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn sampler(mut self, sampler: Sampler) -> Learner {
+        self.sampler = Some(sampler);
+        self.restarting_the_epoch()
     }
 
     /// Changes the batches of the training part as a whole, after those that do so already:

@@ -29,6 +29,9 @@ impl Learner {
             .row(&["metrics", &if metrics.is_empty() { "none".to_owned() } else { metrics.join(", ") }])
             .row(&["batch size", &self.batch_size.to_string()])
             .row(&["seed", &self.seed.0.to_string()]);
+        if let Some(sampler) = &self.sampler {
+            table.push(&["images by", &sampler.to_string()]);
+        }
         for transform in &self.batch_transforms {
             table.push(&["batches by", &format!("{transform:?}")]);
         }

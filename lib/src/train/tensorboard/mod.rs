@@ -1,5 +1,6 @@
 //! Event files for TensorBoard.
 
+mod callback;
 mod event;
 mod record;
 
@@ -18,7 +19,8 @@ use crate::{Error, Result};
 /// A larger value makes TensorBoard slow to load for no gain: one picture of 4096 × 4096.
 const MOST_PIXELS: usize = 1 << 24;
 
-/// Writes what happens to an event file, which TensorBoard shows while it grows: `tensorboard --logdir runs`.
+/// Writes what happens to an event file, which TensorBoard shows while it grows: `tensorboard --logdir runs`. A learner
+/// writes its losses, metrics and learning rates there: `learner.callback(TensorBoard::new("runs/first")?)`.
 ///
 /// Each value is in the file when the call returns, so that a run that crashes keeps all that it had. Values are f32,
 /// as the format has them; [`History::save_json`](super::History::save_json) keeps all bits.
@@ -44,6 +46,8 @@ pub struct TensorBoard {
     written: u64,
     /// The next step is to say that training starts there once more.
     restarts: bool,
+    /// Training steps so far.
+    steps: usize,
 }
 
 impl TensorBoard {
@@ -86,7 +90,7 @@ impl TensorBoard {
         let path = folder.join(name);
         let file = OpenOptions::new().write(true).create_new(true).open(&path);
         let file = file.map_err(|source| Error::Io { op: "create", path: path.clone(), source })?;
-        let mut board = TensorBoard { folder, path, file, written: 0, restarts };
+        let mut board = TensorBoard { folder, path, file, written: 0, restarts, steps: 0 };
         board.write(0, &What::FileVersion)?;
         Ok(board)
     }

@@ -1,5 +1,9 @@
-//! Numbers in JSON that come back bit for bit, those that are not finite among them.
+//! JSON whose numbers come back bit for bit, those that are not finite among them, and whose maps keep their order.
 
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -31,6 +35,48 @@ impl<'de> Deserialize<'de> for Number {
         number
             .map(Number)
             .ok_or_else(|| serde::de::Error::custom(format!("{value} in the place of {wanted}")))
+    }
+}
+
+/// A text as JSON writes it.
+pub(super) fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+/// A map of texts that are JSON already.
+pub(super) fn map<'a>(entries: impl Iterator<Item = (&'a str, String)>) -> String {
+    let entries = entries.map(|(name, value)| format!("{}:{value}", quoted(name)));
+    format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
+}
+
+/// A list with a line for each item.
+pub(super) fn lines(items: &[String]) -> String {
+    if items.is_empty() { "[]".to_owned() } else { format!("[\n{}\n]", items.join(",\n")) }
+}
+
+/// What [`map`] wrote, in the order of the text.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Pairs<T>(pub(super) Vec<(String, T)>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Pairs<T>, D::Error> {
+        struct InOrder<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for InOrder<T> {
+            type Value = Pairs<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<T>, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(InOrder(PhantomData))
     }
 }
 
