@@ -76,6 +76,20 @@ impl Checkpoints {
         names.iter().try_for_each(|name| atomic_file::write(&self.folder.join(name), &bytes))
     }
 
+    /// Removes what a process that was killed while it wrote has left.
+    fn tidy_up(&self) {
+        let Ok(entries) = fs::read_dir(&self.folder) else { return };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let ours = [LAST, BEST].iter().any(|file| name.starts_with(&format!(".{file}.")));
+            if ours && name.ends_with(".tmp") {
+                // It does no harm, but takes room.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
     fn monitor_of(&self, learner: &Learner) -> Monitor {
         self.monitor.clone().unwrap_or_else(|| match learner.data().valid.is_empty() {
             true => Monitor::train_loss(),
@@ -111,6 +125,7 @@ impl Callback for Checkpoints {
                     .into(),
             });
         }
+        self.tidy_up();
         Ok(())
     }
 
