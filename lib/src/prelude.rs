@@ -23,6 +23,9 @@ pub use crate::plot::{
     sparkline,
 };
 pub use crate::rich::{Rich, Statistics, display};
-pub use crate::train::{Evaluation, History, Learner, Net, Predictions, Split, found_on};
+pub use crate::train::{
+    Checkpoints, EarlyStopping, Evaluation, FineTuneConfig, History, Learner, LrFindConfig, Monitor, Net,
+    Predictions, Split, found_on,
+};
 pub use crate::{Error, Result, Seed, models, transforms, widgets};
 pub use candle_core::{DType, Device, IndexOp, Module, Tensor, Var};

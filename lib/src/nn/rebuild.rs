@@ -89,6 +89,18 @@ impl Model {
         })
     }
 
+    /// The names of the parameters of the layers that make the outputs: what [`Model::replace_head`] would make anew. None where the
+    /// outputs do not come from a linear layer or a convolution.
+    #[must_use]
+    pub fn head_parameters(&self) -> Vec<String> {
+        let heads = self.graph.outputs.iter().filter_map(|output| head_of(&self.graph, output.node));
+        let mut tensors: Vec<usize> =
+            heads.flat_map(|head| self.graph.nodes[head].tensors.iter().copied()).collect();
+        tensors.sort_unstable();
+        tensors.dedup();
+        tensors.into_iter().map(|tensor| self.graph.tensors[tensor].name.clone()).collect()
+    }
+
     /// A model of the same layers and weights for images of `image` = [C, H, W]. Position embeddings, which belong to an
     /// image size, are interpolated as torchvision does it, bicubically with corners aligned. The weights are copies.
     ///

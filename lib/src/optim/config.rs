@@ -67,6 +67,12 @@ impl OptimizerConfig {
         groups.into_iter().fold(self, OptimizerConfig::group)
     }
 
+    /// The same of fewer parameters: without the names, and groups, that are none of these.
+    pub(crate) fn fitting(mut self, parameters: &[Parameter]) -> OptimizerConfig {
+        self.groups.retain_mut(|group| group.fit_to(parameters));
+        self
+    }
+
     /// The optimizer of these parameters, its state empty. To freeze a parameter, leave it out.
     ///
     /// # Errors

@@ -104,6 +104,14 @@ impl ParamGroup {
         self
     }
 
+    /// Drops the names that are none of these parameters'; whether it still holds any.
+    pub(super) fn fit_to(&mut self, parameters: &[Parameter]) -> bool {
+        if let Members::Names(ParamNames(patterns)) = &mut self.members {
+            patterns.retain(|pattern| parameters.iter().any(|parameter| matches(pattern, &parameter.name)));
+        }
+        parameters.iter().any(|parameter| self.holds(parameter))
+    }
+
     fn holds(&self, parameter: &Parameter) -> bool {
         match &self.members {
             Members::Vectors => parameter.var.rank() <= 1,

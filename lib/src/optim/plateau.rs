@@ -153,6 +153,12 @@ impl ReduceOnPlateau {
         self.state.scale.unwrap_or(1.0)
     }
 
+    /// What the rate is multiplied with at each drop.
+    #[must_use]
+    pub fn scale_at_a_drop(&self) -> f64 {
+        self.factor
+    }
+
     /// The best value so far.
     #[must_use]
     pub fn best(&self) -> Option<f64> {

@@ -52,7 +52,17 @@ pub struct Curves {
     x_label: String,
     y_label: String,
     y_range: Option<(f64, f64)>,
+    x_scale: Scale,
     series: Vec<(String, Vec<(f64, f64)>)>,
+}
+
+/// How far apart values are drawn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Scale {
+    #[default]
+    Linear,
+    /// Equal ratios are equal distances.
+    Logarithmic,
 }
 
 impl Curves {
@@ -73,6 +83,13 @@ impl Curves {
     #[must_use]
     pub fn y_label(mut self, label: &str) -> Curves {
         self.y_label = clean(label);
+        self
+    }
+
+    /// Draws equal ratios of x as equal distances, for learning rates and sizes; an x that is not above 0 leaves a gap.
+    #[must_use]
+    pub fn logarithmic_x(mut self) -> Curves {
+        self.x_scale = Scale::Logarithmic;
         self
     }
 
@@ -98,8 +115,16 @@ impl Curves {
         &self.title
     }
 
+    /// Where a point is drawn along the axes.
+    fn drawn(&self, (x, y): (f64, f64)) -> (f64, f64) {
+        match self.x_scale {
+            Scale::Linear => (x, y),
+            Scale::Logarithmic => (x.log10(), y),
+        }
+    }
+
     fn points(&self) -> impl Iterator<Item = (f64, f64)> {
-        let all = self.series.iter().flat_map(|(_, points)| points.iter().copied());
+        let all = self.series.iter().flat_map(|(_, points)| points.iter().map(|&point| self.drawn(point)));
         all.filter(|(x, y)| x.is_finite() && y.is_finite())
     }
 
@@ -175,7 +200,9 @@ impl Curves {
 
     fn draw_chart(&self, area: &DrawingArea<SVGBackend<'_>, Shift>) -> Result<()> {
         let [x_axis, y_axis] = self.axes();
-        let whole = self.points().all(|(x, _)| x.fract() == 0.0);
+        let decades = self.x_scale == Scale::Logarithmic && x_axis.whole_numbers() > 2;
+        // Of a logarithm only the powers of ten are named, where there are some.
+        let whole = decades || self.points().all(|(x, _)| x.fract() == 0.0);
         let y_tick = |place: &f64| number(y_axis.value(*place));
         let x_tick = |place: &f64| {
             let value = x_axis.value(*place);
@@ -184,7 +211,8 @@ impl Curves {
             if whole && (near - value).abs() > 1e-9 {
                 String::new()
             } else {
-                number(if whole { near } else { value })
+                let value = if whole { near } else { value };
+                number(if self.x_scale == Scale::Logarithmic { 10_f64.powf(value) } else { value })
             }
         };
         // No grid line where nothing is named.
@@ -223,7 +251,8 @@ impl Curves {
         for (at, (_, points)) in self.series.iter().enumerate() {
             let stroke = color(at).stroke_width(2 * FINER as u32);
             let place = |(x, y): (f64, f64)| (x_axis.place(x), y_axis.place(y));
-            for run in runs(points) {
+            let points: Vec<(f64, f64)> = points.iter().map(|&point| self.drawn(point)).collect();
+            for run in runs(&points) {
                 let mark = points.len() <= MARKED || run.len() == 1;
                 if run.len() > 1 {
                     let line = thinned(&run).into_iter().map(place);

@@ -15,6 +15,7 @@ pub(crate) enum Unit {
     Files,
     Bytes,
     Resamples,
+    Steps,
 }
 
 /// A bar that only appears when the task takes longer than a moment.
@@ -68,6 +69,7 @@ impl Progress {
             Unit::Files => format!("{} files", count(usize::try_from(amount).unwrap_or(usize::MAX))),
             Unit::Bytes => bytes(amount),
             Unit::Resamples => format!("{} resamples", count(usize::try_from(amount).unwrap_or(usize::MAX))),
+            Unit::Steps => format!("{} steps", count(usize::try_from(amount).unwrap_or(usize::MAX))),
         }
     }
 }

@@ -3,6 +3,7 @@ use std::fmt;
 use sconce_display::Bundle;
 
 use super::learner::Learner;
+use super::settings::{Clipping, Scheduled, Unit};
 use crate::plot::{Table, count, number};
 use crate::rich::Rich;
 
@@ -26,6 +27,7 @@ impl Learner {
                 "optimizer",
                 &format!("{}, learning rate {}", self.config.name(), number(self.learning_rate())),
             ])
+            .row(&["schedule", &self.schedule_words()])
             .row(&["metrics", &if metrics.is_empty() { "none".to_owned() } else { metrics.join(", ") }])
             .row(&["batch size", &self.batch_size.to_string()])
             .row(&["seed", &self.seed.0.to_string()]);
@@ -34,6 +36,9 @@ impl Learner {
         }
         for transform in &self.batch_transforms {
             table.push(&["batches by", &format!("{transform:?}")]);
+        }
+        for (what, value) in self.refinements() {
+            table.push(&[what, &value]);
         }
         let trained = match (self.history.len(), &self.partial) {
             (0, None) => "not yet".to_owned(),
@@ -53,6 +58,37 @@ impl Learner {
             }
         }
         table
+    }
+}
+
+impl Learner {
+    fn schedule_words(&self) -> String {
+        match &self.schedule {
+            None => "the same rate".into(),
+            Some(Scheduled { schedule, unit: Unit::Step }) => schedule.to_string(),
+            Some(Scheduled { schedule, unit: Unit::Epoch }) => format!("{schedule}, by epoch"),
+        }
+    }
+
+    /// What is set up beside the necessary.
+    fn refinements(&self) -> Vec<(&'static str, String)> {
+        let mut rows = Vec::new();
+        if let Some((plateau, monitor)) = &self.plateau {
+            let scale = number(plateau.scale_at_a_drop());
+            rows.push(("on a plateau", format!("{scale} of the rate, by the {}", monitor.name())));
+        }
+        match self.clipping {
+            None => {}
+            Some(Clipping::Norm(max)) => rows.push(("gradients", format!("of a norm up to {}", number(max)))),
+            Some(Clipping::Value(max)) => rows.push(("gradients", format!("from -{0} to {0}", number(max)))),
+        }
+        if self.accumulate > 1 {
+            rows.push(("a step", format!("of {} batches", self.accumulate)));
+        }
+        if let Some(decay) = self.ema_decay {
+            rows.push(("weights", format!("averaged, decay {decay}")));
+        }
+        rows
     }
 }
 

@@ -36,12 +36,9 @@ impl Learner {
     }
 
     fn step_of(&mut self, batch: &Batch, mode: Mode, last: bool, place: &dyn Fn() -> String) -> Result<Done> {
-        let outputs = self.net.forward_training(&batch.images, mode)?;
-        let goal = Goal { loss: &self.loss, auxiliary_weight: self.auxiliary_weight };
-        let loss = goal.of(&outputs, batch.classes())?;
+        let (loss, output) = self.loss_of(batch, mode)?;
         let value = finite(self, &loss, batch, place)?;
         let gradients = backward(&loss)?;
-        let output = outputs.first().ok_or_else(no_output)?.detach();
         let gradients = if self.accumulate > 1 {
             let parameters = || self.net.parameters();
             let sum = self.accumulation.get_or_insert_with(|| Accumulation::new(&parameters()));
@@ -58,6 +55,14 @@ impl Learner {
         Ok(Done { loss: value, output, learning_rate: self.learning_rate(), updated: true, gradient_norm })
     }
 
+    /// The loss of a batch, from which `backward` goes, and the main output.
+    pub(super) fn loss_of(&self, batch: &Batch, mode: Mode) -> Result<(Tensor, Tensor)> {
+        let outputs = self.net.forward_training(&batch.images, mode)?;
+        let goal = Goal { loss: &self.loss, auxiliary_weight: self.auxiliary_weight };
+        let loss = goal.of(&outputs, batch.classes())?;
+        Ok((loss, outputs.first().ok_or_else(no_output)?.detach()))
+    }
+
     /// Makes a step with gradients that still wait for others, where the last batches of an epoch could not be read.
     pub(super) fn last_update(&mut self) -> Result<()> {
         if let Some(sum) = self.accumulation.as_mut().filter(|sum| sum.passes() > 0) {
@@ -68,7 +73,7 @@ impl Learner {
     }
 
     /// Moves the parameters; gives the norm of the gradients if it was asked for.
-    fn update(&mut self, mut gradients: GradStore) -> Result<Option<f64>> {
+    pub(super) fn update(&mut self, mut gradients: GradStore) -> Result<Option<f64>> {
         let Pace { learning_rate, momentum } = self.pace()?;
         let (clipping, decay) = (self.clipping, self.ema_decay);
         let parameters = match (clipping, decay) {

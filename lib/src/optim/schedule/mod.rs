@@ -2,6 +2,7 @@
 
 mod one_cycle;
 mod shape;
+mod words;
 
 pub use one_cycle::{Anneal, OneCycleConfig, Phases};
 use shape::Shape;

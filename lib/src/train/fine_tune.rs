@@ -1,0 +1,108 @@
+use super::history::History;
+use super::learner::Learner;
+use super::plan::Cycle;
+use crate::optim::{OneCycleConfig, OptimizerConfig, layer_decay};
+use crate::{Error, Result};
+
+/// How [`Learner::fine_tune`] trains a model that was trained on other images.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FineTuneConfig {
+    /// Epochs in which the new head alone is trained; 1.
+    pub frozen_epochs: usize,
+    /// The highest learning rate of the head while the rest is frozen, above 0; then it is half of it. 0.002.
+    pub learning_rate: f64,
+    /// How many times lower the rate of the first layers is than that of the last ones once all are trained, at least 1;
+    /// between them it grows from block to block in equal ratios. 100.
+    pub ratio: f64,
+}
+
+impl Default for FineTuneConfig {
+    fn default() -> FineTuneConfig {
+        FineTuneConfig { frozen_epochs: 1, learning_rate: 2e-3, ratio: 100.0 }
+    }
+}
+
+impl Learner {
+    /// Trains a model with a new head ([`Model::replace_head`](crate::nn::Model::replace_head)): first the head alone, all else frozen,
+    /// then all of it for `epochs` epochs, the first layers slower than the last; each part is one cycle. The recipe is that of
+    /// fastai's `fine_tune`. What was frozen before stays frozen.
+    ///
+    /// ```no_run
+    /// use sconce::prelude::*;
+    /// # fn main() -> sconce::Result<()> {
+    /// # let data = datasets::digits()?.split([0.7, 0.15, 0.15], Seed(42))?;
+    /// let net = models::pretrained("resnet18", models::ModelConfig::default(), &Device::Cpu)?.net;
+    /// let net = net.replace_head(10, Seed(42))?;
+    /// let mut learner = Learner::new(net, data).metric(accuracy());
+    /// learner.fine_tune(3, FineTuneConfig::default())?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// An interrupt in the first part leaves all but the head frozen: [`Learner::resume`] ends that part, and `fine_tune` with
+    /// `frozen_epochs: 0` goes on.
+    ///
+    /// # Errors
+    /// As for [`Learner::fit`]; a net that is no model graph, or has no head that could be told from the rest; settings out of their range.
+    pub fn fine_tune(&mut self, epochs: usize, config: FineTuneConfig) -> Result<History> {
+        let FineTuneConfig { frozen_epochs, learning_rate, ratio } = config;
+        let wrong = |expected: &str, got: f64| {
+            Err(Error::Argument {
+                op: "Learner::fine_tune".into(),
+                expected: expected.into(),
+                got: got.to_string(),
+                hint: "FineTuneConfig::default() has 0.002 and 100.".into(),
+            })
+        };
+        if !(learning_rate.is_finite() && learning_rate > 0.0) {
+            return wrong("a learning rate above 0, and finite", learning_rate);
+        }
+        if !(ratio.is_finite() && ratio >= 1.0) {
+            return wrong("a ratio of at least 1, and finite", ratio);
+        }
+        self.check_settings()?;
+        let plain = self.config.clone();
+        if frozen_epochs > 0 {
+            self.train_head(frozen_epochs, learning_rate)?;
+        }
+        self.set_optimizer(plain.groups(slower_first(self, ratio)?));
+        let cycle = Cycle { peak: learning_rate / 2.0, rise: 0.3, start_divisor: 5.0 };
+        self.fit_cycle(epochs, cycle)
+    }
+
+    /// Trains the head alone; what was trained before is trained again after it.
+    fn train_head(&mut self, epochs: usize, peak: f64) -> Result<()> {
+        let model = self.model()?.clone();
+        let names: Vec<String> = model.parameters().into_iter().map(|parameter| parameter.name).collect();
+        let head = model.head_parameters();
+        let in_head = |name: &&String| head.contains(name);
+        if !names.iter().any(|name| in_head(&name)) || names.iter().all(|name| in_head(&name)) {
+            return Err(Error::Argument {
+                op: "Learner::fine_tune".into(),
+                expected: "a model with a head that is trained and layers before it".into(),
+                got: format!("the head {head:?} of {} parameters that are trained", names.len()),
+                hint: "Give the model a new head with net.replace_head(num_classes, seed), or train it with fit.".into(),
+            });
+        }
+        for name in names.iter().filter(|name| !in_head(name)) {
+            model.freeze(name)?;
+        }
+        self.set_optimizer(self.config.clone().fitting(&model.parameters()));
+        let OneCycleConfig { start_divisor, .. } = OneCycleConfig::default();
+        // An interrupt leaves it frozen, so that resume() goes on with what was begun.
+        self.fit_cycle(epochs, Cycle { peak, rise: 0.99, start_divisor })?;
+        names.iter().filter(|name| !in_head(name)).try_for_each(|name| model.unfreeze(name))
+    }
+
+    /// Another optimizer, and averages of what it moves.
+    fn set_optimizer(&mut self, config: OptimizerConfig) {
+        self.config = config;
+        (self.optimizer, self.own_rate, self.ema, self.accumulation) = (None, None, None, None);
+    }
+}
+
+/// Groups of the learner's parameters whose rates grow from the first to the last block by `ratio` in all.
+fn slower_first(learner: &Learner, ratio: f64) -> Result<Vec<crate::optim::ParamGroup>> {
+    let parameters = learner.net.parameters();
+    let blocks = layer_decay(&parameters, 1.0)?.len();
+    layer_decay(&parameters, ratio.powf(-1.0 / (blocks.max(2) - 1) as f64))
+}
