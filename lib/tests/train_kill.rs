@@ -8,7 +8,7 @@ mod small;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use sconce::Result;
@@ -42,8 +42,18 @@ fn trains_in_a_process_of_its_own() -> Result<()> {
 fn child(folder: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "trains_in_a_process_of_its_own", "--nocapture"]).env(FOLDER, folder);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
+}
+
+/// A process that does not outlive this.
+struct Mortal(Child);
+
+impl Drop for Mortal {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 struct StopAfter(usize);
@@ -60,7 +70,7 @@ fn two_hundred_kills_lose_nothing() -> Result<()> {
     let mut rng = Seed(11).rng();
     let (mut steps, mut left_over) = (0, 0);
     for kill in 0..KILLS {
-        let mut process = child(folder.path()).spawn().unwrap();
+        let mut process = Mortal(child(folder.path()).spawn().unwrap());
         // The first ones may have begun to write, or not yet; later ones are within any part of a step.
         let before = steps;
         for wait in 0.. {
@@ -75,10 +85,8 @@ fn two_hundred_kills_lose_nothing() -> Result<()> {
                 break;
             }
         }
-        let ended = process.try_wait().unwrap();
-        assert!(ended.is_none(), "it ended by itself: {}", text(process.wait_with_output().unwrap()));
-        process.kill().unwrap();
-        process.wait().unwrap();
+        assert!(process.0.try_wait().unwrap().is_none(), "it ended by itself");
+        drop(process);
         let state = loaded(folder.path())?;
         assert!(state.history().num_steps() >= steps, "{} after {steps}", state.history().num_steps());
         steps = state.history().num_steps();
