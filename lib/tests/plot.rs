@@ -3,6 +3,8 @@
 
 #[path = "plot/any.rs"]
 mod any;
+#[path = "plot/reliability.rs"]
+mod reliability;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;

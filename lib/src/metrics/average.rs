@@ -6,7 +6,8 @@ use crate::{Error, Result};
 /// How the values of classes become one.
 ///
 /// A class that is neither in the targets nor among what was predicted has no value and is left out, as scikit-learn and
-/// torchmetrics do it for samples of one class each: what does not occur must not make a good model look bad.
+/// torchmetrics do it for samples of one class each: what does not occur must not make a good model look bad. For tags
+/// those two count it as 0; here it is left out there, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Average {
     /// All decisions count alike, whichever class they are of. Where each sample has one class, micro precision, recall

@@ -14,6 +14,9 @@ use crate::Result;
 /// What stands in a class map for "do not count this pixel", as in PASCAL VOC, Cityscapes and ADE20K.
 const IGNORED: u32 = 255;
 
+/// Pairs of classes are counted, and their places are u32.
+const MOST_CLASSES: usize = 10_000;
+
 /// The mean over classes of intersection over union, as PASCAL VOC and Cityscapes judge segmentation: pixels are counted
 /// over all images, then each class is divided. Takes logits (B, C, H, W), of which the largest is said, and u32 class maps
 /// (B, H, W); 255 is a pixel that does not count, unless there are so many classes that it is one of them.
@@ -115,6 +118,15 @@ pub(super) fn confused_pixels(op: &str, logits: &Tensor, targets: &Tensor) -> Re
         ));
     }
     let (_, classes, height, width) = logits.dims4()?;
+    if classes > MOST_CLASSES {
+        let hint = "Are these logits, with classes in the second dimension?";
+        return Err(argument(
+            op,
+            format!("at most {MOST_CLASSES} classes of pixels"),
+            classes.to_string(),
+            hint,
+        ));
+    }
     let area = height * width;
     let mut images = Vec::with_capacity(logits.dims()[0]);
     let mut counts = vec![0u32; classes * classes];

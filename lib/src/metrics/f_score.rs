@@ -156,13 +156,7 @@ impl Rule for Found {
     fn add(&self, sums: &mut Tallies, item: &Sample, times: u64) {
         sums.samples += times;
         match item {
-            &Sample::Class { target, said } if target == said => {
-                sums.classes[target as usize].true_positives += times;
-            }
-            &Sample::Class { target, said } => {
-                sums.classes[target as usize].false_negatives += times;
-                sums.classes[said as usize].false_positives += times;
-            }
+            &Sample::Class { target, said } => ClassTally::add_pair(&mut sums.classes, [target, said], times),
             Sample::Tags(tags) => {
                 for (tally, &(tag, said)) in sums.classes.iter_mut().zip(tags) {
                     tally.true_positives += u64::from(tag && said) * times;

@@ -69,6 +69,16 @@ impl ClassTally {
         (!self.is_absent()).then_some(share)
     }
 
+    /// Counts a sample of one class that was said to be of one, so many times.
+    pub(super) fn add_pair(classes: &mut [ClassTally], [target, said]: [u32; 2], times: u64) {
+        if target == said {
+            classes[target as usize].true_positives += times;
+        } else {
+            classes[target as usize].false_negatives += times;
+            classes[said as usize].false_positives += times;
+        }
+    }
+
     pub(super) fn plus(self, other: ClassTally) -> ClassTally {
         ClassTally {
             true_positives: self.true_positives + other.true_positives,

@@ -3,8 +3,9 @@
 use candle_core::{DType, Device, Tensor};
 use sconce::Error;
 use sconce::metrics::{
-    Average, CalibrationConfig, CalibrationNorm, KappaWeights, Metric, average_precision, calibration_error,
-    cohen_kappa, f1, mcc, mean_absolute_error, mean_iou, precision, r2, recall, roc_auc, top_k,
+    Average, CalibrationConfig, CalibrationNorm, KappaWeights, Metric, average_precision, balanced_accuracy,
+    calibration_error, cohen_kappa, f1, mcc, mean_absolute_error, mean_iou, precision, r2, recall, roc_auc,
+    top_k,
 };
 
 fn labels(classes: &[u32]) -> Tensor {
@@ -141,4 +142,27 @@ fn numbers_far_from_0_lose_no_digits() {
     let same = Tensor::new(&[3f32, 3.0], &Device::Cpu).unwrap();
     let error = value(r2(), &same, &same).unwrap_err().to_string();
     assert!(error.contains("2 samples that all have 3"), "{error}");
+}
+
+#[test]
+fn many_classes_need_no_table_of_pairs() {
+    // Of so many classes there are ten thousand million pairs.
+    let (classes, far) = (100_000, 99_999);
+    let (said, targets) = ([0, far, 5, 7], labels(&[0, far, 6, 7]));
+    let mut logits = vec![0f32; said.len() * classes];
+    for (sample, &class) in said.iter().enumerate() {
+        logits[sample * classes + class as usize] = 1.0;
+    }
+    let logits = Tensor::from_vec(logits, (said.len(), classes), &Device::Cpu).unwrap();
+    assert_eq!(value(balanced_accuracy(), &logits, &targets).unwrap(), 0.75);
+    assert_eq!(value(f1(Average::Macro), &logits, &targets).unwrap(), 3.0 / 5.0);
+    // Of four pairs one is wrong; by chance 13 of 16 are.
+    let kappa = |weights| value(cohen_kappa(weights), &logits, &targets).unwrap();
+    assert!((kappa(KappaWeights::Unweighted) - (1.0 - 4.0 / 13.0)).abs() < 1e-15);
+    let all = |distance: fn(f64) -> f64| -> f64 {
+        let pairs = said.iter().flat_map(|&a| [0, far, 6, 7].map(|b| f64::from(a) - f64::from(b)));
+        pairs.map(distance).sum()
+    };
+    assert!((kappa(KappaWeights::Linear) - (1.0 - 4.0 / all(f64::abs))).abs() < 1e-15);
+    assert!((kappa(KappaWeights::Quadratic) - (1.0 - 4.0 / all(|away| away * away))).abs() < 1e-15);
 }

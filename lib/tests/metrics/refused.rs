@@ -173,6 +173,12 @@ fn class_maps_that_do_not_fit() {
         ignored.update(&logits, &map([[255; 3]; 2])).unwrap();
         assert!(ignored.value().unwrap_err().to_string().contains("a pixel that counts"));
     }
+    refuses(
+        mean_iou(),
+        &floats(&[1, 10_001, 1, 1], 0.0),
+        &labels(&[0]).reshape((1, 1, 1)).unwrap(),
+        &["10001"],
+    );
     // Of more than 255 classes 255 is one.
     let mut metric = mean_iou();
     let logits = floats(&[1, 256, 1, 1], 0.0);

