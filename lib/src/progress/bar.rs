@@ -1,10 +1,11 @@
 //! A bar that is updated in place, and the walk over images that it shows.
 
 use std::cell::Cell;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sconce_display::{Bundle, Handle, display_with_id, in_notebook};
 
 use crate::Error;
@@ -17,8 +18,10 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// No update is made while drawing and sending the earlier ones took more than this share of the time, so
 /// that a client that is slow to take them can't slow the work down. The first and the last always come.
 const SHARE: f64 = 0.015;
-/// A line that is written over must not be wider than the terminal, and few are narrower than this.
-const COLUMNS: usize = 79;
+/// Between two lines of a log.
+const LOG_PAUSE: Duration = Duration::from_secs(10);
+/// Parts of a bar in a terminal.
+const PARTS: u64 = 1000;
 
 /// Who looks on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +30,8 @@ enum Audience {
     Notebook,
     /// Sees a line that is written over and over.
     Terminal,
+    /// Gets a plain line now and then, for who reads it later.
+    Log,
     Nobody,
 }
 
@@ -57,6 +62,7 @@ impl Drop for Quiet {
 pub(crate) struct Bar {
     audience: Audience,
     handle: Option<Handle>,
+    terminal: Option<ProgressBar>,
     started: Instant,
     updated: Instant,
     /// Spent on drawing and sending.
@@ -71,9 +77,10 @@ impl Bar {
                 _ if QUIET.with(Cell::get) > 0 => Audience::Nobody,
                 (true, _) => Audience::Notebook,
                 (false, true) => Audience::Terminal,
-                (false, false) => Audience::Nobody,
+                (false, false) => Audience::Log,
             },
             handle: None,
+            terminal: None,
             started: now,
             updated: now,
             cost: Duration::ZERO,
@@ -86,9 +93,12 @@ impl Bar {
     }
 
     pub(crate) fn is_due(&self) -> bool {
-        self.audience != Audience::Nobody
-            && self.updated.elapsed() >= PAUSE
-            && self.cost.as_secs_f64() <= SHARE * self.seconds()
+        let pause = match self.audience {
+            Audience::Nobody => return false,
+            Audience::Log => LOG_PAUSE,
+            Audience::Notebook | Audience::Terminal => PAUSE,
+        };
+        self.updated.elapsed() >= pause && self.cost.as_secs_f64() <= SHARE * self.seconds()
     }
 
     /// Seconds that are left if it goes on as it went; none where that can't be told.
@@ -99,23 +109,26 @@ impl Bar {
     /// Shows the bar at `fraction` with this line; in a notebook with what `below` makes under it.
     pub(crate) fn show(&mut self, fraction: f64, line: &str, below: impl FnOnce() -> String) {
         let start = Instant::now();
-        let bundle = match self.audience {
+        match self.audience {
             Audience::Nobody => return,
+            // What is over sooner needs no log.
+            Audience::Log if self.started.elapsed() < LOG_PAUSE => return,
+            Audience::Log => {
+                // A closed stderr is no reason to fail.
+                let _ = writeln!(std::io::stderr(), "{line}");
+            }
             Audience::Terminal => {
-                Bundle::text(text_bar(fraction, line, 10).chars().take(COLUMNS).collect::<String>())
+                let bar = self.terminal.get_or_insert_with(terminal_bar);
+                bar.set_position((fraction * PARTS as f64).round() as u64);
+                bar.set_message(line.to_owned());
             }
             Audience::Notebook => {
-                Bundle::text(text_bar(fraction, line, 24)).html(html_bar(fraction, line) + &below())
-            }
-        };
-        match &self.handle {
-            Some(handle) => handle.update(bundle),
-            None if self.audience == Audience::Notebook => self.handle = Some(display_with_id(bundle)),
-            None => {
-                // A plain program's first display would go to stdout, which is the program's own.
-                let handle = display_with_id(Bundle::default());
-                handle.update(bundle);
-                self.handle = Some(handle);
+                let bundle =
+                    Bundle::text(text_bar(fraction, line, 24)).html(html_bar(fraction, line) + &below());
+                match &self.handle {
+                    Some(handle) => handle.update(bundle),
+                    None => self.handle = Some(display_with_id(bundle)),
+                }
             }
         }
         self.updated = Instant::now();
@@ -124,11 +137,18 @@ impl Bar {
 
     /// Leaves the last state: what the program prints next starts on a clean line.
     pub(crate) fn close(&self) {
-        if self.audience == Audience::Terminal
-            && let Some(handle) = &self.handle
-        {
-            handle.update(Bundle::text("\n\n"));
+        if let Some(bar) = &self.terminal {
+            bar.abandon();
         }
+    }
+}
+
+/// On stderr: stdout is the program's own. What does not fit into the terminal's width is cut off.
+fn terminal_bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(PARTS), ProgressDrawTarget::stderr());
+    match ProgressStyle::with_template("{bar:16} {wide_msg}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
     }
 }
 
