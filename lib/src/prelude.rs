@@ -24,8 +24,9 @@ pub use crate::plot::{
 };
 pub use crate::rich::{Rich, Statistics, display};
 pub use crate::train::{
-    Checkpoints, EarlyStopping, Evaluation, FineTuneConfig, History, Learner, LrFindConfig, Monitor, Net,
-    Predictions, Split, found_on,
+    Checkpoints, EarlyStopping, Evaluation, FineTuneConfig, History, Learner, LearningCurve,
+    LearningCurveConfig, LrFindConfig, Monitor, Net, Predictions, Run, RunRecord, Split, TensorBoard,
+    found_on,
 };
 pub use crate::{Error, Result, Seed, models, transforms, widgets};
 pub use candle_core::{DType, Device, IndexOp, Module, Tensor, Var};

@@ -260,6 +260,10 @@ fn two_runs_are_compared() {
     assert!(both.rich().plain().unwrap().contains("other settings are the same"));
     assert!(both.rich().forms.iter().any(|(mime, _)| mime == "text/html"));
 
+    std::fs::create_dir(above.path().join("no run")).unwrap();
+    assert_eq!(Run::all(above.path()).unwrap(), [a.clone(), b.clone()]);
+    assert!(Run::all(above.path().join("none")).unwrap_err().to_string().contains("none"));
+
     assert!(compare(&[a.clone()]).unwrap_err().to_string().contains("at least two runs"));
     assert!(compare(&[a.clone(), b, a]).unwrap_err().to_string().contains("twice"));
 }

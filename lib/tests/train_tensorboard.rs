@@ -304,6 +304,24 @@ fn a_training_is_written_while_it_goes_on() {
         .map(|value| text(&inner(&value, 8), 8));
     assert!(settings.is_some_and(|settings| settings.contains("| optimizer.name | adamw |")));
 
+    let table = events(&folder)
+        .iter()
+        .filter(|event| get(event, 5).is_some())
+        .map(|event| inner(&inner(event, 5), 1))
+        .find(|value| text(value, 1) == "_hparams_/session_start_info")
+        .map(|value| inner(&inner(&inner(&value, 9), 1), 2));
+    let entries: Vec<Vec<(u64, Field)>> = inner(&table.unwrap(), 3)
+        .iter()
+        .filter(|(number, _)| *number == 1)
+        .map(|(_, field)| match field {
+            Field::Bytes(bytes) => fields(bytes),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let entry = |name: &str| inner(entries.iter().find(|entry| text(entry, 1) == name).unwrap(), 2);
+    assert_eq!(entry("optimizer.lr"), [(2, Field::Eight(0.001f64.to_le_bytes()))]);
+    assert_eq!(entry("optimizer.name"), [(3, Field::Bytes(b"adamw".to_vec()))]);
+
     // The next fit goes on in the same file, and a run that is taken up again behind its last step.
     learner_of.fit(1).unwrap();
     assert_eq!(scalars(&folder, "epoch"), [(per_epoch, 1.0), (2 * per_epoch, 2.0), (3 * per_epoch, 3.0)]);

@@ -4,6 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::dataset::Dataset;
 use super::image::{Image, Pixels};
+use super::sample::Target;
 use crate::Result;
 
 /// So many images are looked at.
@@ -11,9 +12,9 @@ const LOOKED_AT: usize = 32;
 
 impl Dataset {
     /// 16 hexadecimal digits that are the same for the same data on every machine, and others for other data: of the names
-    /// of the classes, of the name and the classes of every sample in their order, and of the pixels of 32 images that are
-    /// spread evenly, before any transform. It is cheap, and so does not notice when the pixels of other images change.
-    /// An image that cannot be read counts as such.
+    /// of the classes, of the name and the classes of every sample in their order, and of pixels, boxes and captions of 32
+    /// samples that are spread evenly, before any transform. It is cheap, and so does not notice when these change in
+    /// other samples. An image that cannot be read counts as such.
     ///
     /// ```
     /// # use sconce::data::datasets;
@@ -44,7 +45,10 @@ impl Dataset {
         let looked_at = self.len().min(LOOKED_AT);
         for at in 0..looked_at {
             match self.sample(at * self.len() / looked_at) {
-                Ok(sample) => hash.image(&sample.image),
+                Ok(sample) => {
+                    hash.image(&sample.image);
+                    hash.target(&sample.target);
+                }
                 Err(_) => hash.text("cannot be read"),
             }
         }
@@ -63,6 +67,20 @@ impl Fields {
     fn text(&mut self, text: &str) {
         self.number(text.len());
         self.0.update(text);
+    }
+
+    fn target(&mut self, target: &Target) {
+        self.number(target.objects.len());
+        for object in &target.objects {
+            self.number(object.label as usize);
+            for side in [object.bbox.x0, object.bbox.y0, object.bbox.x1, object.bbox.y1] {
+                self.0.update(side.to_le_bytes());
+            }
+        }
+        self.number(target.captions.len());
+        for caption in &target.captions {
+            self.text(caption);
+        }
     }
 
     fn image(&mut self, image: &Image) {
@@ -110,12 +128,15 @@ mod tests {
         for (at, other) in others.iter().enumerate() {
             assert_ne!(*other, same, "case {at}");
         }
+        let shapes = |seed| datasets::shapes(4, crate::Seed(seed)).fingerprint().unwrap();
+        assert_eq!(shapes(1), shapes(1));
+        assert_ne!(shapes(1), shapes(2));
         assert_eq!(data(&[], &[], &["a"]).fingerprint().unwrap().len(), 16);
     }
 
     /// A changed way of hashing would make all earlier runs look different.
     #[test]
     fn it_is_the_same_in_every_release() {
-        assert_eq!(datasets::digits().unwrap().fingerprint().unwrap(), "b632d006c3f37740");
+        assert_eq!(datasets::digits().unwrap().fingerprint().unwrap(), "def407f4cde51c23");
     }
 }

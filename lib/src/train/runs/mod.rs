@@ -17,14 +17,14 @@ pub use record::RunRecord;
 pub use results::RunEvaluation;
 pub use run::Run;
 
-/// What a learner is set up with, as a table in Markdown.
-pub(super) fn markdown_of(learner: &Learner) -> String {
-    let mut text = "| setting | value |\n|---|---|\n".to_owned();
-    for (section, facts) in describe::settings(learner) {
-        for (name, value) in facts {
-            let cell = |text: &str| text.replace('|', "\\|").replace(['\n', '\r'], " ");
-            text += &format!("| {} | {} |\n", cell(&facts::joined(&section, &name)), cell(&value));
-        }
-    }
-    text
+/// What a learner is set up with, by whole names.
+pub(super) fn settings_of(learner: &Learner) -> Vec<(String, String)> {
+    let sections = describe::settings(learner).into_iter();
+    let named = |(section, facts): (String, facts::Facts)| {
+        facts
+            .into_iter()
+            .map(move |(name, value)| (facts::joined(&section, &name), value))
+            .collect::<Vec<_>>()
+    };
+    sections.flat_map(named).collect()
 }

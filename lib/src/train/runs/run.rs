@@ -1,5 +1,6 @@
 //! A run that was kept in a folder.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use sconce_display::Bundle;
@@ -7,11 +8,11 @@ use sconce_display::Bundle;
 use super::file::RunFile;
 use super::record::{HISTORY, RUN, no_run};
 use super::results::{self, RunEvaluation};
-use crate::Result;
 use crate::plot::{Table, escape, number};
 use crate::progress::duration;
 use crate::rich::Rich;
 use crate::train::{Evaluation, History};
+use crate::{Error, Result};
 
 /// A longer value is shown up to here.
 const SHOWN: usize = 60;
@@ -43,6 +44,24 @@ impl Run {
         let history = if history.exists() { History::load_json(history)? } else { History::default() };
         let (facts, evaluations) = (file.facts(), results::load(&folder)?);
         Ok(Run { folder, file, facts, history, evaluations })
+    }
+
+    /// All runs in the folders of this folder, by the time at which they began. Folders that hold no run are left aside.
+    ///
+    /// # Errors
+    /// A folder that cannot be read; a damaged run, with the name of its file.
+    pub fn all(folder: impl AsRef<Path>) -> Result<Vec<Run>> {
+        let folder = folder.as_ref();
+        let io = |source| Error::Io { op: "read", path: folder.to_owned(), source };
+        let mut runs = Vec::new();
+        for entry in fs::read_dir(folder).map_err(io)? {
+            let path = entry.map_err(io)?.path();
+            if path.join(RUN).exists() {
+                runs.push(Run::open(path)?);
+            }
+        }
+        runs.sort_by(|a, b| (&a.file.begun, &a.folder).cmp(&(&b.file.begun, &b.folder)));
+        Ok(runs)
     }
 
     /// Where it is kept.

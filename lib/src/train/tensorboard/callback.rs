@@ -2,12 +2,12 @@
 
 use super::TensorBoard;
 use crate::Result;
-use crate::train::runs::markdown_of;
+use crate::train::runs::settings_of;
 use crate::train::{Callback, Control, EpochEnd, FitBegin, StepEnd};
 
 /// As a callback: `step/loss`, `step/learning_rate` and, where gradients are clipped, `step/gradient_norm` after each
 /// training step; `train/…` and `valid/…` with the loss and all metrics after each epoch, at the step that ended it, with
-/// `epoch` beside; the settings as a text at the beginning.
+/// `epoch` beside; the settings as a text at the beginning of each fit, and, once, for the table of hyperparameters.
 impl Callback for TensorBoard {
     fn on_fit_begin(&mut self, begin: &FitBegin) -> Result<()> {
         self.steps = begin.learner.history().step_places().len();
@@ -15,7 +15,12 @@ impl Callback for TensorBoard {
         if self.restarts {
             return Ok(());
         }
-        self.text("settings", &markdown_of(begin.learner), self.steps)
+        let settings = settings_of(begin.learner);
+        if !self.begun {
+            self.settings(&settings)?;
+            self.begun = true;
+        }
+        self.text("settings", &markdown(&settings), self.steps)
     }
 
     fn on_step_end(&mut self, end: &StepEnd) -> Result<Control> {
@@ -43,4 +48,11 @@ impl Callback for TensorBoard {
         self.scalar("epoch", epoch.epoch as f64, step)?;
         Ok(Control::GoOn)
     }
+}
+
+/// Settings as a table in Markdown.
+fn markdown(settings: &[(String, String)]) -> String {
+    let cell = |text: &str| text.replace('|', "\\|").replace(['\n', '\r'], " ");
+    let rows = settings.iter().map(|(name, value)| format!("| {} | {} |\n", cell(name), cell(value)));
+    format!("| setting | value |\n|---|---|\n{}", rows.collect::<String>())
 }

@@ -1,6 +1,6 @@
 //! The messages of event files in the wire format of protocol buffers.
 //!
-//! Source: `event.proto`, `summary.proto` and `tensor.proto` of TensorBoard, whose field numbers stand here.
+//! Source: `event.proto`, `summary.proto`, `tensor.proto` and `plugin_data.proto` (of hparams) of TensorBoard, whose field numbers stand here.
 
 /// What an event tells.
 pub(super) enum What<'a> {
@@ -24,6 +24,8 @@ pub(super) enum What<'a> {
         tag: &'a str,
         text: &'a str,
     },
+    /// What the run was made with, for the table of hyperparameters; numbers as such, everything else as text.
+    Settings(&'a [(String, String)]),
     /// Training starts here once more: what other files have from this step on does not count.
     Restart,
 }
@@ -67,6 +69,28 @@ pub(super) fn event(time: f64, step: u64, what: &What) -> Vec<u8> {
             let mut summary = Message::default();
             summary.bytes(1, tag.as_bytes());
             summary.message(8, &tensor);
+            summary.message(9, &wrapped(1, plugin));
+            event.message(5, &wrapped(1, summary));
+        }
+        What::Settings(settings) => {
+            let mut info = Message::default();
+            for (name, text) in *settings {
+                let mut value = Message::default();
+                match text.parse::<f64>() {
+                    Ok(number) if number.is_finite() => value.double(2, number),
+                    _ => value.bytes(3, text.as_bytes()),
+                }
+                let mut entry = Message::default();
+                entry.bytes(1, name.as_bytes());
+                entry.message(2, &value);
+                info.message(1, &entry);
+            }
+            info.double(5, time);
+            let mut plugin = Message::default();
+            plugin.bytes(1, b"hparams");
+            plugin.message(2, &wrapped(3, info));
+            let mut summary = Message::default();
+            summary.bytes(1, b"_hparams_/session_start_info");
             summary.message(9, &wrapped(1, plugin));
             event.message(5, &wrapped(1, summary));
         }
@@ -159,6 +183,17 @@ mod tests {
         assert_eq!(hex(&What::Scalar { tag: "é", value: f32::INFINITY }, 1_700_000_000.5, 1), infinite);
         let text = "34000000000000005e33175c0900008040fc54d9412a290a270a06636f6e6669674213080712041202080142092a2a68656c6c6f2a2a4a080a060a0474657874ed0c4b19";
         assert_eq!(hex(&What::Text { tag: "config", text: "**hello**" }, 1_700_000_002.0, 0), text);
+        let settings = |name: &str, value: &str| {
+            hex(&What::Settings(&[(name.to_owned(), value.to_owned())]), 1_700_000_003.0, 0)
+        };
+        assert_eq!(
+            settings("lr", "0.5"),
+            "56000000000000004e2de2b2090000c040fc54d9412a4b0a490a1c5f68706172616d735f2f73657373696f6e5f73746172745f696e666f4a290a270a0768706172616d73121c1a1a0a0f0a026c72120911000000000000e03f290000c040fc54d94187897260"
+        );
+        assert_eq!(
+            settings("opt", "adam"),
+            "54000000000000005f514587090000c040fc54d9412a490a470a1c5f68706172616d735f2f73657373696f6e5f73746172745f696e666f4a270a250a0768706172616d73121a1a180a0d0a036f707412061a046164616d290000c040fc54d941bfd619b3"
+        );
         let restart = "0f000000000000006d532b09090000c040fc54d94110283a0208019cbde8e6";
         assert_eq!(hex(&What::Restart, 1_700_000_003.0, 40), restart);
     }

@@ -48,6 +48,8 @@ pub struct TensorBoard {
     restarts: bool,
     /// Training steps so far.
     steps: usize,
+    /// The settings of the run are there.
+    begun: bool,
 }
 
 impl TensorBoard {
@@ -90,7 +92,7 @@ impl TensorBoard {
         let path = folder.join(name);
         let file = OpenOptions::new().write(true).create_new(true).open(&path);
         let file = file.map_err(|source| Error::Io { op: "create", path: path.clone(), source })?;
-        let mut board = TensorBoard { folder, path, file, written: 0, restarts, steps: 0 };
+        let mut board = TensorBoard { folder, path, file, written: 0, restarts, steps: 0, begun: false };
         board.write(0, &What::FileVersion)?;
         Ok(board)
     }
@@ -134,6 +136,11 @@ impl TensorBoard {
     /// An empty name; a file that cannot be written.
     pub fn text(&mut self, tag: &str, text: &str, step: usize) -> Result<()> {
         self.put("text", tag, step, |tag| What::Text { tag, text })
+    }
+
+    /// What the run is made with, as names and values, for TensorBoard's table of hyperparameters.
+    fn settings(&mut self, settings: &[(String, String)]) -> Result<()> {
+        self.write(0, &What::Settings(settings))
     }
 
     fn put<'a>(
