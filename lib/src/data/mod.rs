@@ -12,6 +12,7 @@ mod dataset;
 pub mod datasets;
 mod dealing;
 mod decode;
+mod dense_targets;
 mod encode;
 mod every;
 mod fingerprint;
