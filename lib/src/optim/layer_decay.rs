@@ -10,7 +10,7 @@ use crate::{Error, Result};
 /// use sconce::{models, optim::{adamw, layer_decay}};
 /// # fn main() -> sconce::Result<()> {
 /// # let device = candle_core::Device::Cpu;
-/// let net = models::pretrained("vit_b_16", models::ModelConfig::default().num_classes(10), &device)?;
+/// let net = models::pretrained("vit_b_16", models::ModelConfig::default().num_classes(10), &device)?.net;
 /// let config = adamw(1e-3).groups(layer_decay(&net.parameters(), 0.75)?);
 /// # Ok(()) }
 /// ```
