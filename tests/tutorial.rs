@@ -65,6 +65,28 @@ fn data_go_from_files_to_batches() {
 }
 
 #[test]
+fn two_scripts_learn_by_hand_as_with_a_learner() {
+    // The notebook itself asserts that both ways give the same, that a run which was stopped gives the same losses, and an
+    // accuracy of at least 96 % with one cycle.
+    let pictures = [
+        "one-data",
+        "one-learner",
+        "two-folder",
+        "two-learner",
+        "rate",
+        "schedule",
+        "cycle",
+        "reliability",
+        "early",
+        "compare",
+    ];
+    let progress = execute("notebooks/03_training.ipynb", &pictures);
+    let scripts: f64 =
+        ["let none = train", "let net = network"].map(|line| seconds_of(&progress, line)).iter().sum();
+    println!("the two scripts took {scripts:.1} s, each with a learner and by hand");
+}
+
+#[test]
 fn a_model_from_the_shelf_learns_digits() {
     // The notebook itself asserts an accuracy of at least 90 % after four epochs.
     let pictures = ["diagram", "fit", "evaluate", "stages"];
