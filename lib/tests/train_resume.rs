@@ -177,6 +177,8 @@ fn what_does_not_belong_together_is_refused_and_changes_nothing() -> Result<()> 
     assert!(error.contains("batches of 16") && error.contains("batches of 8"), "{error}");
     let error = refused(&mut learner()?.seed(Seed(4)), &path)?;
     assert!(error.contains("seed 4") && error.contains("seed 3"), "{error}");
+    let error = refused(&mut learner()?.batch_transform(sconce::transforms::MixUp::new(3)), &path)?;
+    assert!(error.contains("batches by MixUp"), "{error}");
     let error = refused(&mut learner()?.optimizer(sgd(0.1)), &path)?;
     assert!(error.contains("sgd") && error.contains("adamw"), "{error}");
     let other =

@@ -54,6 +54,10 @@ struct Settings {
     accumulate: usize,
     train_images: usize,
     valid_images: usize,
+    /// Whether images are drawn by a sampler.
+    sampled: bool,
+    /// What changes batches, in words.
+    batch_transforms: Vec<String>,
 }
 
 impl Settings {
@@ -64,14 +68,25 @@ impl Settings {
             accumulate: learner.accumulate,
             train_images: learner.data.train.len(),
             valid_images: learner.data.valid.len(),
+            sampled: learner.sampler.is_some(),
+            batch_transforms: learner.batch_transforms.iter().map(|by| format!("{by:?}")).collect(),
         }
     }
 
     fn words(&self) -> String {
-        format!(
-            "seed {}, batches of {} images, {} a step, {} training and {} validation images",
-            self.seed, self.batch_size, self.accumulate, self.train_images, self.valid_images
-        )
+        let mut words = format!(
+            "seed {}, batches of {} images, {} a step, {} training and {} validation images, {} sampler",
+            self.seed,
+            self.batch_size,
+            self.accumulate,
+            self.train_images,
+            self.valid_images,
+            if self.sampled { "a" } else { "no" }
+        );
+        for by in &self.batch_transforms {
+            words += &format!(", batches by {by}");
+        }
+        words
     }
 }
 
