@@ -77,7 +77,7 @@ fn each_point_is_what_the_learner_says_of_itself() {
     assert!(
         text.contains("test accuracy")
             && text.contains("100.0 %")
-            && text.contains("more images of this kind"),
+            && text.contains("images the test loss went from"),
         "{text}"
     );
     assert!(curve.curves().svg().unwrap().contains("training images"));

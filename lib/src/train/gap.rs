@@ -176,7 +176,7 @@ const MORE_DATA: &[&str] = &[
     "Show the model more: more images, or stronger augmentation (flips, crops, RandAugment, MixUp).",
     "Hold it back: more weight decay, dropout, a smaller model.",
     "See that the parts are of one kind: the same sources, no duplicates within training (data.train.scan).",
-    "learning_curve tells whether more images would help.",
+    "A LearningCurve tells whether more images would help.",
 ];
 const MORE_CAPACITY: &[&str] = &[
     "Look for a better learning rate: learner.lr_find().",

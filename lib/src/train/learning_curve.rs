@@ -1,17 +1,13 @@
 //! How good a model gets with how many images.
 
-use sconce_display::{Bundle, interrupt};
+use sconce_display::interrupt;
 
 use super::evaluation::Evaluation;
 use super::learner::Learner;
 use crate::data::{DataSplit, Dataset, Split};
-use crate::plot::{Curves, Panels, Table, count, escape, number, percent, svg_in_html};
+use crate::plot::count;
 use crate::progress::{Bar, Quiet, duration};
-use crate::rich::Rich;
 use crate::{Error, Result, Seed};
-
-/// More images are said to help if the last doubling took away at least this share of the loss.
-const WORTH: f64 = 0.05;
 
 /// What [`LearningCurve::new`] is to measure.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +35,8 @@ impl Default for LearningCurveConfig {
 }
 
 /// Loss and metrics over the number of training images: a value that shows itself as curves and a table. It tells whether
-/// more images would help.
+/// more images would help. Let each training come to its end: in the same number of epochs, fewer images are fewer steps, and
+/// the curve would show that instead.
 ///
 /// ```
 /// use sconce::prelude::*;
@@ -60,31 +57,31 @@ impl Default for LearningCurveConfig {
 /// ```
 #[derive(Debug, Clone)]
 pub struct LearningCurve {
-    data: DataSplit,
-    config: LearningCurveConfig,
+    pub(super) data: DataSplit,
+    pub(super) config: LearningCurveConfig,
     /// How many images each size of each repeat has, and which.
-    plan: Vec<Planned>,
+    pub(super) plan: Vec<Planned>,
     /// As many as trainings are done, in the order of the plan.
-    done: Vec<Measured>,
+    pub(super) done: Vec<Measured>,
 }
 
 /// One training that is to be.
 #[derive(Debug, Clone)]
-struct Planned {
+pub(super) struct Planned {
     indices: Vec<usize>,
     seed: Seed,
 }
 
 /// What one training brought.
 #[derive(Debug, Clone)]
-struct Measured {
+pub(super) struct Measured {
     images: usize,
     /// By name, the loss first.
-    train: Vec<(String, f64)>,
-    measured: Vec<(String, f64)>,
+    pub(super) train: Vec<(String, f64)>,
+    pub(super) measured: Vec<(String, f64)>,
 }
 
-const LOSS: &str = "loss";
+pub(super) const LOSS: &str = "loss";
 
 impl LearningCurve {
     /// A curve of which nothing is measured yet. The images of a smaller share are among those of a larger one, and each
@@ -239,7 +236,11 @@ impl LearningCurve {
     }
 
     /// Images, the mean and the standard deviation over the repeats.
-    fn spread(&self, name: &str, of: fn(&Measured) -> &Vec<(String, f64)>) -> Vec<(usize, f64, f64)> {
+    pub(super) fn spread(
+        &self,
+        name: &str,
+        of: fn(&Measured) -> &Vec<(String, f64)>,
+    ) -> Vec<(usize, f64, f64)> {
         let mut sizes: Vec<usize> = self.done.iter().map(|measured| measured.images).collect();
         sizes.sort_unstable();
         sizes.dedup();
@@ -262,86 +263,10 @@ impl LearningCurve {
     }
 
     /// The loss and all metrics.
-    fn names(&self) -> Vec<&str> {
+    pub(super) fn names(&self) -> Vec<&str> {
         self.done
             .first()
             .map_or_else(Vec::new, |first| first.measured.iter().map(|(name, _)| name.as_str()).collect())
-    }
-
-    /// Loss and metrics over the number of images.
-    #[must_use]
-    pub fn curves(&self) -> Panels {
-        let part = self.config.measured_on.to_string();
-        let plots = self.names().into_iter().map(|name| {
-            let points = |of| -> Vec<(f64, f64)> {
-                self.spread(name, of).into_iter().map(|(images, mean, _)| (images as f64, mean)).collect()
-            };
-            let train = points(|measured| &measured.train);
-            let measured = points(|measured| &measured.measured);
-            Curves::new(name).x_label("training images").series("train", &train).series(&part, &measured)
-        });
-        Panels::new(plots.collect())
-    }
-
-    /// A row for each number of images; with several repeats means, and the standard deviation of what was measured.
-    #[must_use]
-    pub fn table(&self) -> Table {
-        let names = self.names();
-        let part = self.config.measured_on;
-        let mut columns = vec!["images".to_owned(), "share".into()];
-        for name in &names {
-            columns.extend([format!("train {name}"), format!("{part} {name}")]);
-            if self.config.repeats > 1 {
-                columns.push(format!("± {name}"));
-            }
-        }
-        let mut table = Table::new(&columns.iter().map(String::as_str).collect::<Vec<_>>());
-        let sizes = self.spread(LOSS, |measured| &measured.measured);
-        for (row, &(images, ..)) in sizes.iter().enumerate() {
-            let mut cells = vec![count(images), percent(images as f64 / self.data.train.len() as f64)];
-            for name in &names {
-                let train = self.spread(name, |measured| &measured.train);
-                let measured = self.spread(name, |measured| &measured.measured);
-                let cell = |value: Option<f64>| value.map_or("–".to_owned(), number);
-                cells.push(cell(train.get(row).map(|(_, mean, _)| *mean)));
-                cells.push(cell(measured.get(row).map(|(_, mean, _)| *mean)));
-                if self.config.repeats > 1 {
-                    cells.push(cell(measured.get(row).map(|(.., deviation)| *deviation)));
-                }
-            }
-            table.push(&cells);
-        }
-        table
-    }
-
-    /// What the last doubling of the images brought, in a sentence: more of them are said to help if it took away at least
-    /// 5 % of the loss. `None` before there are two sizes of which one is at least twice the other.
-    #[must_use]
-    pub fn advice(&self) -> Option<String> {
-        let losses = self.spread(LOSS, |measured| &measured.measured);
-        let &(most, loss, _) = losses.last()?;
-        let &(half, before, _) = losses.iter().rev().find(|(images, ..)| 2 * images <= most)?;
-        let fell = (before - loss) / before.abs();
-        let verdict = if fell >= WORTH {
-            "more images of this kind are likely to help further"
-        } else {
-            "more images of this kind would bring little"
-        };
-        Some(format!(
-            "from {} to {} images the {} loss went from {} to {}: {verdict}",
-            count(half),
-            count(most),
-            self.config.measured_on,
-            number(before),
-            number(loss),
-        ))
-    }
-
-    fn picture(&self) -> String {
-        match self.curves().svg() {
-            Ok(svg) => svg_in_html(&svg, "loss and metrics over the number of training images"),
-            Err(error) => escape(&error.to_string()),
-        }
     }
 }
 
@@ -360,24 +285,4 @@ fn shuffled_classes(part: &Dataset, seed: Seed) -> Result<Vec<Vec<usize>>> {
 /// How many of a class go into a share; one at least, if there are any.
 fn taken(images: usize, fraction: f64) -> usize {
     ((images as f64 * fraction).round() as usize).clamp(images.min(1), images)
-}
-
-impl Rich for LearningCurve {
-    fn rich(&self) -> Bundle {
-        if self.done.is_empty() {
-            return Bundle::text("no training yet; curve.run(|data, seed| …)? makes them\n");
-        }
-        let advice = self.advice().map_or_else(String::new, |advice| format!("{advice}\n"));
-        let left = match self.plan.len() - self.done.len() {
-            0 => String::new(),
-            left => format!("{left} of {} trainings are still to be made\n", self.plan.len()),
-        };
-        Bundle::text(format!("{}{advice}{left}", self.table().text())).html(format!(
-            "{}{}<div>{}{}</div>",
-            self.picture(),
-            self.table().html(),
-            escape(&advice),
-            escape(&left)
-        ))
-    }
 }

@@ -24,6 +24,7 @@ mod history_json;
 mod json_text;
 mod learner;
 mod learning_curve;
+mod learning_curve_show;
 mod live;
 mod monitor;
 mod net;

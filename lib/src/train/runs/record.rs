@@ -48,8 +48,9 @@ const SHARE: f64 = 0.01;
 /// | `epochs.csv`, `steps.csv` | the same as tables |
 /// | `evaluation-test.json`, … | what [`Run::save_evaluation`](super::Run::save_evaluation) was given |
 ///
-/// Each file is whole or as it was before. `epochs.csv` is written after each epoch; the history with all its steps too, as
-/// long as writing takes no more than 1 % of the time, and in any case at the end of each fit, `steps.csv` then only.
+/// Each file is whole or as it was before. The history and `epochs.csv` are written after each epoch, as long as writing has
+/// taken no more than 1 % of the time, and in any case after the first epoch and at the end of each fit; `steps.csv` then
+/// only.
 #[derive(Debug)]
 pub struct RunRecord {
     folder: PathBuf,
@@ -131,6 +132,7 @@ impl RunRecord {
     fn save_history(&mut self, history: &History) -> Result<()> {
         let start = Instant::now();
         history.save_json(self.folder.join(HISTORY))?;
+        history.save_csv(self.folder.join("epochs.csv"))?;
         self.spent += start.elapsed().as_secs_f64();
         Ok(())
     }
@@ -147,10 +149,8 @@ impl Callback for RunRecord {
     }
 
     fn on_epoch_end(&mut self, end: &EpochEnd) -> Result<Control> {
-        let history = end.learner.history();
-        history.save_csv(self.folder.join("epochs.csv"))?;
         if self.spent <= SHARE * self.begun.elapsed().as_secs_f64() {
-            self.save_history(history)?;
+            self.save_history(end.learner.history())?;
         }
         Ok(Control::GoOn)
     }
@@ -166,7 +166,6 @@ impl Callback for RunRecord {
             };
         }
         self.save_history(end.history)?;
-        end.history.save_csv(self.folder.join("epochs.csv"))?;
         end.history.save_steps_csv(self.folder.join("steps.csv"))?;
         self.save_run()
     }
