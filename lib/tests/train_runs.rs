@@ -202,6 +202,32 @@ fn a_run_that_was_stopped_goes_on_in_its_folder() {
     assert_eq!(run.history(), again.history());
     assert_eq!(run.history().step_losses()[..8], first.history().step_losses());
     assert_eq!(run.setting("training.seed"), Some("5"));
+    // Somebody may be working in the repository meanwhile.
+    let changes = |fit: &str| -> Vec<String> {
+        let text = Run::open(&folder).unwrap().table().text();
+        let lines = text.lines().filter(|line| line.contains(fit) && !line.starts_with("git."));
+        lines.map(str::to_owned).collect()
+    };
+    assert_eq!(changes("in fit 2"), [""; 0], "nothing has changed");
+
+    // Other data under the same settings do not go unnoticed, nor that the program had crashed.
+    let text = read(&folder, "run.json");
+    std::fs::write(
+        folder.join("run.json"),
+        text.replace("\"ending\":\"complete\"", "\"ending\":\"running\""),
+    )
+    .unwrap();
+    assert_eq!(Run::open(&folder).unwrap().ending(), Some("running"));
+    let mut data = learner(0.02, 5).data().clone();
+    data.train = halves(50, 9).named("halves");
+    let net =
+        Model::build([1, 4, 4], |x| x.flatten().linear(2)).unwrap().init(Seed(7), &Device::Cpu).unwrap();
+    let other =
+        Learner::new(net, data).optimizer(adamw(0.02)).metric(accuracy()).batch_size(16).seed(Seed(5));
+    other.callback(RunRecord::resume(&folder).unwrap()).fit(1).unwrap();
+    let changed = changes("in fit 3");
+    assert!(changed.len() == 1 && changed[0].starts_with("data.train_fingerprint"), "{changed:?}");
+    assert!(read(&folder, "run.json").contains("\"ending\":\"cut off\""));
     let error = RunRecord::resume(above.path().join("none")).unwrap_err().to_string();
     assert!(error.contains("none") && error.contains("run.json"), "{error}");
 }

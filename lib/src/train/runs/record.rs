@@ -13,6 +13,8 @@ use crate::{Error, Result, atomic_file};
 
 pub(super) const RUN: &str = "run.json";
 pub(super) const HISTORY: &str = "history.json";
+/// How a fit has ended that has not.
+const RUNNING: &str = "running";
 /// While training goes on, no more than this share of the time is spent on writing.
 const SHARE: f64 = 0.01;
 
@@ -58,6 +60,8 @@ pub struct RunRecord {
     begun: Instant,
     /// Spent on writing the history of this fit, in seconds.
     spent: f64,
+    /// This process has looked at data, machine and git.
+    looked: bool,
 }
 
 impl RunRecord {
@@ -69,18 +73,21 @@ impl RunRecord {
     pub fn new(folder: impl AsRef<Path>) -> Result<RunRecord> {
         let folder = fresh("RunRecord::new", folder.as_ref(), |_| Ok(true))?;
         let file = RunFile { begun: machine::now(), ..RunFile::default() };
-        Ok(RunRecord { folder, file, begun: Instant::now(), spent: 0.0 })
+        Ok(RunRecord { folder, file, begun: Instant::now(), spent: 0.0, looked: false })
     }
 
     /// Goes on with a run that was stopped, for a learner that goes on from its checkpoint: its history takes the place of
-    /// the one in the folder.
+    /// the one in the folder. What is no longer as it was, settings, data, machine or source, is noted with the next fit.
     ///
     /// # Errors
     /// A folder that holds no run, or a damaged one.
     pub fn resume(folder: impl AsRef<Path>) -> Result<RunRecord> {
         let folder = folder.as_ref().to_owned();
-        let file = RunFile::load(&folder.join(RUN))?;
-        Ok(RunRecord { folder, file, begun: Instant::now(), spent: 0.0 })
+        let mut file = RunFile::load(&folder.join(RUN))?;
+        for fit in file.fits.iter_mut().filter(|fit| fit.ending == RUNNING) {
+            fit.ending = "cut off".into();
+        }
+        Ok(RunRecord { folder, file, begun: Instant::now(), spent: 0.0, looked: false })
     }
 
     /// Where the run is kept.
@@ -93,23 +100,25 @@ impl RunRecord {
         self.file.save(&self.folder.join(RUN))
     }
 
+    /// Notes a fit that begins. The first fit says what the run is; later ones, in what they are other.
     fn describe(&mut self, learner: &Learner) -> Result<()> {
-        let settings = describe::settings(learner);
-        let first = !self.file.sections.iter().any(|(name, _)| name == "model");
-        let mut changed = Facts::new();
-        if first {
+        let mut sections = describe::settings(learner);
+        if !self.looked {
             let device = learner.net().device();
-            self.file.sections = settings;
             let more = [
                 ("data", describe::data(learner)?),
                 ("machine", machine::facts(&device)),
                 ("git", git::state()),
             ];
-            self.file.sections.extend(more.map(|(name, facts)| (name.to_owned(), facts)));
+            sections.extend(more.map(|(name, facts)| (name.to_owned(), facts)));
+        }
+        let mut changed = Facts::new();
+        if self.file.sections.is_empty() {
+            self.file.sections = sections;
             let text = describe::text_of_model(learner);
             atomic_file::write(&self.folder.join("model.txt"), text.as_bytes())?;
         } else {
-            for (section, facts) in &settings {
+            for (section, facts) in &sections {
                 let others =
                     facts.iter().filter(|(name, value)| self.file.fact(section, name) != Some(value));
                 changed.extend(others.map(|(name, value)| (joined(section, name), value.clone())));
@@ -118,11 +127,12 @@ impl RunRecord {
                 changed.extend(gone.map(|(name, _)| (joined(section, name), "none".to_owned())));
             }
         }
+        self.looked = true;
         self.file.fits.push(Fit {
             begun: machine::now(),
             from: learner.history().len(),
             until: learner.history().len(),
-            ending: "running".into(),
+            ending: RUNNING.into(),
             seconds: 0.0,
             changed,
         });

@@ -89,7 +89,7 @@ impl Run {
     }
 
     /// How the last call of `fit` ended: `complete`, `interrupted`, `stopped: …`, `failed: …`, or `running` where it still
-    /// runs or the program has crashed. `None` before the first.
+    /// runs or the program has crashed; `cut off` where the run went on after that. `None` before the first.
     #[must_use]
     pub fn ending(&self) -> Option<&str> {
         self.file.fits.last().map(|fit| fit.ending.as_str())
