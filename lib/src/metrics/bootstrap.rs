@@ -13,6 +13,8 @@ use crate::{Error, Result, Seed};
 
 /// Between two looks at the interrupt flag.
 const ROUND: usize = 64;
+/// More resamples than anybody waits for.
+const MOST: usize = 10_000_000;
 /// At least this part of the resamples must have a value.
 const DEFINED: f64 = 0.9;
 
@@ -76,7 +78,7 @@ impl Metric {
     /// ```
     ///
     /// # Errors
-    /// Whatever the metric refuses; fewer than two samples, a level outside `(0, 1)`, fewer than 10 resamples; when more
+    /// Whatever the metric refuses; fewer than two samples, a level outside `(0, 1)`, fewer than 10 resamples or more than ten million; when more
     /// than a tenth of the resamples has no value; [`Error::Interrupted`].
     pub fn interval(&self, output: &Tensor, targets: &Tensor, confidence: Confidence) -> Result<Interval> {
         let op = format!("interval of {}", self.name());
@@ -84,9 +86,9 @@ impl Metric {
         if !(level > 0.0 && level < 1.0) {
             return Err(argument(&op, "a level between 0 and 1", level.to_string(), "0.95 is usual."));
         }
-        if resamples < 10 {
+        if !(10..=MOST).contains(&resamples) {
             let hint = "1000 give ends that hardly depend on the seed.";
-            return Err(argument(&op, "at least 10 resamples", resamples.to_string(), hint));
+            return Err(argument(&op, format!("10 to {} resamples", count(MOST)), count(resamples), hint));
         }
         let mut whole = self.fresh();
         whole.update(output, targets)?;

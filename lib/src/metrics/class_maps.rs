@@ -19,7 +19,7 @@ const MOST_CLASSES: usize = 10_000;
 
 /// The mean over classes of intersection over union, as PASCAL VOC and Cityscapes judge segmentation: pixels are counted
 /// over all images, then each class is divided. Takes logits (B, C, H, W), of which the largest is said, and u32 class maps
-/// (B, H, W); 255 is a pixel that does not count, unless there are so many classes that it is one of them.
+/// (B, H, W), as `batch.class_maps()` gives them; 255 is a pixel that does not count, unless there are so many classes that it is one of them.
 ///
 /// A class that is neither in the maps nor said anywhere is left out of the mean, instead of counting as 0 or 1.
 /// [`ConfusionCounts`] takes the same and has the IoU of each class.

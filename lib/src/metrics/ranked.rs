@@ -37,7 +37,8 @@ impl Ranked {
     pub(super) fn steps(&self, times: Option<&[u32]>) -> impl Iterator<Item = Step> {
         let (mut positives, mut negatives) = (0, 0);
         self.scores.iter().enumerate().filter_map(move |(at, score)| {
-            let times = times.map_or(1, |times| u64::from(times[score.sample as usize]));
+            let times = times
+                .map_or(1, |times| times.get(score.sample as usize).map_or(0, |&times| u64::from(times)));
             if score.positive {
                 positives += times;
             } else {

@@ -110,7 +110,9 @@ fn intervals_that_have_no_meaning() {
     for level in [0.0, 1.0, -1.0, f64::NAN, 95.0] {
         refused(Confidence { level, ..Confidence::default() }, "a level between 0 and 1");
     }
-    refused(Confidence { resamples: 9, ..Confidence::default() }, "at least 10 resamples");
+    for resamples in [0, 9, usize::MAX] {
+        refused(Confidence { resamples, ..Confidence::default() }, "10 to 10,000,000 resamples");
+    }
     let one = Tensor::new(&[[1f32, 0.0]], &Device::Cpu).unwrap();
     let label = Tensor::new(&[0u32], &Device::Cpu).unwrap();
     let error = accuracy().interval(&one, &label, Confidence::default()).unwrap_err().to_string();
