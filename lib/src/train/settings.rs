@@ -33,7 +33,7 @@ pub(super) enum Clipping {
 
 /// What a learner is set up with.
 impl Learner {
-    /// What to go downhill on: [`cross_entropy`] or a [`Loss`] of your own.
+    /// What to go downhill on: [`cross_entropy`](crate::losses::cross_entropy) or a [`Loss`] of your own.
     #[must_use]
     pub fn loss(mut self, loss: impl Into<Loss>) -> Learner {
         self.loss = loss.into();
@@ -48,7 +48,7 @@ impl Learner {
         self
     }
 
-    /// How to go: [`adamw`], [`crate::optim::sgd`], … A learner that was trained already starts the new
+    /// How to go: [`adamw`](crate::optim::adamw), [`sgd`](crate::optim::sgd), … A learner that was trained already starts the new
     /// optimizer without momentum.
     #[must_use]
     pub fn optimizer(mut self, config: impl Into<OptimizerConfig>) -> Learner {
@@ -164,7 +164,8 @@ impl Learner {
     }
 
     /// What happens when an image cannot be read or transformed: an error, unless told. With [`OnError::Skip`]
-    /// it is left out, and [`History::skipped`] and [`Evaluation::skipped`] say which ones were.
+    /// it is left out, and [`History::skipped`](super::History::skipped) and
+    /// [`Evaluation::skipped`](super::Evaluation::skipped) say which ones were.
     #[must_use]
     pub fn on_error(mut self, policy: OnError) -> Learner {
         self.on_error = policy;
@@ -195,7 +196,7 @@ impl Learner {
     /// Changes the batches of the training part as a whole, after those that do so already:
     /// [`MixUp`](crate::transforms::MixUp), [`CutMix`](crate::transforms::CutMix), one of both by
     /// [`RandomMix`](crate::transforms::RandomMix). The loss is then given the share of each class, f32 `(B, K)`,
-    /// in the place of labels wherever images were mixed; [`cross_entropy`] takes both. As a mixed image has no
+    /// in the place of labels wherever images were mixed; [`cross_entropy`](crate::losses::cross_entropy) takes both. As a mixed image has no
     /// class that could be right, there are no metrics of the training part (as in timm), and its loss is not to
     /// be compared with that of the validation part, whose images and labels stay as they are.
     ///
