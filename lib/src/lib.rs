@@ -8,6 +8,7 @@ mod download;
 mod error;
 mod freed_memory;
 mod input;
+mod nearest;
 mod pattern;
 mod pickle;
 mod progress;
@@ -16,6 +17,7 @@ mod tensor_file;
 
 pub mod checkpoint;
 pub mod data;
+pub mod explain;
 pub mod losses;
 pub mod metrics;
 pub mod models;

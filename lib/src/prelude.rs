@@ -19,8 +19,8 @@ pub use crate::optim::{
     clip_grad_value, cosine, layer_decay, one_cycle, param_group, rmsprop, sgd, step_decay, vectors,
 };
 pub use crate::plot::{
-    Annotated, Bars, ConfusionMatrix, Curves, HeatMap, ImageGrid, Panels, Picture, Table, ValueRange,
-    sparkline,
+    Annotated, Bars, ConfusionMatrix, Curves, HeatMap, ImageGrid, Overlay, Panels, Picture, Table,
+    ValueRange, sparkline,
 };
 pub use crate::rich::{Rich, Statistics, display};
 pub use crate::train::{
@@ -28,5 +28,5 @@ pub use crate::train::{
     LearningCurveConfig, LrFindConfig, Monitor, Net, Predictions, Run, RunRecord, Split, TensorBoard,
     found_on,
 };
-pub use crate::{Error, Result, Seed, models, transforms, widgets};
+pub use crate::{Error, Result, Seed, explain, models, transforms, widgets};
 pub use candle_core::{DType, Device, IndexOp, Module, Tensor, Var};

@@ -27,7 +27,6 @@ mod lenet;
 mod list;
 mod mobilenet_v2;
 mod mobilenet_v3;
-mod nearest;
 mod pretrained;
 mod published;
 mod registry;

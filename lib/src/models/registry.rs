@@ -1,10 +1,10 @@
 use super::config::{ModelConfig, Settings};
-use super::nearest::nearest;
 use super::published::PublishedWeights;
 use super::{
     alexnet, coatnet, convnext, detr, efficientnet, fcos, googlenet, inception, lenet, mobilenet_v2,
     mobilenet_v3, resnet, resnet_cifar, small_cnn, unet, vgg, vit, vit_hybrid,
 };
+use crate::nearest::nearest;
 use crate::nn::Architecture;
 use crate::ops::shape_text;
 use crate::{Error, Result};

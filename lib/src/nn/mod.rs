@@ -19,6 +19,7 @@ mod freeze;
 mod graph;
 mod infer;
 mod initial;
+mod inside;
 mod load_report;
 mod loading;
 mod map;

@@ -76,6 +76,18 @@ impl Model {
 
     /// Computes the nodes `wanted` and what they need, each by the operator that candle sees.
     pub(super) fn run_nodes(&self, x: &Tensor, mode: Mode, wanted: &[usize]) -> Result<Vec<Tensor>> {
+        self.run_nodes_given(x, mode, wanted, None)
+    }
+
+    /// The same, where the node `given` has a value that is not computed.
+    pub(super) fn run_nodes_given(
+        &self,
+        x: &Tensor,
+        mode: Mode,
+        wanted: &[usize],
+        given: Option<(usize, &Tensor)>,
+    ) -> Result<Vec<Tensor>> {
+        let known = |index: usize| given.filter(|(node, _)| *node == index).map(|(_, value)| value);
         let trained = self.trained(mode);
         let last = wanted.iter().max().map_or(0, |&last| last + 1);
         let nodes = &self.graph.nodes[..last];
@@ -83,13 +95,17 @@ impl Model {
         let mut uses = vec![0_usize; nodes.len()];
         wanted.iter().for_each(|&wanted| uses[wanted] += 1);
         for index in (0..nodes.len()).rev() {
-            if uses[index] > 0 {
+            if uses[index] > 0 && known(index).is_none() {
                 nodes[index].inputs.iter().for_each(|&input| uses[input] += 1);
             }
         }
         let mut values: Vec<Option<Tensor>> = vec![None; nodes.len()];
         for (index, node) in nodes.iter().enumerate() {
             if uses[index] == 0 {
+                continue;
+            }
+            if let Some(value) = known(index) {
+                values[index] = Some(value.clone());
                 continue;
             }
             let mut inputs = Vec::with_capacity(node.inputs.len());
@@ -106,7 +122,7 @@ impl Model {
         wanted.iter().map(|&wanted| values[wanted].clone().ok_or_else(broken)).collect()
     }
 
-    fn check_input(&self, x: &Tensor) -> Result<()> {
+    pub(super) fn check_input(&self, x: &Tensor) -> Result<()> {
         let op = "Model::forward";
         let shape_error = |hint: &str| Error::Shape {
             op: op.into(),
@@ -247,7 +263,7 @@ impl Model {
 }
 
 /// What a fault of ours looks like.
-fn broken() -> Error {
+pub(super) fn broken() -> Error {
     Error::Argument {
         op: "Model::forward".into(),
         expected: "a graph in the order of its computation".into(),

@@ -43,6 +43,20 @@ pub(super) fn blues(fraction: f64) -> [u8; 3] {
     std::array::from_fn(|c| (STOPS[from][c] + (STOPS[from + 1][c] - STOPS[from][c]) * part).round() as u8)
 }
 
+/// Blue for -1, white for 0, red for 1: the stops of ColorBrewer's "RdBu", between which lightness falls evenly.
+pub(super) fn blue_red(position: f64) -> [u8; 3] {
+    const COLD: [[f64; 3]; 3] = [[247.0, 247.0, 247.0], [103.0, 169.0, 207.0], [5.0, 48.0, 97.0]];
+    const WARM: [[f64; 3]; 3] = [[247.0, 247.0, 247.0], [239.0, 138.0, 98.0], [103.0, 0.0, 31.0]];
+    if !position.is_finite() {
+        return NOT_FINITE;
+    }
+    let stops = if position < 0.0 { COLD } else { WARM };
+    let place = position.abs().min(1.0) * 2.0;
+    let from = if place < 1.0 { 0 } else { 1 };
+    let part = place - from as f64;
+    std::array::from_fn(|c| (stops[from][c] + (stops[from + 1][c] - stops[from][c]) * part).round() as u8)
+}
+
 /// The ink that reads best on `background`.
 pub(super) fn ink_on(background: [u8; 3]) -> &'static str {
     let [r, g, b] = background.map(f64::from);
@@ -64,6 +78,13 @@ mod tests {
         assert_eq!(viridis(7.0), viridis(1.0));
         assert_eq!(viridis(1.0)[2], 37, "{:?}", viridis(1.0));
         assert_eq!(viridis(f64::NAN), NOT_FINITE);
+    }
+
+    #[test]
+    fn blue_and_red_are_as_far_from_white() {
+        assert_eq!(blue_red(0.0), [247; 3]);
+        assert_eq!([blue_red(-3.0), blue_red(1.0)], [[5, 48, 97], [103, 0, 31]]);
+        assert_eq!(blue_red(f64::NAN), NOT_FINITE);
     }
 
     #[test]

@@ -13,6 +13,7 @@ const PATIENCE: f64 = 1.0;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
     Files,
+    Images,
     Bytes,
     Resamples,
     Steps,
@@ -67,6 +68,7 @@ impl Progress {
     fn amount(&self, amount: u64) -> String {
         match self.unit {
             Unit::Files => format!("{} files", count(usize::try_from(amount).unwrap_or(usize::MAX))),
+            Unit::Images => format!("{} images", count(usize::try_from(amount).unwrap_or(usize::MAX))),
             Unit::Bytes => bytes(amount),
             Unit::Resamples => format!("{} resamples", count(usize::try_from(amount).unwrap_or(usize::MAX))),
             Unit::Steps => format!("{} steps", count(usize::try_from(amount).unwrap_or(usize::MAX))),

@@ -1,6 +1,6 @@
 /// Up to three of `names` that `wrong` may have been meant as, the most alike first: those that need few letters changed,
 /// and those that hold it or are held by it.
-pub(super) fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+pub(crate) fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let plain = |name: &str| name.to_lowercase().replace(['-', ' ', '/', '.'], "_");
     let wrong = plain(wrong);
     let mut found: Vec<(usize, &str)> = names

@@ -1,0 +1,223 @@
+//! Which images a model finds alike.
+
+use candle_core::Tensor;
+use sconce_display::{Bundle, Content};
+
+use super::layer::called;
+use super::subject::{named, picture};
+use crate::nn::{Model, Operator};
+use crate::ops::shape_text;
+use crate::plot::{ImageGrid, Table, number};
+use crate::progress::{Progress, Unit};
+use crate::rich::Rich;
+use crate::{Error, Result};
+
+/// How [`nearest_neighbours`] goes about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NeighboursConfig {
+    /// The layer whose output describes an image, maps by the mean of each; `None` for what goes into the last linear layer
+    /// before the main output.
+    pub layer: Option<String>,
+    /// How many neighbours of each image.
+    pub count: usize,
+    /// How many images are computed at once.
+    pub batch: usize,
+}
+
+impl Default for NeighboursConfig {
+    fn default() -> NeighboursConfig {
+        NeighboursConfig { layer: None, count: 5, batch: 32 }
+    }
+}
+
+/// An image that is like another.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Neighbour {
+    /// Where it stands among the images that were searched.
+    pub index: usize,
+    /// The cosine of the angle between the features, from -1 to 1; 0 where either has none.
+    pub likeness: f64,
+}
+
+/// The images most like some others, for a model. Made by [`nearest_neighbours`].
+#[derive(Debug, Clone)]
+pub struct Neighbours {
+    layer: String,
+    found: Vec<Vec<Neighbour>>,
+    queries: Tensor,
+    images: Tensor,
+}
+
+/// Of each of `queries` (Q, C, H, W) the most alike of `images` (N, C, H, W), by the cosine of the angle between what a
+/// layer makes of them, the most alike first; equals in the order of their numbers.
+///
+/// ```
+/// # use sconce::{explain::{self, NeighboursConfig}, prelude::*};
+/// # let net = Model::build([1, 8, 8], |x| x.conv2d(4, 3).relu().global_avg_pool().linear(3))?.init(Seed(1), &Device::Cpu)?;
+/// # let images = Tensor::randn(0_f32, 1.0, (12, 1, 8, 8), &Device::Cpu)?;
+/// let alike = explain::nearest_neighbours(&net, &images.narrow(0, 4, 1)?, &images, NeighboursConfig::default())?;
+/// assert_eq!(alike.of(0)?[0].index, 4);
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// # Errors
+/// If the model cannot take the images; there is no such layer, or none before a linear one; features that are not finite;
+/// a count of 0 or of more than there are images; an interrupt.
+pub fn nearest_neighbours(
+    model: &Model,
+    queries: &Tensor,
+    images: &Tensor,
+    config: NeighboursConfig,
+) -> Result<Neighbours> {
+    let op = "explain::nearest_neighbours";
+    let node = match &config.layer {
+        Some(name) => called(op, model, name)?,
+        None => described(op, model)?,
+    };
+    let known = images.dims().first().copied().unwrap_or_default();
+    if config.count == 0 || config.count > known || config.batch == 0 {
+        return Err(Error::Argument {
+            op: op.into(),
+            expected: format!(
+                "from 1 to {known} neighbours, the number of images, and a batch of at least 1"
+            ),
+            got: format!("count {}, batch {}", config.count, config.batch),
+            hint: "The defaults are 5 and 32.".into(),
+        });
+    }
+    let known = directions(op, model, node, images, config.batch)?;
+    let asked = directions(op, model, node, queries, config.batch)?;
+    let mut found = Vec::with_capacity(asked.len());
+    for query in &asked {
+        let mut all: Vec<Neighbour> = known
+            .iter()
+            .enumerate()
+            .map(|(index, other)| Neighbour {
+                index,
+                likeness: query.iter().zip(other).map(|(a, b)| a * b).sum(),
+            })
+            .collect();
+        all.sort_by(|a, b| b.likeness.total_cmp(&a.likeness));
+        all.truncate(config.count);
+        found.push(all);
+    }
+    let layer = model.graph().nodes()[node].name.clone();
+    Ok(Neighbours { layer, found, queries: queries.detach(), images: images.detach() })
+}
+
+/// The node that goes into the last linear layer.
+fn described(op: &'static str, model: &Model) -> Result<usize> {
+    let leads = model.leads_to_output();
+    let nodes = model.graph().nodes();
+    let last = (0..nodes.len())
+        .rev()
+        .find(|&node| leads[node] && matches!(nodes[node].operator, Operator::Linear { .. }));
+    last.and_then(|last| nodes[last].inputs.first().copied()).ok_or_else(|| Error::Argument {
+        op: op.into(),
+        expected: "a model with a linear layer, before which features are taken".into(),
+        got: "one without".into(),
+        hint: "Say which layer describes an image: `layer: Some(\"…\".into())`.".into(),
+    })
+}
+
+/// The features of each image, of length 1 or 0.
+fn directions(
+    op: &'static str,
+    model: &Model,
+    node: usize,
+    images: &Tensor,
+    batch: usize,
+) -> Result<Vec<Vec<f64>>> {
+    if images.rank() != 4 {
+        return Err(Error::Shape {
+            op: op.into(),
+            expected: "images (N, C, H, W)".into(),
+            got: shape_text(images.dims()),
+            hint: "For a single image add the batch dimension with `unsqueeze(0)?`.".into(),
+        });
+    }
+    let count = images.dims()[0];
+    let mut directions = Vec::with_capacity(count);
+    let mut progress = Progress::start("features", Unit::Images, Some(count as u64));
+    while directions.len() < count {
+        let part = images.narrow(0, directions.len(), batch.min(count - directions.len()))?;
+        let values = model.values(&part, &[node]).map_err(named(op))?;
+        let features = match values[0].rank() {
+            4 => values[0].flatten_from(2)?.mean(2)?, // (B, C)
+            _ => values[0].flatten_from(1)?,
+        };
+        for features in features.to_vec2::<f32>()? {
+            let length = features.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
+            if !length.is_finite() {
+                return Err(Error::Argument {
+                    op: op.into(),
+                    expected: "finite features".into(),
+                    got: format!("others for image {}", directions.len()),
+                    hint: "Look at the image and the weights.".into(),
+                });
+            }
+            let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
+            directions.push(features.into_iter().map(|value| f64::from(value) * scale).collect());
+        }
+        progress.at(directions.len() as u64)?;
+    }
+    Ok(directions)
+}
+
+impl Neighbours {
+    /// The neighbours of a query, the most alike first.
+    ///
+    /// # Errors
+    /// If there is no such query.
+    pub fn of(&self, query: usize) -> Result<&[Neighbour]> {
+        self.found.get(query).map(Vec::as_slice).ok_or_else(|| Error::Argument {
+            op: "Neighbours::of".into(),
+            expected: format!("a query below {}", self.found.len()),
+            got: query.to_string(),
+            hint: "Queries count from 0.".into(),
+        })
+    }
+
+    /// A row of images for each query: the query, then its neighbours with their likeness. The first 16 queries.
+    ///
+    /// # Errors
+    /// If there is nothing to draw.
+    pub fn grid(&self) -> Result<ImageGrid> {
+        let columns = self.found.first().map_or(0, Vec::len) + 1;
+        let mut grid = ImageGrid::new()
+            .title(&format!("nearest by {:?}", self.layer))
+            .note("left the query; under each neighbour its number and likeness")
+            .columns(columns);
+        for (query, neighbours) in self.found.iter().enumerate().take(16) {
+            grid.push(picture(&self.queries.narrow(0, query, 1)?)?, &format!("query {query}"));
+            for neighbour in neighbours {
+                let image = picture(&self.images.narrow(0, neighbour.index, 1)?)?;
+                grid.push(image, &format!("{}: {}", neighbour.index, number(neighbour.likeness)));
+            }
+        }
+        Ok(grid)
+    }
+
+    /// A row for each query and neighbour.
+    #[must_use]
+    pub fn table(&self) -> Table {
+        let mut table = Table::new(&["query", "rank", "image", "likeness"]);
+        for (query, neighbours) in self.found.iter().enumerate() {
+            for (rank, neighbour) in neighbours.iter().enumerate() {
+                let numbers = [query, rank + 1, neighbour.index].map(|number| number.to_string());
+                table.push(&[numbers.as_slice(), &[number(neighbour.likeness)]].concat());
+            }
+        }
+        table
+    }
+}
+
+impl Rich for Neighbours {
+    fn rich(&self) -> Bundle {
+        let text = format!("nearest by {:?}\n{}", self.layer, self.table().text());
+        match self.grid() {
+            Ok(grid) => grid.rich().with("text/plain", Content::Text(text)),
+            Err(error) => Bundle::text(format!("{text}({error})\n")),
+        }
+    }
+}
