@@ -31,8 +31,8 @@ pub(super) struct Places {
 }
 
 /// The attention of a layer for one image, in any model of one's own or of the zoo: `self_attention`,
-/// `multi_head_attention` (of DETR: what each query looks at) or `scaled_dot_product_attention`. Without a `layer`, the
-/// last one that the main output comes from.
+/// `multi_head_attention`, `scaled_dot_product_attention` (of DETR: what each query looks at) or `relative_attention`.
+/// Without a `layer`, the last one that the main output comes from.
 ///
 /// # Errors
 /// If the model cannot take `image`, which is one image of finite values; there is no such layer, or it is no attention.
@@ -46,7 +46,9 @@ pub fn attention_maps(model: &Model, image: &Tensor, layer: Option<&str>) -> Res
     let weights = model.attention_weights(&image, node).map_err(named(op))?;
     let weights = weights.ok_or_else(|| no_attention(op, model, &model.graph().nodes()[node].label()))?;
     let (_, heads, queries, keys) = weights.dims4()?;
-    let key = model.graph().nodes()[node].inputs.get(1).copied().unwrap_or_default();
+    // Queries, keys and values; of relative attention all in one.
+    let inputs = &model.graph().nodes()[node].inputs;
+    let key = inputs.get(1).or(inputs.first()).copied().unwrap_or_default();
     Ok(AttentionMaps {
         layer: model.graph().nodes()[node].name.clone(),
         shape: [heads, queries, keys],
@@ -71,7 +73,9 @@ pub(super) fn attentions(op: &'static str, model: &Model) -> Result<Vec<usize>> 
 fn is_attention(model: &Model, node: usize) -> bool {
     matches!(
         model.graph().nodes()[node].operator,
-        Operator::MultiHeadAttention { .. } | Operator::ScaledDotProductAttention { .. }
+        Operator::MultiHeadAttention { .. }
+            | Operator::ScaledDotProductAttention { .. }
+            | Operator::RelativeAttention { .. }
     )
 }
 

@@ -12,7 +12,7 @@ use crate::nn::Model;
 /// Which layer and class a class activation map is of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CamConfig {
-    /// The layer's name; `None` for the last whose output is maps (C, H, W) of more than one place.
+    /// The layer's name; `None` for the last whose output is maps (C, H, W) of more than one place, dropouts left out.
     pub layer: Option<String>,
     /// The class; `None` for the one of the highest score.
     pub class: Option<usize>,

@@ -37,7 +37,7 @@ pub(super) fn with_maps(
     let has_maps = |shape: &[usize]| matches!(*shape, [_, height, width] if height * width > 1);
     let last = (0..nodes.len())
         .rev()
-        .find(|&node| leads[node] && has_maps(&shapes[node]) && nodes[node].operator != Operator::Input);
+        .find(|&node| leads[node] && has_maps(&shapes[node]) && computes(&nodes[node].operator));
     let Some(name) = name else {
         return last.ok_or_else(|| Error::Argument {
             op: op.into(),
@@ -57,7 +57,7 @@ pub(super) fn with_maps(
     }
     if shapes[node].len() != 3 {
         let maps: Vec<&str> = (0..nodes.len())
-            .filter(|&node| leads[node] && has_maps(&shapes[node]))
+            .filter(|&node| leads[node] && has_maps(&shapes[node]) && computes(&nodes[node].operator))
             .map(|node| nodes[node].name.as_str())
             .collect();
         let end = maps.len().saturating_sub(3);
@@ -69,6 +69,11 @@ pub(super) fn with_maps(
         });
     }
     Ok(node)
+}
+
+/// Whether a node does something in use.
+fn computes(operator: &Operator) -> bool {
+    !matches!(operator, Operator::Input | Operator::Dropout { .. } | Operator::StochasticDepth { .. })
 }
 
 /// Names in quotes.

@@ -25,8 +25,9 @@ pub struct LayerActivations {
     /// The part of the values that are 0.
     pub zero: f64,
     /// The part of the channels (of maps), or else of the last dimension's places, that have one value for all images and
-    /// places: behind a rectified linear unit those that are dead for this batch.
-    pub constant: f64,
+    /// places: behind a rectified linear unit those that are dead for this batch. `None` where a channel has a single value,
+    /// so that this says nothing: features of one image.
+    pub constant: Option<f64>,
 }
 
 /// Least, mean, greatest value and spread of what each layer gives out for a batch `x` (B, C, H, W), how much of it is 0,
@@ -61,14 +62,17 @@ fn zeros(values: &Tensor) -> Result<f64> {
     Ok(values.iter().filter(|&&value| value == 0.0).count() as f64 / values.len().max(1) as f64)
 }
 
-/// The part of the channels with one value.
-fn constant(values: &Tensor) -> Result<f64> {
+/// The part of the channels with the same value everywhere.
+fn constant(values: &Tensor) -> Result<Option<f64>> {
     let channel = if values.rank() == 4 { 1 } else { values.rank().saturating_sub(1) };
     let rows = values.transpose(0, channel)?.contiguous()?.flatten_from(1)?;
     // A vector of features has a row for each image already.
     let rows = rows.reshape((values.dims()[channel], ()))?.to_vec2::<f32>()?;
+    if rows.first().is_none_or(|row| row.len() < 2) {
+        return Ok(None);
+    }
     let same = rows.iter().filter(|row| row.iter().all(|value| Some(value) == row.first())).count();
-    Ok(same as f64 / rows.len().max(1) as f64)
+    Ok(Some(same as f64 / rows.len() as f64))
 }
 
 impl ActivationStatistics {
@@ -91,7 +95,7 @@ impl ActivationStatistics {
                 number(values.max),
                 number(values.std),
                 percent(*zero),
-                percent(*constant),
+                constant.map_or_else(String::new, percent),
                 (values.count - values.finite()).to_string(),
             ]);
         }

@@ -260,7 +260,7 @@ impl DetrConfig {
             xavier(&x).initial("bias", Initial::Constant(0.0))
         };
         let (query, key, value) = (project(query, "q"), project(key, "k"), project(value, "v"));
-        project(&query.scaled_dot_product_attention(&key, &value, self.num_heads), "o")
+        project(&query.scaled_dot_product_attention(&key, &value, self.num_heads).named(name), "o")
     }
 
     /// Two linear layers for each token by itself, beside what came in, and a norm. Keeps the shape, (N, D).

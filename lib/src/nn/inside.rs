@@ -46,12 +46,21 @@ impl Model {
     }
 
     /// The weights (B, heads, queries, keys) with which `node` takes its mean of values for a batch `x`; each row sums to
-    /// 1. `None` for a node that is no attention over two lists of tokens.
+    /// 1. `None` for a node that is no attention.
     pub(crate) fn attention_weights(&self, x: &Tensor, node: usize) -> Result<Option<Tensor>> {
         let spec = &self.graph.nodes[node];
         let heads = match spec.operator {
             Operator::MultiHeadAttention { num_heads, .. }
             | Operator::ScaledDotProductAttention { num_heads } => num_heads,
+            Operator::RelativeAttention { grid, .. } => {
+                let (&[input], &[table]) = (spec.inputs.as_slice(), spec.tensors.as_slice()) else {
+                    return Err(broken());
+                };
+                let table = self.vars[table].as_detached_tensor();
+                let qkv = self.values(x, &[input])?;
+                let weights = ops::relative_attention_weights(&qkv[0], &table, grid);
+                return weights.map(Some).map_err(|error| of_layer(error, spec.label()));
+            }
             _ => return Ok(None),
         };
         let &[query, key, _] = spec.inputs.as_slice() else { return Err(broken()) };
@@ -112,4 +121,82 @@ fn redrawn(tensor: &Tensor, seed: Seed) -> Result<Tensor> {
     let mut rng = seed.rng();
     let drawn: Vec<f32> = values.iter().map(|_| (mean + spread * rng.normal()) as f32).collect();
     Ok(Tensor::from_vec(drawn, tensor.dims(), tensor.device())?)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+    use crate::nn::Value;
+
+    fn layers(x: Value) -> Value {
+        let x = x.conv2d(4, 3).batch_norm().relu().named("stem");
+        let y = x.conv2d(4, 3).dropout(0.5).relu().named("branch");
+        let tokens = (x + y).named("join").image_to_tokens().self_attention(2).named("attention");
+        tokens.mean([0]).linear(3).named("fc")
+    }
+
+    /// Going on from what a node gives anyway is the same as the whole run, with a shortcut beside the node too; going on
+    /// from another value is not.
+    #[test]
+    fn a_run_goes_on_from_any_node() -> Result<()> {
+        let net = Model::build([2, 6, 5], layers)?.init(Seed(4), &Device::Cpu)?;
+        let x = Tensor::randn(0_f32, 1.0, (3, 2, 6, 5), &Device::Cpu)?;
+        let wanted = net.forward(&x, Mode::Eval)?.to_vec2::<f32>()?;
+        let far = |got: &Tensor| -> Result<f32> {
+            let pairs = got.to_vec2::<f32>()?.concat().into_iter().zip(wanted.concat());
+            Ok(pairs.fold(0.0, |far, (a, b)| f32::max(far, (a - b).abs())))
+        };
+        for (index, node) in net.graph().nodes().iter().enumerate() {
+            let value = net.values(&x, &[index])?.remove(0);
+            let got = net.forward_from(&x, index, &value)?;
+            assert!(far(&got)? < 1e-5, "{}", node.name);
+            let other = net.forward_from(&x, index, &(value * 3.0)?)?;
+            assert!(far(&other)? > 1e-4, "{} makes no difference", node.name);
+        }
+        Ok(())
+    }
+
+    /// The gradient at a node is the difference quotient of the scores.
+    #[test]
+    fn gradients_reach_a_node() -> Result<()> {
+        let net = Model::build([2, 6, 5], layers)?.init(Seed(4), &Device::Cpu)?;
+        let x = Tensor::randn(0_f32, 1.0, (1, 2, 6, 5), &Device::Cpu)?;
+        let node = net.graph().index("stem")?;
+        let value = Var::from_tensor(&net.values(&x, &[node])?[0])?;
+        let score = |value: &Tensor| -> Result<Tensor> {
+            Ok(net.forward_from(&x, node, value)?.narrow(1, 1, 1)?.sum_all()?)
+        };
+        let gradients = ops::backward(&score(value.as_tensor())?)?;
+        let gradient = gradients.get(value.as_tensor()).unwrap().clone();
+        let direction = Tensor::randn(0_f32, 1.0, value.dims(), &Device::Cpu)?;
+        let at = |step: f64| -> Result<f64> {
+            let moved = (value.as_detached_tensor() + (&direction * step)?)?;
+            Ok(f64::from(score(&moved)?.to_scalar::<f32>()?))
+        };
+        let quotient = (at(1e-2)? - at(-1e-2)?) / 2e-2;
+        let wanted = f64::from((gradient * &direction)?.sum_all()?.to_scalar::<f32>()?);
+        assert!((quotient - wanted).abs() < 1e-2 * wanted.abs().max(0.1), "{quotient}, not {wanted}");
+        Ok(())
+    }
+
+    #[test]
+    fn random_weights_are_the_copys_own() -> Result<()> {
+        let net = Model::build([2, 6, 5], layers)?.init(Seed(4), &Device::Cpu)?;
+        let before: Vec<Vec<f32>> =
+            net.vars.iter().map(|var| var.flatten_all()?.to_vec1()).collect::<candle_core::Result<_>>()?;
+        let node = net.graph().index("fc")?;
+        let random = net.with_random(&[node], Seed(1))?;
+        for ((spec, var), before) in random.tensors().zip(&before) {
+            let same = var.flatten_all()?.to_vec1::<f32>()? == *before;
+            assert_eq!(same, !spec.name.starts_with("fc."), "{}", spec.name);
+            var.set(&var.zeros_like()?)?;
+        }
+        for (var, before) in net.vars.iter().zip(&before) {
+            assert_eq!(var.flatten_all()?.to_vec1::<f32>()?, *before);
+        }
+        Ok(())
+    }
 }

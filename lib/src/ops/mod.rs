@@ -120,7 +120,7 @@ pub(crate) use multi_head_attention::check_heads;
 pub(crate) use operands::{check_environment, shape_text};
 pub(crate) use pad::check_pad;
 pub(crate) use position::check_sine;
-pub(crate) use relative_attention::table_rows;
+pub(crate) use relative_attention::{relative_attention_weights, table_rows};
 pub(crate) use row_norm::RowNorm;
 pub(crate) use simd::{dispatch, vectorized};
 pub(crate) use slice::check_range;

@@ -15,6 +15,18 @@ use crate::Result;
 /// # Errors
 /// If the shapes do not fit each other or the tensors are not both f32 or both f64.
 pub fn relative_attention(qkv: &Tensor, table: &Tensor, grid: [usize; 2]) -> Result<Tensor> {
+    check_relative(qkv, table, grid)?;
+    Ok(composed::relative_attention(qkv, table, grid)?)
+}
+
+/// What [`relative_attention`] takes of each pixel for each pixel, (B, heads, N, N); each row sums to 1. No gradient goes
+/// through it.
+pub(crate) fn relative_attention_weights(qkv: &Tensor, table: &Tensor, grid: [usize; 2]) -> Result<Tensor> {
+    check_relative(qkv, table, grid)?;
+    Ok(composed::relative_attention_weights(qkv, table, grid)?)
+}
+
+fn check_relative(qkv: &Tensor, table: &Tensor, grid: [usize; 2]) -> Result<()> {
     let op = "relative_attention";
     check(op, &[("qkv", qkv), ("table", table)])?;
     let pixels = grid[0].saturating_mul(grid[1]);
@@ -32,8 +44,7 @@ pub fn relative_attention(qkv: &Tensor, table: &Tensor, grid: [usize; 2]) -> Res
     if found != rows {
         return Err(shape_error(op, format!("biases ({rows}, heads)"), table.dims(), ""));
     }
-    check_heads(op, heads.saturating_mul(3), features)?;
-    Ok(composed::relative_attention(qkv, table, grid)?)
+    check_heads(op, heads.saturating_mul(3), features)
 }
 
 /// The ways from one pixel to another.

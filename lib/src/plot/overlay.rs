@@ -311,3 +311,64 @@ fn shade(part: f64, scale: OverlayScale) -> char {
         _ => '█',
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn black(size: [usize; 2]) -> Picture {
+        Picture::grey(size, vec![0; size[0] * size[1]]).unwrap()
+    }
+
+    #[test]
+    fn colours_are_those_of_the_scale_over_grey() {
+        let overlay = Overlay::new(black([1, 3]), &[-2.0, 0.0, 4.0], OverlayScale::Signed).unwrap();
+        let mixed = |color: [u8; 3]| color.map(|part| (f64::from(part) * COVER).round() as u8);
+        let picture = overlay.picture().unwrap();
+        let wanted = [blue_red(-0.5), blue_red(0.0), blue_red(1.0)].map(mixed).concat();
+        assert_eq!(picture.pixels(), wanted);
+        let overlay = Overlay::new(black([1, 3]), &[-2.0, 2.0, 4.0], OverlayScale::Positive).unwrap();
+        let wanted = [viridis(0.0), viridis(0.5), viridis(1.0)].map(mixed).concat();
+        assert_eq!(overlay.picture().unwrap().pixels(), wanted);
+    }
+
+    #[test]
+    fn a_few_great_values_do_not_hide_the_rest() {
+        let mut values = vec![1.0; 100];
+        values[7] = 1000.0;
+        let whole = Overlay::new(black([10, 10]), &values, OverlayScale::Positive).unwrap();
+        assert_eq!(whole.ticks(), ["1000", "500", "0"]);
+        let cut = whole.cut(0.01).unwrap();
+        assert_eq!(cut.ticks(), ["≥ 1", "0.5", "0"]);
+        let mut values = vec![0.0; 1000];
+        values[7] = 3.0;
+        let zeros = Overlay::new(black([10, 100]), &values, OverlayScale::Positive).unwrap();
+        assert_eq!(zeros.clone().cut(0.01).unwrap(), zeros);
+        assert!(zeros.cut(1.0).unwrap_err().to_string().contains("[0, 1), got 1"));
+    }
+
+    #[test]
+    fn what_is_no_number_is_said() {
+        let values = [0.0, f32::NAN, f32::INFINITY, 1.0];
+        let overlay = Overlay::new(black([2, 2]), &values, OverlayScale::Positive).unwrap().title("a < b");
+        let text = overlay.text();
+        assert!(text.starts_with("a < b: 2 x 2 values from 0 to 1, 2 not finite\n"), "{text}");
+        let svg = overlay.svg().unwrap();
+        assert!(svg.contains("not finite</text>") && svg.contains("a &lt; b"), "{svg}");
+        let none = Overlay::new(black([1, 1]), &[f32::NAN], OverlayScale::Signed).unwrap();
+        assert!(none.svg().is_ok() && none.text().contains('?'), "{}", none.text());
+        let error = Overlay::new(black([2, 2]), &[0.0], OverlayScale::Signed).unwrap_err().to_string();
+        assert!(error.contains("expected 2 x 2 values") && error.contains("got 1 values"), "{error}");
+    }
+
+    #[test]
+    fn shades_are_quarters() {
+        let shades: String = [-0.8, -0.3, 0.0, 0.2, 0.4, 0.6, 1.0, f64::NAN]
+            .into_iter()
+            .map(|part| shade(part, OverlayScale::Signed))
+            .collect();
+        assert_eq!(shades, "=- ░▒▓█?");
+        assert_eq!(shade(-0.8, OverlayScale::Positive), ' ');
+    }
+}

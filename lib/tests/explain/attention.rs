@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Tensor};
 use sconce::explain::{self, HeadFusion};
-use sconce::models::{self, ModelConfig};
+use sconce::models::{self, DetrBackbone, DetrConfig, ModelConfig};
 use sconce::nn::Model;
 use sconce::plot::number;
 use sconce::rich::Rich;
@@ -84,5 +84,77 @@ fn queries_look_at_places() -> Result<()> {
     let error = explain::attention_rollout(&net, &x, HeadFusion::Mean).unwrap_err().to_string();
     assert!(error.contains("got 5 queries and 12 keys in \"cross\""), "{error}");
     assert!(maps.table().text().contains(&number(high / (high + 11.0))), "{}", maps.table().text());
+    Ok(())
+}
+
+/// Each pixel at itself with a bias of ln 5, at the others with 0.
+#[test]
+fn biases_of_relative_attention_count() -> Result<()> {
+    let net = Model::build([6, 2, 3], |x| {
+        x.image_to_tokens().relative_attention(2, [2, 3]).named("attention").flatten().linear(3)
+    })?
+    .init(Seed(1), &Device::Cpu)?;
+    let state = net.state()?.into_iter().map(|(name, value)| match name.as_str() {
+        "attention.relative_position_bias_table" => {
+            let mut table = vec![0.0; 15 * 2];
+            // One row up and down, two columns left and right: the middle of the 3 x 5 ways is to stay.
+            table[7 * 2 + 1] = 5.0_f32.ln();
+            Ok((name, Tensor::from_vec(table, (15, 2), &Device::Cpu)?))
+        }
+        _ => Ok((name, value)),
+    });
+    net.set_state(&state.collect::<Result<Vec<_>>>()?)?;
+    let x = Tensor::zeros((1, 6, 2, 3), candle_core::DType::F32, &Device::Cpu)?;
+    let maps = explain::attention_maps(&net, &x, None)?;
+    assert_eq!((maps.shape(), maps.grid()), ([2, 6, 6], Some([2, 3])));
+    let second = (0..36).map(|at| if at % 7 == 0 { 0.5 } else { 0.1 });
+    near("both heads", maps.values(), &[1.0 / 6.0; 36].into_iter().chain(second).collect::<Vec<_>>());
+    let rollout = explain::attention_rollout(&net, &x, HeadFusion::Mean)?;
+    // All tokens alike, each as much as any: there is no class token.
+    near("rollout", rollout.coarse().unwrap().1, &[1.0 / 6.0; 6]);
+    Ok(())
+}
+
+/// What the object queries of a DETR look at, from its own projections.
+#[test]
+fn cross_attention_of_detr() -> Result<()> {
+    let config = DetrConfig {
+        backbone: DetrBackbone::Small(vec![8, 16, 32]),
+        embed_dim: 32,
+        feedforward_dim: 48,
+        num_queries: 5,
+        ..DetrConfig::small([3, 32, 40])
+    };
+    let (heads, layer) = (config.num_heads, config.decoder_layers - 1);
+    let net = config.architecture()?.init(Seed(1), &Device::Cpu)?;
+    fill(&net)?;
+    let x = images(&[1, 3, 48, 32], &Device::Cpu)?;
+    let name = format!("model.decoder.layers.{layer}.encoder_attn");
+    let maps = explain::attention_maps(&net, &x, Some(&name))?;
+    let parts = ["q", "k"].map(|part| format!("{name}.{part}_proj"));
+    let projected = net.features(&x, &[&parts[0], &parts[1]])?;
+    let [q, k] =
+        [0, 1].map(|part| projected.get(&parts[part])?.get(0)?.to_vec2::<f32>().map_err(sconce::Error::from));
+    let (q, k) = (q?, k?);
+    let [rows, columns] = maps.grid().unwrap();
+    assert_eq!((maps.shape(), rows * columns), ([heads, 5, k.len()], k.len()));
+    let mut wanted = Vec::new();
+    for head in 0..heads {
+        for query in &q {
+            let part = head * 32 / heads..(head + 1) * 32 / heads;
+            let product = |key: &Vec<f32>| {
+                let pairs = query[part.clone()].iter().zip(&key[part.clone()]);
+                let sum: f64 = pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+                (sum / (part.len() as f64).sqrt()).exp()
+            };
+            let weights: Vec<f64> = k.iter().map(product).collect();
+            let sum: f64 = weights.iter().sum();
+            wanted.extend(weights.into_iter().map(|weight| weight / sum));
+        }
+    }
+    near("weights", maps.values(), &wanted);
+    assert_eq!(maps.query(4)?.size(), [48, 32]);
+    // The last of the way to the class logits is that layer.
+    assert_eq!(explain::attention_maps(&net, &x, None)?.layer(), name);
     Ok(())
 }

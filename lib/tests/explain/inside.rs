@@ -81,10 +81,13 @@ fn statistics_find_what_is_dead() -> Result<()> {
     let names: Vec<&str> = statistics.layers().iter().map(|layer| layer.layer.as_str()).collect();
     assert_eq!((names[0], names[1], names.last()), ("conv", "relu", Some(&"fc")));
     let [conv, relu] = [0, 1].map(|at| &statistics.layers()[at]);
-    assert_eq!((conv.values.min, conv.values.max, conv.zero, conv.constant), (-32.0, 64.0, 0.0, 0.25));
-    assert_eq!((relu.values.min, relu.values.max, relu.zero, relu.constant), (0.0, 64.0, 0.5, 0.5));
+    assert_eq!((conv.values.min, conv.values.max, conv.zero, conv.constant), (-32.0, 64.0, 0.0, Some(0.25)));
+    assert_eq!((relu.values.min, relu.values.max, relu.zero, relu.constant), (0.0, 64.0, 0.5, Some(0.5)));
     assert!((relu.values.mean - 3.0 * 16.5 / 4.0).abs() < 1e-6);
     assert!(statistics.rich().plain().unwrap().contains("constant channels"));
+    // Of one image the two scores have one value each.
+    let one = explain::activation_statistics(&net, &x.narrow(0, 0, 1)?)?;
+    assert_eq!(one.layers().last().unwrap().constant, None);
     let wrong = Tensor::zeros((1, 2, 4, 4), DType::F32, &Device::Cpu)?;
     let error = explain::activation_statistics(&net, &wrong).unwrap_err().to_string();
     assert!(error.contains("explain::activation_statistics"), "{error}");

@@ -63,8 +63,9 @@ fn class_activation_maps_of_ones_own_model() -> Result<()> {
             }
         }
     }
-    // Dropout, which does nothing in use, comes last: its output is that of `last`.
+    // The dropout behind it does nothing in use.
     let map = explain::grad_cam(&net, &x, CamConfig::default())?;
+    assert_eq!(map.method(), "Grad-CAM of \"last\"");
     near("default layer", map.coarse().unwrap().1, &numbers(&FIXTURE["cnn"]["last"]["grad_cam"]));
     Ok(())
 }

@@ -52,7 +52,7 @@ use grid_index::grid_index;
 pub(super) use interpolate::interpolate;
 pub(super) use linear::linear;
 pub(super) use max_pool2d::max_pool2d;
-pub(super) use relative_attention::relative_attention;
+pub(super) use relative_attention::{relative_attention, relative_attention_weights};
 pub(super) use row_norm::{Rows, row_norm};
 pub(super) use softmax::softmax;
 #[cfg(feature = "cuda")]

@@ -27,6 +27,19 @@ pub(in super::super) fn relative_attention(qkv: &Tensor, table: &Tensor, grid: [
     })
 }
 
+/// (B, heads, N, N).
+pub(in super::super) fn relative_attention_weights(
+    qkv: &Tensor,
+    table: &Tensor,
+    grid: [usize; 2],
+) -> Result<Tensor> {
+    let heads = table.dim(1)?;
+    let parts = Parts::of(&qkv.detach(), heads)?;
+    let weights = parts.weights(&table.detach(), grid)?;
+    let (_, pixels, _) = weights.dims3()?;
+    weights.reshape((parts.batch, heads, pixels, pixels))
+}
+
 /// Queries, keys and values, each (B·heads, N, D).
 struct Parts {
     batch: usize,
