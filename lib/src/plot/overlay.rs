@@ -263,7 +263,11 @@ impl Overlay {
                         count += 1;
                     }
                 }
-                let part = if self.end > 0.0 { sum / f64::from(count) / f64::from(self.end) } else { 0.0 };
+                let mean = sum / f64::from(count);
+                let part = match mean.is_finite() && self.end == 0.0 {
+                    true => 0.0,
+                    false => mean / f64::from(self.end),
+                };
                 text.push(shade(part, self.scale));
             }
             text.truncate(text.trim_end_matches(' ').len());
@@ -271,6 +275,7 @@ impl Overlay {
         }
         let end = number(f64::from(self.end));
         text + &match self.scale {
+            _ if self.end == 0.0 => "(? not finite; no value to shade)\n".to_owned(),
             OverlayScale::Positive => format!("(░▒▓█: quarters of 0 to {end}, means of blocks)\n"),
             OverlayScale::Signed => {
                 format!("(░▒▓█: quarters of 0 to {end}; - and =: halves of 0 to -{end}; means of blocks)\n")
