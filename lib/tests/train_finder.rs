@@ -7,8 +7,9 @@ mod small;
 use candle_core::Device;
 use sconce::Result;
 use sconce::nn::Model;
-use sconce::prelude::{FineTuneConfig, Learner, LrFindConfig, Seed, sgd};
+use sconce::prelude::{FineTuneConfig, Learner, LrFindConfig, Sampler, Seed, sgd};
 use sconce::rich::Rich;
+use sconce::train::{Callback, Control, Ending, StepEnd};
 use small::{bits, learner, net, parts};
 
 #[test]
@@ -17,10 +18,10 @@ fn a_search_finds_a_rate_and_changes_nothing() -> Result<()> {
     let (mut searched, mut other) = (setup()?, setup()?);
     searched.fit(1)?;
     other.fit(1)?;
-    let before = bits(&searched)?;
+    let (before, history) = (bits(&searched)?, searched.history().clone());
     let search = searched.lr_find(LrFindConfig::default())?;
     assert_eq!(bits(&searched)?, before);
-    assert_eq!(searched.history(), &{ searched.history().clone() });
+    assert_eq!(searched.history(), &history);
     searched.fit(1)?;
     other.fit(1)?;
     assert_eq!(bits(&searched)?, bits(&other)?, "training goes on as if there had been no search");
@@ -59,10 +60,16 @@ fn a_search_without_an_end_says_so() -> Result<()> {
         let error = learner()?.lr_find(config).unwrap_err().to_string();
         assert!(error.contains(word), "{error}");
     }
-    // A rate so low that nothing happens in ten steps but the noise of the batches: whatever it says, it says in words.
+    // A batch that is always the same, and a rate so low that nothing happens.
     let config = LrFindConfig { start: 1e-12, end: 2e-12, steps: 10, ..LrFindConfig::default() };
-    let search = learner()?.lr_find(config)?;
-    assert!(search.rich().plain().is_some());
+    let still = Model::build([1, 4, 4], |x| x.flatten().linear(3))?.init(Seed(1), &Device::Cpu)?;
+    let search = Learner::new(still, parts()?).batch_size(44).lr_find(config)?;
+    assert!(search.suggestion().unwrap_err().to_string().contains("does not, in 10 steps"));
+    assert!(search.rich().plain().unwrap().contains("overfit_one_batch"));
+    // Nothing is drawn: an end all the same.
+    let none = Sampler::balanced(&small::columns(44, 1)?)?.draws(0);
+    let error = learner()?.sampler(none).lr_find(LrFindConfig::default()).unwrap_err().to_string();
+    assert!(error.contains("draw") || error.contains("batch that can be read"), "{error}");
     Ok(())
 }
 
@@ -83,6 +90,50 @@ fn one_batch_is_learnt_by_heart_or_it_is_said_what_to_try() -> Result<()> {
     let one = learner()?.optimizer(sgd(1e30)).overfit_one_batch(20)?;
     assert!(!one.is_learnt() && one.rich().plain().unwrap().contains("lower learning rate"));
     assert!(learner()?.overfit_one_batch(1).unwrap_err().to_string().contains("at least 2 steps"));
+    Ok(())
+}
+
+/// Saves after so many steps in all, or ends the fit there.
+struct At(usize, Option<std::path::PathBuf>);
+
+impl Callback for At {
+    fn on_step_end(&mut self, end: &StepEnd) -> Result<Control> {
+        match &self.1 {
+            Some(path) if end.total_steps == self.0 => end.learner.save(path).map(|()| Control::GoOn),
+            None if end.total_steps == self.0 => Ok(Control::Stop("enough".into())),
+            _ => Ok(Control::GoOn),
+        }
+    }
+}
+
+#[test]
+fn fine_tuning_goes_on_from_a_file_in_either_part() -> Result<()> {
+    let setup = || -> Result<Learner> {
+        let net = net()?.replace_head(3, Seed(9))?;
+        Ok(Learner::new(net, parts()?).batch_size(8).optimizer(sgd(0.1).momentum(0.9)).seed(Seed(3)))
+    };
+    let config = FineTuneConfig { frozen_epochs: 1, learning_rate: 0.05, ratio: 10.0 };
+    let mut whole = setup()?;
+    whole.fine_tune(2, config)?;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("training.safetensors");
+    for (steps, epochs) in [(3, 1), (9, 3)] {
+        setup()?.callback(At(steps, Some(path.clone()))).fine_tune(2, config)?;
+        let mut second = setup()?;
+        second.load(&path)?;
+        assert_eq!(second.resume()?.len(), epochs);
+        if epochs == 1 {
+            second.fine_tune(2, FineTuneConfig { frozen_epochs: 0, ..config })?;
+        }
+        assert_eq!(second.history().step_losses(), whole.history().step_losses(), "from step {steps}");
+        assert_eq!(bits(&second)?, bits(&whole)?);
+        assert_eq!(second.model()?.parameters().len(), 6, "all is trained again");
+    }
+    // A stop in the first part is the end of both.
+    let mut stopped = setup()?.callback(At(3, None));
+    assert_eq!(stopped.fine_tune(2, config)?.num_steps(), 3);
+    assert_eq!(stopped.ending(), Some(&Ending::Stopped("enough".into())));
+    assert_eq!(stopped.model()?.parameters().len(), 6);
     Ok(())
 }
 

@@ -7,13 +7,14 @@ mod small;
 use std::fs;
 use std::path::Path;
 
-use candle_core::Device;
+use candle_core::{Device, Tensor, Var};
 use sconce::Result;
+use sconce::data::DataSplit;
 use sconce::metrics::{Average, CalibrationConfig, calibration_error, f1, mcc};
-use sconce::nn::Loading;
+use sconce::nn::{Loading, Mode, Parameter};
 use sconce::optim::{cosine, sgd};
-use sconce::prelude::{Learner, Seed, Split, adagrad, adam};
-use sconce::train::{Callback, Checkpoints, Control, Epoch, Monitor, StepEnd};
+use sconce::prelude::{Learner, Sampler, Seed, Split, adagrad, adam, adamw};
+use sconce::train::{Callback, Checkpoints, Control, Epoch, Monitor, Net, StepEnd};
 use small::{bits, learner, net, parts};
 
 /// Ends a fit after so many steps in all, as a user might.
@@ -126,6 +127,62 @@ impl Callback for SaveAt {
 }
 
 #[test]
+fn a_file_of_a_fit_that_has_ended_begins_anew() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    for cycle in [false, true] {
+        let folder = folder.path().join(cycle.to_string());
+        let setup = || Ok::<_, sconce::Error>(learner()?.optimizer(adam(0.02)).schedule(cosine()));
+        let fit = |learner: &mut Learner| match cycle {
+            true => learner.fit_one_cycle(2, 0.05),
+            false => learner.fit(2),
+        };
+        let mut whole = setup()?.callback(Checkpoints::new(&folder));
+        fit(&mut whole)?;
+        let mut second = setup()?;
+        second.load(folder.join("last.safetensors"))?;
+        assert!(second.resume().is_err(), "there is nothing under way");
+        whole.fit(2)?;
+        second.fit(2)?;
+        assert_eq!(second.history().step_learning_rates(), whole.history().step_learning_rates());
+        assert_eq!(bits(&second)?, bits(&whole)?);
+    }
+    Ok(())
+}
+
+/// A net of one's own, of several parameters.
+struct Layers(Vec<Parameter>);
+
+impl Net for Layers {
+    fn forward(&self, x: &Tensor, _: Mode) -> Result<Tensor> {
+        let mut x = x.flatten_from(1)?;
+        for Parameter { var, .. } in &self.0 {
+            x = sconce::ops::matmul(&x.tanh()?, var.as_tensor())?;
+        }
+        Ok(x)
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        self.0.clone()
+    }
+}
+
+fn layers() -> Result<Layers> {
+    let mut rng = Seed(8).rng();
+    let sizes = [16, 12, 10, 8, 6, 5, 3];
+    let layer = |(at, sides): (usize, &[usize])| {
+        let values: Vec<f32> = (0..sides[0] * sides[1]).map(|_| rng.normal() as f32 * 0.5).collect();
+        let var = Var::from_tensor(&Tensor::from_vec(values, (sides[0], sides[1]), &Device::Cpu)?)?;
+        Ok(Parameter { name: format!("layer{at}"), var })
+    };
+    Ok(Layers(sizes.windows(2).enumerate().map(layer).collect::<Result<_>>()?))
+}
+
+#[test]
+fn nets_of_ones_own_go_on_too() -> Result<()> {
+    resumed(&|| Ok(Learner::new(layers()?, parts()?).optimizer(adam(0.01)).batch_size(8).ema(0.9)), 9)
+}
+
+#[test]
 fn the_last_and_the_best_state_lie_in_a_folder() -> Result<()> {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("runs/columns");
@@ -152,6 +209,10 @@ fn the_last_and_the_best_state_lie_in_a_folder() -> Result<()> {
     // Another training does not take its place unasked.
     let error = small::learner()?.callback(checkpoints()).fit(1).unwrap_err().to_string();
     assert!(error.contains("last.safetensors") && error.contains(".overwrite()"), "{error}");
+    let mut elsewhere = small::learner()?;
+    elsewhere.fit(1)?;
+    let error = elsewhere.callback(checkpoints()).fit(1).unwrap_err().to_string();
+    assert!(error.contains("another training"), "{error}");
     small::learner()?.callback(checkpoints().overwrite()).fit(1)?;
     kept.load(folder.join("last.safetensors")).unwrap_err();
     let error = small::learner()?.callback(checkpoints().every_steps(0)).fit(1).unwrap_err().to_string();
@@ -175,6 +236,11 @@ fn what_does_not_belong_together_is_refused_and_changes_nothing() -> Result<()> 
     };
     let error = refused(&mut learner()?.batch_size(16), &path)?;
     assert!(error.contains("batches of 16") && error.contains("batches of 8"), "{error}");
+    let other = DataSplit { valid: small::columns(18, 5)?, ..parts()? };
+    let mut other = Learner::new(net()?, other).optimizer(adamw(0.01)).batch_size(8).seed(Seed(3));
+    assert!(refused(&mut other, &path)?.contains("data"));
+    let sampler = Sampler::balanced(&small::columns(44, 1)?)?;
+    assert!(refused(&mut learner()?.sampler(sampler), &path)?.contains("no sampler"));
     let error = refused(&mut learner()?.seed(Seed(4)), &path)?;
     assert!(error.contains("seed 4") && error.contains("seed 3"), "{error}");
     let error = refused(&mut learner()?.batch_transform(sconce::transforms::MixUp::new(3)), &path)?;
@@ -183,8 +249,7 @@ fn what_does_not_belong_together_is_refused_and_changes_nothing() -> Result<()> 
     assert!(error.contains("sgd") && error.contains("adamw"), "{error}");
     let other =
         sconce::nn::Model::build([1, 4, 4], |x| x.flatten().linear(3))?.init(Seed(1), &Device::Cpu)?;
-    let other =
-        Learner::new(other, parts()?).optimizer(sconce::prelude::adamw(0.01)).batch_size(8).seed(Seed(3));
+    let other = Learner::new(other, parts()?).optimizer(adamw(0.01)).batch_size(8).seed(Seed(3));
     let error = refused(&mut { other }, &path)?;
     assert!(error.contains("linear_1.weight"), "{error}");
 
@@ -208,7 +273,8 @@ fn what_does_not_belong_together_is_refused_and_changes_nothing() -> Result<()> 
         let mut learner = learner()?;
         // Some bytes are digits of a number, and others white space.
         let _ = learner.load(&broken);
-        let _ = learner.evaluate(Split::Valid)?;
+        // Whatever was taken over, training neither panics nor runs away.
+        let _ = learner.fit(1);
     }
     Ok(())
 }

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex};
 
 use candle_core::{Device, Tensor};
 use sconce::data::{DataSplit, Dataset};
+use sconce::metrics::{Accumulate, Metric};
 use sconce::optim::{Ema, ReduceOnPlateau, clip_grad_norm, constant, cosine, one_cycle, step_decay};
-use sconce::prelude::{Learner, Loss, Mode, Model, Seed, Split, accuracy, backward, cross_entropy, sgd};
+use sconce::prelude::{Learner, Loss, Mode, Model, Seed, Split, backward, cross_entropy, sgd, top_k};
 use sconce::train::{
     Callback, Control, EarlyStopping, Ending, EpochEnd, FitBegin, FitEnd, Monitor, Net, StepEnd,
 };
@@ -62,6 +63,55 @@ fn one_cycle_goes_up_and_down_and_leaves_the_rate_as_it_was() -> Result<()> {
 }
 
 #[test]
+fn an_interrupted_cycle_is_ended_before_another_fit_begins() -> Result<()> {
+    let mut learner = learner()?.callback(Once::at(9));
+    assert!(learner.fit_one_cycle(2, 0.05).is_err());
+    // Two epochs more than the cycle had left: they are a fit of their own, at the optimizer's own rate.
+    let rates = learner.fit(3)?.step_learning_rates();
+    let cycle = one_cycle().over(12);
+    let wanted = (0..12).map(|at| cycle.rate(0.05, at)).collect::<Result<Vec<_>>>()?;
+    assert_eq!(rates[..12], wanted);
+    assert_eq!(rates[12..], [0.01; 12]);
+    Ok(())
+}
+
+/// Fails once, after so many steps in all.
+struct Once(Option<usize>);
+
+impl Once {
+    fn at(step: usize) -> Once {
+        Once(Some(step))
+    }
+}
+
+impl Callback for Once {
+    fn on_step_end(&mut self, end: &StepEnd) -> Result<Control> {
+        if self.0 != Some(end.total_steps) {
+            return Ok(Control::GoOn);
+        }
+        self.0 = None;
+        Err(Error::Interrupted { at: "here".into() })
+    }
+}
+
+#[test]
+fn frozen_layers_ask_for_another_optimizer() -> Result<()> {
+    let mut learner = learner()?.ema(0.9);
+    learner.fit(1)?;
+    learner.model()?.freeze("conv2d_1.*")?;
+    let error = learner.fit(1).unwrap_err().to_string();
+    assert!(error.contains(".optimizer(..)"), "{error}");
+    let mut learner = learner.optimizer(sgd(0.1));
+    let error = learner.fit(1).unwrap_err().to_string();
+    assert!(error.contains(".ema(decay)"), "{error}");
+    let mut learner = learner.ema(0.9);
+    learner.fit(1)?;
+    learner.model()?.unfreeze("conv2d_1.*")?;
+    assert!(learner.fit(1).unwrap_err().to_string().contains("unfrozen"));
+    Ok(())
+}
+
+#[test]
 fn what_gets_no_better_is_trained_slower() -> Result<()> {
     // A loss that never changes in validation: the rate falls after each second epoch.
     let flat = Loss::new("flat", |output, _| Ok((output - output.detach())?.sum_all()?));
@@ -69,6 +119,10 @@ fn what_gets_no_better_is_trained_slower() -> Result<()> {
     let mut learner = learner()?.loss(flat).reduce_on_plateau(plateau, Monitor::valid_loss());
     let rates: Vec<f64> = learner.fit(6)?.epochs().iter().map(|epoch| epoch.learning_rate).collect();
     assert_eq!(rates, [0.01, 0.01, 0.01, 0.005, 0.005, 0.0025]);
+    // Which way is better the monitor says, whatever the plateau was told: this loss gets better.
+    let plateau = ReduceOnPlateau::default().higher_is_better().patience(0);
+    let mut learner = small::learner()?.reduce_on_plateau(plateau, Monitor::train_loss());
+    assert!(learner.fit(4)?.epochs().iter().all(|epoch| epoch.learning_rate == 0.01));
     Ok(())
 }
 
@@ -256,16 +310,44 @@ fn early_stopping_gives_the_weights_of_the_best_epoch_back() -> Result<()> {
     Ok(())
 }
 
+/// A metric that takes nothing, or everything.
+struct Picky(bool);
+
+impl Accumulate for Picky {
+    fn update(&mut self, _: &Tensor, _: &Tensor) -> Result<()> {
+        match self.0 {
+            true => Err(candle_core::Error::Msg("no".into()).into()),
+            false => Ok(()),
+        }
+    }
+
+    fn value(&self) -> Result<f64> {
+        Ok(1.0)
+    }
+
+    fn fresh(&self) -> Box<dyn Accumulate> {
+        Box::new(Picky(self.0))
+    }
+}
+
 #[test]
 fn what_is_wrong_is_known_before_the_first_step() -> Result<()> {
-    // A metric that cannot take the outputs: known after no step, not after an epoch.
-    let mut learner = Learner::new(net()?, parts()?).metric(accuracy());
-    let data = DataSplit { valid: small::columns(3, 1)?, ..parts()? };
-    learner.fit(1)?;
-    let two = Model::build([1, 4, 4], |x| x.flatten().linear(2))?.init(Seed(1), &Device::Cpu)?;
-    let mut learner = Learner::new(two, data);
-    assert!(learner.fit(1).is_err());
+    // A metric that cannot take the outputs is none of the loss's business: without a first look a step would be made.
+    let mut learner = Learner::new(net()?, parts()?).metric(top_k(5));
+    assert!(learner.fit(50).is_err());
     assert_eq!(learner.history().num_steps(), 0);
+    // And what was set out to do is forgotten: the next fit has a schedule of its own length.
+    let mut learner =
+        Learner::new(net()?, parts()?).metric(Metric::new("top_5", Picky(true))).schedule(cosine());
+    assert!(learner.fit(50).is_err());
+    let rates = learner.metric(Metric::new("top_5", Picky(false))).fit(2)?.step_learning_rates();
+    assert!(rates.last().unwrap() < &1e-3, "{rates:?}");
+    // A schedule that is longer than its fit is refused, and a longer fit is not.
+    let mut learner = small::learner()?.schedule(cosine().warmup(10));
+    assert!(learner.fit(1).is_err());
+    assert_eq!(learner.fit(2)?.num_steps(), 12);
+    let error = small::learner()?.callback(EarlyStopping::new(Monitor::metric("recall"))).fit(1).unwrap_err();
+    assert!(error.to_string().contains("recall"));
 
     let pixels = Tensor::zeros((4, 1, 4, 4), candle_core::DType::F32, &Device::Cpu)?;
     let lacking = Dataset::new(pixels, &[0, 1, 1, 0], &["a", "b", "c"])?;

@@ -78,6 +78,12 @@ impl ReduceOnPlateau {
         self
     }
 
+    /// For values such as a loss, as it is unless told.
+    pub fn lower_is_better(mut self) -> ReduceOnPlateau {
+        self.wanted = Wanted::Lower;
+        self
+    }
+
     /// What the rate is multiplied with at each drop, above 0 and below 1; 0.1.
     pub fn factor(mut self, factor: f64) -> ReduceOnPlateau {
         self.factor = factor;

@@ -79,6 +79,8 @@ pub enum Control {
 pub struct FitBegin<'a> {
     /// Who trains.
     pub learner: &'a Learner,
+    /// How many epochs were complete when the fit began; fewer than now if it goes on after an interrupt.
+    pub from: usize,
     /// How many epochs there will be in all.
     pub until: usize,
 }

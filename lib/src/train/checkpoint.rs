@@ -1,6 +1,6 @@
 //! A training as a file, from which it goes on as if it had never stopped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
@@ -52,42 +52,53 @@ struct Settings {
     seed: u64,
     batch_size: usize,
     accumulate: usize,
-    train_images: usize,
-    valid_images: usize,
-    /// Whether images are drawn by a sampler.
-    sampled: bool,
+    /// What the training and the validation part are, by [`Dataset::fingerprint`](crate::data::Dataset::fingerprint).
+    data: [String; 2],
+    /// What draws images, in words.
+    sampler: String,
     /// What changes batches, in words.
     batch_transforms: Vec<String>,
 }
 
 impl Settings {
-    fn of(learner: &Learner) -> Settings {
-        Settings {
+    fn of(learner: &Learner) -> Result<Settings> {
+        let data = match learner.fingerprints.get() {
+            Some(known) => known.clone(),
+            None => {
+                let parts = [learner.data.train.fingerprint()?, learner.data.valid.fingerprint()?];
+                learner.fingerprints.get_or_init(|| parts).clone()
+            }
+        };
+        Ok(Settings {
             seed: learner.seed.0,
             batch_size: learner.batch_size,
             accumulate: learner.accumulate,
-            train_images: learner.data.train.len(),
-            valid_images: learner.data.valid.len(),
-            sampled: learner.sampler.is_some(),
+            data,
+            sampler: learner.sampler.as_ref().map_or_else(|| "no sampler".into(), ToString::to_string),
             batch_transforms: learner.batch_transforms.iter().map(|by| format!("{by:?}")).collect(),
-        }
+        })
     }
 
     fn words(&self) -> String {
         let mut words = format!(
-            "seed {}, batches of {} images, {} a step, {} training and {} validation images, {} sampler",
+            "seed {}, batches of {} images, {} a step, {}, data {} and {}",
             self.seed,
             self.batch_size,
             self.accumulate,
-            self.train_images,
-            self.valid_images,
-            if self.sampled { "a" } else { "no" }
+            self.sampler,
+            short(&self.data[0]),
+            short(&self.data[1])
         );
         for by in &self.batch_transforms {
             words += &format!(", batches by {by}");
         }
         words
     }
+}
+
+/// So much of a fingerprint tells two apart.
+fn short(fingerprint: &str) -> String {
+    fingerprint.chars().take(12).collect()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -114,8 +125,8 @@ impl Learner {
         crate::atomic_file::write(path, &self.checkpoint(path)?)
     }
 
-    /// Takes over what [`Learner::save`] wrote for a learner that was set up alike: model, data, optimizer, batch size and seed.
-    /// Training then goes on, by [`Learner::resume`] or a fit, with the very numbers that it would have had without a
+    /// Takes over what [`Learner::save`] wrote for a learner that was set up alike: model, data, kind of optimizer, batches and seed.
+    /// Loss, schedule, and the settings of the optimizer are those of this learner. Where they are the same, too, training goes on, by [`Learner::resume`] or a fit, with the very numbers that it would have had without a
     /// stop: bit for bit on CPU. A metric of your own that cannot say what it has taken in
     /// ([`Accumulate::state`](crate::metrics::Accumulate::state)) has no value for an epoch that is taken up in its middle.
     ///
@@ -151,10 +162,22 @@ impl Learner {
         let head = self.head(path, tensor_file::metadata(path, &bytes, KEY)?)?;
         let history = History::from_json(&head.history)
             .map_err(|error| wrong(path, format!("a history that cannot be read: {error}"), DAMAGED))?;
-        let parameters = self.net.parameters();
+        let plan = head.plan.as_ref();
+        let frozen = plan.map_or_else(Vec::new, |plan| plan.frozen.clone());
+        let mut parameters = self.net.parameters();
+        parameters.retain(|parameter| !frozen.contains(&parameter.name));
+        let fits = plan.is_none_or(|plan| plan.fits(history.len(), head.updates))
+            && head.partial.as_ref().is_none_or(|partial| partial.fits(history.len()));
+        if !fits {
+            return Err(wrong(path, "a place in the training that there is not".into(), DAMAGED));
+        }
         // All that may be wrong is looked at before anything changes.
-        let state = tensors(path, &file, MODEL)?;
-        let mut optimizer = self.config.build(&parameters)?;
+        let mut state = tensors(path, &file, MODEL)?;
+        // A file has them in any order, a net in its own.
+        let places: HashMap<String, usize> =
+            self.net.state()?.into_iter().enumerate().map(|(at, (name, _))| (name, at)).collect();
+        state.sort_by_key(|(name, _)| places.get(name).copied().unwrap_or(usize::MAX));
+        let mut optimizer = self.config_under(plan, &parameters)?.build(&parameters)?;
         if let Some(text) = &head.optimizer {
             let found: BTreeMap<String, TensorView> = with_prefix(&file, OPTIMIZER).collect();
             optimizer.take_over(path, Some(text.clone()), &found)?;
@@ -176,8 +199,14 @@ impl Learner {
                 return Err(wrong(path, "a training that averages its weights".into(), hint));
             }
         };
-        let partial = head.partial.as_ref().map(|partial| self.partial_of(path, partial)).transpose()?;
+        let partial = head.partial.as_ref().map(|partial| self.partial_of(partial));
         self.net.set_state(&state)?;
+        self.end_plan()?;
+        match self.net.as_model() {
+            Some(model) => frozen.iter().try_for_each(|name| model.freeze(name))?,
+            None if frozen.is_empty() => {}
+            None => return Err(wrong(path, "a training of a model graph's head".into(), DAMAGED)),
+        }
         // From here on nothing can fail but for want of memory.
         self.ema = match raw {
             None => None,
@@ -189,9 +218,22 @@ impl Learner {
         };
         self.optimizer = head.optimizer.is_some().then_some(optimizer);
         (self.history, self.partial, self.accumulation) = (history, partial, accumulation);
-        (self.updates, self.own_rate, self.plan) = (head.updates, head.own_rate, head.plan);
+        (self.updates, self.own_rate) = (head.updates, head.own_rate);
+        self.plan = head.plan;
         self.ending = None;
-        Ok(())
+        // A file that was written at the end of a fit has one that is done.
+        if self.is_plan_done() { self.end_plan() } else { Ok(()) }
+    }
+
+    /// Whether the steps of the training in this file are the first ones of this one.
+    pub(super) fn goes_on_from(&self, path: &Path) -> Result<bool> {
+        let bytes = tensor_file::read(path)?;
+        let Some(head) = tensor_file::metadata(path, &bytes, KEY)? else { return Ok(false) };
+        let history = serde_json::from_str::<Head>(&head).ok();
+        let Some(history) = history.and_then(|head| History::from_json(&head.history).ok()) else {
+            return Ok(false);
+        };
+        Ok(self.history.num_steps() > 0 && self.history.step_losses().starts_with(&history.step_losses()))
     }
 
     /// What a file holds from which this training goes on.
@@ -227,7 +269,7 @@ impl Learner {
         );
         let head = Head {
             version: 1,
-            settings: Settings::of(self),
+            settings: Settings::of(self)?,
             updates: self.updates,
             own_rate: self.own_rate,
             plan: self.plan.clone(),
@@ -270,7 +312,7 @@ impl Learner {
             let hint = "Read it with the release that wrote it, or a later one.";
             return Err(wrong(path, format!("a training of format {}, not 1", head.version), hint));
         }
-        let here = Settings::of(self);
+        let here = Settings::of(self)?;
         if head.settings != here {
             return Err(Error::Format {
                 path: path.to_owned(),
@@ -284,16 +326,13 @@ impl Learner {
         Ok(head)
     }
 
-    fn partial_of(&self, path: &Path, head: &PartialHead) -> Result<Partial> {
-        if head.step > head.steps || head.steps == 0 {
-            return Err(wrong(path, format!("step {} of {}", head.step, head.steps), DAMAGED));
-        }
+    fn partial_of(&self, head: &PartialHead) -> Partial {
         let metrics = self.metrics.iter().filter_map(|metric| {
             let (_, state) = head.metrics.iter().find(|(name, _)| name == metric.name())?;
             let mut metric: Metric = metric.fresh();
             metric.restore(state).then_some(metric)
         });
-        Ok(Partial {
+        Partial {
             epoch: head.epoch,
             step: head.step,
             steps: head.steps,
@@ -301,11 +340,16 @@ impl Learner {
             metrics: metrics.collect(),
             skipped: head.skipped,
             seconds: head.seconds,
-        })
+        }
     }
 }
 
 impl PartialHead {
+    /// Whether it may stand behind so many complete epochs.
+    fn fits(&self, epochs: usize) -> bool {
+        self.epoch == epochs + 1 && self.step <= self.steps && self.steps > 0
+    }
+
     fn of(partial: &Partial) -> PartialHead {
         let metrics = partial.metrics.iter();
         PartialHead {

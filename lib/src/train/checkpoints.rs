@@ -30,6 +30,8 @@ pub struct Checkpoints {
     monitor: Option<Monitor>,
     every: Option<usize>,
     existing: Existing,
+    /// Whether what is in the folder is of this training.
+    begun: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +52,7 @@ impl Checkpoints {
             monitor: None,
             every: None,
             existing: Existing::Refuse,
+            begun: false,
         }
     }
 
@@ -108,6 +111,7 @@ impl Callback for Checkpoints {
                 hint: "Leave it out to have a file after each epoch only.".into(),
             });
         }
+        self.monitor_of(begin.learner).check(begin.learner)?;
         let folder = &self.folder;
         fs::create_dir_all(folder).map_err(|source| Error::Io {
             op: "create",
@@ -115,10 +119,11 @@ impl Callback for Checkpoints {
             source,
         })?;
         let last = folder.join(LAST);
-        if begin.learner.history().num_steps() == 0 && self.existing == Existing::Refuse && last.exists() {
+        let begins = !self.begun && self.existing == Existing::Refuse;
+        if begins && last.exists() && !begin.learner.goes_on_from(&last)? {
             return Err(Error::Argument {
                 op: "Checkpoints".into(),
-                expected: "a folder without a training for one that begins".into(),
+                expected: "a folder without another training".into(),
                 got: last.display().to_string(),
                 hint: "To go on with that one, call learner.load(path)? and learner.resume()? or fit; to begin anew, choose \
                        another folder, or say .overwrite()."
@@ -126,6 +131,7 @@ impl Callback for Checkpoints {
             });
         }
         self.tidy_up();
+        self.begun = true;
         Ok(())
     }
 

@@ -24,8 +24,17 @@ pub(super) fn finite(
         op: "Learner".into(),
         expected: "a finite loss".into(),
         got: format!("{got} {}", place()),
-        hint: cause(learner, batch)?,
+        // Whatever stands in the way of looking for the cause must not hide what was found.
+        hint: cause(learner, batch).unwrap_or_else(|_| calmer(learner.learning_rate())),
     })
+}
+
+fn calmer(lr: f64) -> String {
+    format!(
+        "Train anew with a lower learning rate than {lr}, e.g. {}, a warm-up (schedule(constant().warmup(100))), or \
+         clip_norm(1.0).",
+        lr / 10.0
+    )
 }
 
 /// What is not finite, looked for from the images on, and what to do about it.
@@ -36,16 +45,12 @@ fn cause(learner: &Learner, batch: &Batch) -> Result<String> {
             "Images {images:?} of this part hold NaN or infinity themselves: mend or drop them."
         ));
     }
-    let lr = learner.learning_rate();
-    let calmer = format!(
-        "a lower learning rate than {lr}, e.g. {}, a warm-up (schedule(constant().warmup(100))), or clip_norm(1.0)",
-        lr / 10.0
-    );
+    let calmer = calmer(learner.learning_rate());
     let parameters = learner.net.parameters();
     if let Some(name) = first_not_finite(&parameters)? {
         return Ok(format!(
             "The images of this batch are finite, but {name:?} holds NaN or infinity since the last step: the weights have \
-             grown too large. Build the model anew, or load a checkpoint, and train with {calmer}."
+             grown too large; the model must be built anew or loaded from a checkpoint. {calmer}"
         ));
     }
     let layer = match learner.net.as_model() {
@@ -55,12 +60,12 @@ fn cause(learner: &Learner, batch: &Batch) -> Result<String> {
     Ok(match layer {
         Some(layer) => format!(
             "Images and weights are finite; the first layer that gives NaN or infinity is {layer}. Look for a division by 0, \
-             a root or a logarithm there; else its numbers have grown too large: train anew with {calmer}."
+             a root or a logarithm there; else its numbers have grown too large. {calmer}"
         ),
         None => format!(
             "Images, weights and what the model makes of them in use are finite: it comes from the loss {:?} itself, or from \
              outputs that have grown too large for it. If the loss is yours, look for a logarithm or a division of 0 in it; \
-             else train anew with {calmer}.",
+             else: {calmer}",
             learner.loss.name()
         ),
     })
@@ -107,7 +112,12 @@ fn all_finite(x: &Tensor) -> Result<bool> {
 }
 
 /// An error for want of memory in words; any other as it is.
-pub(super) fn memory_in_words(error: Error, images: usize, place: &dyn Fn() -> String) -> Error {
+pub(super) fn memory_in_words(
+    error: Error,
+    images: usize,
+    accumulate: usize,
+    place: &dyn Fn() -> String,
+) -> Error {
     let text = error.to_string();
     let wants_memory = ["CUDA_ERROR_OUT_OF_MEMORY", "out of memory", "OUT_OF_MEMORY", "ALLOC_FAILED"];
     if !wants_memory.iter().any(|sign| text.contains(sign)) {
@@ -116,15 +126,16 @@ pub(super) fn memory_in_words(error: Error, images: usize, place: &dyn Fn() -> S
     let half = (images / 2).max(1);
     let hint = if images > 1 {
         format!(
-            "Write batch_size({half}) and accumulate(2), which trains as before with half of the memory; smaller images \
-             or a smaller model need less, too."
+            "Write batch_size({half}) and accumulate({}), which trains as before with half of the memory; smaller images \
+             or a smaller model need less, too.",
+            2 * accumulate
         )
     } else {
         "A single image needs too much: take smaller images or a smaller model.".into()
     };
     Error::Argument {
         op: "Learner".into(),
-        expected: format!("memory for a training step of {images} images"),
+        expected: format!("memory for a batch of {images} images"),
         got: format!("none left on the device {} ({text})", place()),
         hint,
     }

@@ -5,7 +5,7 @@ use super::monitor::Monitor;
 use crate::plot::number;
 use crate::{Error, Result};
 
-/// Ends a fit when it gets no better for a while, and gives the model the weights of its best epoch back.
+/// Ends a fit when it gets no better for a while, the epochs of earlier fits aside, and gives the model the weights of its best epoch back.
 ///
 /// ```
 /// use sconce::prelude::*;
@@ -29,6 +29,8 @@ pub struct EarlyStopping {
     best: Vec<(String, Tensor)>,
     /// The epoch that they are of.
     best_epoch: Option<usize>,
+    /// How many epochs were complete when the fit began.
+    from: usize,
     /// Whether the model is to have them at the fit's end.
     restore: bool,
 }
@@ -49,6 +51,7 @@ impl EarlyStopping {
             weights: Weights::OfBest,
             best: Vec::new(),
             best_epoch: None,
+            from: 0,
             restore: false,
         }
     }
@@ -88,9 +91,11 @@ impl Callback for EarlyStopping {
         if !(self.least.is_finite() && self.least >= 0.0) {
             return wrong("a least improvement of at least 0", self.least.to_string());
         }
-        // What an earlier fit brought counts: going on after an interrupt has no other end. Its weights are only known
-        // if this callback was there.
-        let epochs = begin.learner.history().epochs();
+        self.monitor.check(begin.learner)?;
+        // A fit that goes on after an interrupt comes to the same end. The weights of what was before are only known if this
+        // callback was there.
+        self.from = begin.from;
+        let epochs = begin.learner.history().epochs().get(self.from..).unwrap_or_default();
         let best = self.monitor.best(epochs, self.least)?.map(|(epoch, _)| epoch.epoch);
         if best != self.best_epoch {
             (self.best, self.best_epoch) = (Vec::new(), None);
@@ -99,7 +104,7 @@ impl Callback for EarlyStopping {
     }
 
     fn on_epoch_end(&mut self, end: &EpochEnd) -> Result<Control> {
-        let epochs = end.learner.history().epochs();
+        let epochs = end.learner.history().epochs().get(self.from..).unwrap_or_default();
         let Some((best, value)) = self.monitor.best(epochs, self.least)? else { return Ok(Control::GoOn) };
         if best.epoch == end.epoch.epoch {
             self.best_epoch = Some(best.epoch);

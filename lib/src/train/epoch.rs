@@ -125,12 +125,13 @@ impl Learner {
         let mut batches = batches.start_at(partial.step);
         let mut reported = 0;
         let mut control = Control::GoOn;
+        // What a batch has to be waited for is training time, too; callbacks are not.
+        let mut start = Instant::now();
         while let Some(batch) = batches.next() {
             let Some(partial) = &self.partial else { break };
             // Where nothing of a batch could be read, it does not come, and its place is counted.
-            let step = steps - batches.len();
+            let step = steps.saturating_sub(batches.len());
             check_interrupt(|| partial.place())?;
-            let start = Instant::now();
             let batch = batch?;
             let mode = Mode::Train(self.seed.derive(&format!("epoch {epoch}, step {step}")));
             let place = || format!("in epoch {epoch}, step {step} of {steps}");
@@ -164,6 +165,7 @@ impl Learner {
                     break;
                 }
             }
+            start = Instant::now();
         }
         let Learner { partial: Some(partial), history, .. } = self else { return Ok(control) };
         partial.skip(history, batches.skipped(), &mut reported);

@@ -2,6 +2,7 @@ use candle_core::DType;
 use sconce_display::{Bundle, Content};
 
 use super::learner::{Learner, check_interrupt};
+use super::overfit::unreadable;
 use crate::nn::Mode;
 use crate::plot::{Curves, number};
 use crate::progress::{Progress, Unit};
@@ -85,6 +86,7 @@ impl Learner {
         let (mut mean, mut least) = (0.0, f64::INFINITY);
         let mut epoch = self.history().len() + 1;
         'search: loop {
+            let before = search.rates.len();
             for batch in self.train_batches(epoch) {
                 let at = search.rates.len();
                 check_interrupt(|| format!("while looking for a learning rate, after {at} steps"))?;
@@ -96,7 +98,7 @@ impl Learner {
                 let value: f64 = loss.to_dtype(DType::F64)?.to_scalar()?;
                 mean = SMOOTHING * mean + (1.0 - SMOOTHING) * value;
                 let smoothed = mean / (1.0 - SMOOTHING.powi(at as i32 + 1));
-                if !smoothed.is_finite() || (at > 0 && smoothed > divergence * least) {
+                if !smoothed.is_finite() || (at > 0 && smoothed > least + (divergence - 1.0) * least.abs()) {
                     break 'search;
                 }
                 least = least.min(smoothed);
@@ -107,6 +109,9 @@ impl Learner {
                 if search.rates.len() == steps {
                     break 'search;
                 }
+            }
+            if search.rates.len() == before {
+                return Err(unreadable("Learner::lr_find"));
             }
             epoch += 1;
         }
@@ -135,24 +140,34 @@ impl LrSearch {
         &self.losses
     }
 
-    /// A good learning rate for training, or highest one for a cycle: the middle, in equal ratios, of the longest way down, as in
-    /// fastai's `valley`.
+    /// A good learning rate for training, or highest one for a cycle: a tenth of the rate with the least loss, which is as far as it
+    /// still fell (Smith 2018, "A disciplined approach"; the rule that fastai calls `minimum`).
     ///
     /// # Errors
-    /// If the loss does not fall at any rate.
+    /// If the loss does not fall by a twentieth at any rate.
     pub fn suggestion(&self) -> Result<f64> {
-        let (from, to) = longest_descent(&self.losses).ok_or_else(|| self.flat())?;
-        Ok((self.rates[from] * self.rates[to]).sqrt())
+        let least = self.least().ok_or_else(|| self.flat())?;
+        Ok(self.rates[least] / 10.0)
     }
 
-    /// The rate at which the loss falls fastest.
+    /// The rate at which the loss falls fastest, taken over a tenth of the search.
     ///
     /// # Errors
-    /// If it does not fall at any rate.
+    /// If the loss does not fall by a twentieth at any rate.
     pub fn steepest(&self) -> Result<f64> {
-        let falls = self.losses.windows(3).map(|losses| losses[2] - losses[0]);
-        let steepest = falls.enumerate().filter(|(_, fall)| *fall < 0.0).min_by(|a, b| a.1.total_cmp(&b.1));
-        steepest.map(|(at, _)| self.rates[at + 1]).ok_or_else(|| self.flat())
+        let least = self.least().ok_or_else(|| self.flat())?;
+        let span = (self.rates.len() / 10).max(2);
+        let falls = self.losses[..=least].windows(span + 1).map(|losses| losses[span] - losses[0]);
+        let steepest = falls.enumerate().min_by(|a, b| a.1.total_cmp(&b.1));
+        // What falls within fewer steps than that falls fastest half way.
+        Ok(self.rates[steepest.map_or(least / 2, |(at, _)| at + span / 2)])
+    }
+
+    /// Where the loss is least, if it has fallen.
+    fn least(&self) -> Option<usize> {
+        let least = (0..self.losses.len()).min_by(|&a, &b| self.losses[a].total_cmp(&self.losses[b]))?;
+        let first = self.losses[0];
+        (first - self.losses[least] > 0.05 * first.abs()).then_some(least)
     }
 
     fn flat(&self) -> Error {
@@ -197,21 +212,6 @@ impl LrSearch {
     }
 }
 
-/// Where the longest falling sequence begins and ends; those between that are higher are passed over.
-fn longest_descent(losses: &[f64]) -> Option<(usize, usize)> {
-    // Of the longest one that ends at each place, its length and where it begins.
-    let mut ends: Vec<(usize, usize)> = Vec::with_capacity(losses.len());
-    for (at, &loss) in losses.iter().enumerate() {
-        let before = (0..at)
-            .filter(|&before| losses[before] > loss)
-            .max_by_key(|&before| (ends[before].0, at - before));
-        ends.push(before.map_or((1, at), |before| (ends[before].0 + 1, ends[before].1)));
-    }
-    let (to, &(length, from)) =
-        ends.iter().enumerate().max_by_key(|(at, (length, _))| (*length, usize::MAX - at))?;
-    (length > 1).then_some((from, to))
-}
-
 impl Rich for LrSearch {
     fn rich(&self) -> Bundle {
         let text = format!("{}{}", self.sentence(), self.curves().text());
@@ -223,11 +223,24 @@ impl Rich for LrSearch {
 mod tests {
     use super::*;
 
+    fn search(losses: &[f64]) -> LrSearch {
+        LrSearch {
+            rates: (0..losses.len()).map(|at| 10_f64.powi(at as i32 - 5)).collect(),
+            losses: losses.to_vec(),
+        }
+    }
+
     #[test]
-    fn the_longest_descent_passes_over_what_rises() {
-        assert_eq!(longest_descent(&[]), None);
-        assert_eq!(longest_descent(&[1.0, 1.0, 2.0]), None);
-        assert_eq!(longest_descent(&[5.0, 6.0, 4.0, 4.5, 3.0, 9.0, 8.0]), Some((1, 4)));
-        assert_eq!(longest_descent(&[3.0, 2.0, 1.0, 9.0, 8.0]), Some((0, 2)));
+    fn a_tenth_of_the_rate_with_the_least_loss_is_suggested() -> Result<()> {
+        // Falling from 1e-5 on, fastest between 1e-3 and 1e-1, least at 1e-1.
+        let found = search(&[2.3, 2.29, 2.2, 1.5, 0.9, 1.4, 4.0]);
+        assert!((found.suggestion()? - 0.01).abs() < 1e-12);
+        assert!((found.steepest()? - 0.01).abs() < 1e-12);
+        for flat in [&[2.3, 2.31, 2.29, 2.3][..], &[1.0], &[1.0, 2.0, 3.0]] {
+            assert!(search(flat).suggestion().unwrap_err().to_string().contains("overfit_one_batch"));
+        }
+        // Losses may be below 0.
+        assert!((search(&[-0.1, -0.2, -0.4, 0.3]).suggestion()? - 1e-4).abs() < 1e-12);
+        Ok(())
     }
 }

@@ -1,7 +1,9 @@
+use super::callback::Ending;
 use super::history::History;
 use super::learner::Learner;
-use super::plan::Cycle;
-use crate::optim::{OneCycleConfig, OptimizerConfig, layer_decay};
+use super::plan::{Cycle, Plan};
+use crate::nn::Parameter;
+use crate::optim::{OneCycleConfig, OptimizerConfig, ParamGroup, layer_decay};
 use crate::{Error, Result};
 
 /// How [`Learner::fine_tune`] trains a model that was trained on other images.
@@ -38,8 +40,8 @@ impl Learner {
     /// # Ok(()) }
     /// ```
     ///
-    /// An interrupt in the first part leaves all but the head frozen: [`Learner::resume`] ends that part, and `fine_tune` with
-    /// `frozen_epochs: 0` goes on.
+    /// The optimizer begins anew with each part, and with the first fit after them. After an interrupt [`Learner::resume`] ends the
+    /// part that was under way; if it was the first, `fine_tune` with `frozen_epochs: 0` goes on.
     ///
     /// # Errors
     /// As for [`Learner::fit`]; a net that is no model graph, or has no head that could be told from the rest; settings out of their range.
@@ -60,22 +62,26 @@ impl Learner {
             return wrong("a ratio of at least 1, and finite", ratio);
         }
         self.check_settings()?;
-        let plain = self.config.clone();
         if frozen_epochs > 0 {
-            self.train_head(frozen_epochs, learning_rate)?;
+            let history = self.train_head(frozen_epochs, learning_rate)?;
+            if matches!(self.ending, Some(Ending::Stopped(_))) {
+                return Ok(history);
+            }
         }
-        self.set_optimizer(plain.groups(slower_first(self, ratio)?));
+        self.end_plan()?;
         let cycle = Cycle { peak: learning_rate / 2.0, rise: 0.3, start_divisor: 5.0 };
-        self.fit_cycle(epochs, cycle)
+        self.start_anew(Plan { ratio: Some(ratio), ..self.new_plan(epochs, Some(cycle)) });
+        self.fit_until(self.history.len().saturating_add(epochs))
     }
 
     /// Trains the head alone; what was trained before is trained again after it.
-    fn train_head(&mut self, epochs: usize, peak: f64) -> Result<()> {
+    fn train_head(&mut self, epochs: usize, peak: f64) -> Result<History> {
+        self.end_plan()?;
         let model = self.model()?.clone();
         let names: Vec<String> = model.parameters().into_iter().map(|parameter| parameter.name).collect();
         let head = model.head_parameters();
-        let in_head = |name: &&String| head.contains(name);
-        if !names.iter().any(|name| in_head(&name)) || names.iter().all(|name| in_head(&name)) {
+        let frozen: Vec<String> = names.iter().filter(|name| !head.contains(name)).cloned().collect();
+        if frozen.is_empty() || frozen.len() == names.len() {
             return Err(Error::Argument {
                 op: "Learner::fine_tune".into(),
                 expected: "a model with a head that is trained and layers before it".into(),
@@ -83,26 +89,37 @@ impl Learner {
                 hint: "Give the model a new head with net.replace_head(num_classes, seed), or train it with fit.".into(),
             });
         }
-        for name in names.iter().filter(|name| !in_head(name)) {
-            model.freeze(name)?;
-        }
-        self.set_optimizer(self.config.clone().fitting(&model.parameters()));
+        frozen.iter().try_for_each(|name| model.freeze(name))?;
         let OneCycleConfig { start_divisor, .. } = OneCycleConfig::default();
-        // An interrupt leaves it frozen, so that resume() goes on with what was begun.
-        self.fit_cycle(epochs, Cycle { peak, rise: 0.99, start_divisor })?;
-        names.iter().filter(|name| !in_head(name)).try_for_each(|name| model.unfreeze(name))
+        let cycle = Cycle { peak, rise: 0.99, start_divisor };
+        self.start_anew(Plan { frozen, ..self.new_plan(epochs, Some(cycle)) });
+        self.fit_until(self.history.len().saturating_add(epochs))
     }
 
-    /// Another optimizer, and averages of what it moves.
-    fn set_optimizer(&mut self, config: OptimizerConfig) {
-        self.config = config;
-        (self.optimizer, self.own_rate, self.ema, self.accumulation) = (None, None, None, None);
+    /// Another plan, for which another optimizer is needed, and averages of what it moves.
+    fn start_anew(&mut self, plan: Plan) {
+        (self.optimizer, self.ema, self.accumulation) = (None, None, None);
+        self.plan = Some(plan);
+    }
+
+    /// What the optimizer of these parameters is built by, under such a plan.
+    pub(super) fn config_under(
+        &self,
+        plan: Option<&Plan>,
+        parameters: &[Parameter],
+    ) -> Result<OptimizerConfig> {
+        match plan {
+            Some(plan) if !plan.frozen.is_empty() => Ok(self.config.clone().fitting(parameters)),
+            Some(Plan { ratio: Some(ratio), .. }) => {
+                Ok(self.config.clone().groups(slower_first(parameters, *ratio)?))
+            }
+            _ => Ok(self.config.clone()),
+        }
     }
 }
 
-/// Groups of the learner's parameters whose rates grow from the first to the last block by `ratio` in all.
-fn slower_first(learner: &Learner, ratio: f64) -> Result<Vec<crate::optim::ParamGroup>> {
-    let parameters = learner.net.parameters();
-    let blocks = layer_decay(&parameters, 1.0)?.len();
-    layer_decay(&parameters, ratio.powf(-1.0 / (blocks.max(2) - 1) as f64))
+/// Groups of parameters whose rates grow from the first to the last block by `ratio` in all.
+fn slower_first(parameters: &[Parameter], ratio: f64) -> Result<Vec<ParamGroup>> {
+    let blocks = layer_decay(parameters, 1.0)?.len();
+    layer_decay(parameters, ratio.powf(-1.0 / (blocks.max(2) - 1) as f64))
 }

@@ -26,7 +26,7 @@ impl Learner {
     /// memory; an epoch of which every image was skipped; a class of the other parts that the training part has none of;
     /// whatever model, loss, data, schedule or callbacks refuse. The learner stays usable, with all steps that were finished.
     pub fn fit(&mut self, epochs: usize) -> Result<History> {
-        let until = self.history.len() + epochs;
+        let until = self.history.len().saturating_add(epochs);
         if self.plan.is_none() {
             self.check_settings()?;
             self.plan = Some(self.new_plan(epochs, None));
@@ -42,21 +42,18 @@ impl Learner {
     /// As for [`Learner::fit`]; a rate that is not above 0.
     pub fn fit_one_cycle(&mut self, epochs: usize, peak: f64) -> Result<History> {
         let OneCycleConfig { rise, start_divisor, .. } = OneCycleConfig::default();
-        self.fit_cycle(epochs, Cycle { peak, rise, start_divisor })
-    }
-
-    pub(super) fn fit_cycle(&mut self, epochs: usize, cycle: Cycle) -> Result<History> {
-        if !(cycle.peak.is_finite() && cycle.peak > 0.0) {
+        if !(peak.is_finite() && peak > 0.0) {
             return Err(Error::Argument {
                 op: "Learner::fit_one_cycle".into(),
                 expected: "a highest learning rate above 0, and finite".into(),
-                got: cycle.peak.to_string(),
+                got: peak.to_string(),
                 hint: "learner.lr_find() suggests one.".into(),
             });
         }
         self.check_settings()?;
-        self.plan = Some(self.new_plan(epochs, Some(cycle)));
-        self.fit_until(self.history.len() + epochs)
+        self.end_plan()?;
+        self.plan = Some(self.new_plan(epochs, Some(Cycle { peak, rise, start_divisor })));
+        self.fit_until(self.history.len().saturating_add(epochs))
     }
 
     /// Goes on with a fit that was interrupted, that an error has ended, or that a checkpoint was made of, to where it would have
@@ -82,16 +79,32 @@ impl Learner {
         self.ending.as_ref()
     }
 
-    fn fit_until(&mut self, until: usize) -> Result<History> {
+    pub(super) fn fit_until(&mut self, until: usize) -> Result<History> {
+        let steps = self.history.num_steps();
+        let outcome = self.fit_planned(until);
+        let planned = self.plan.as_ref().is_some_and(|plan| {
+            plan.updates_before == self.updates && self.history.num_steps() == steps && plan.from < plan.until
+        });
+        if planned && matches!(&outcome, Err(error) if !matches!(error, Error::Interrupted { .. })) {
+            // Nothing has been begun that could be gone on with.
+            self.end_plan()?;
+        }
+        outcome
+    }
+
+    fn fit_planned(&mut self, until: usize) -> Result<History> {
         self.check_settings()?;
         self.pace()?;
         self.optimizer_mut()?;
+        self.check_parameters()?;
         if self.history.num_steps() == 0 && until > 0 {
             Pass::try_out(self)?;
         }
         let mut callbacks = mem::take(&mut self.callbacks);
         let mut live = Live::start(&self.history, self.partial.as_ref(), until);
-        let begun = callbacks.tell(|callback| callback.on_fit_begin(&FitBegin { learner: self, until }));
+        let from = self.plan.as_ref().map_or(self.history.len(), |plan| plan.from);
+        let begun =
+            callbacks.tell(|callback| callback.on_fit_begin(&FitBegin { learner: self, from, until }));
         let outcome = begun.and_then(|()| self.run(until, &mut live, &mut callbacks));
         let outcome = self.exchange_averages(Weights::ForUse).and(outcome);
         let ending = match &outcome {
@@ -100,11 +113,12 @@ impl Learner {
             Err(Error::Interrupted { .. }) => Ending::Interrupted,
             Err(error) => Ending::Failed(error.to_string()),
         };
-        let settled = self.settle_plan(&ending);
         live.finish(&self.history, self.partial.as_ref(), &outcome);
         let end = FitEnd { learner: self, history: &self.history, ending: &ending };
         let told = callbacks.tell(|callback| callback.on_fit_end(&end));
+        let stopped = matches!(ending, Ending::Stopped(_));
         (self.callbacks, self.ending) = (callbacks, Some(ending));
+        let settled = if stopped || self.is_plan_done() { self.end_plan() } else { Ok(()) };
         outcome?;
         settled.and(told)?;
         Ok(self.history.clone())
@@ -113,6 +127,13 @@ impl Learner {
     fn run(&mut self, until: usize, live: &mut Live, callbacks: &mut Callbacks) -> Result<Control> {
         self.exchange_averages(Weights::OfTraining)?;
         while self.history.len() < until {
+            if self.is_plan_done() {
+                // What goes on behind the end of a fit that had been interrupted is a fit of its own.
+                self.exchange_averages(Weights::ForUse)?;
+                self.end_plan()?;
+                self.exchange_averages(Weights::OfTraining)?;
+                self.plan = Some(self.new_plan(until - self.history.len(), None));
+            }
             if let stop @ Control::Stop(_) = self.train_epoch(until, live, callbacks)? {
                 return Ok(stop);
             }
@@ -120,19 +141,33 @@ impl Learner {
         Ok(Control::GoOn)
     }
 
-    /// Ends the plan if it is done, and with it a cycle of its own.
-    fn settle_plan(&mut self, ending: &Ending) -> Result<()> {
-        let Some(plan) = &self.plan else { return Ok(()) };
-        if self.history.len() < plan.until && !matches!(ending, Ending::Stopped(_)) {
-            return Ok(());
-        }
-        let cycle = plan.cycle.is_some();
-        self.plan = None;
-        if cycle {
-            let rate = self.own_rate.unwrap_or(self.config.learning_rate());
-            let optimizer = self.optimizer_mut()?;
-            optimizer.unset_momentum();
-            optimizer.set_learning_rate(rate)?;
+    pub(super) fn is_plan_done(&self) -> bool {
+        self.plan.as_ref().is_some_and(|plan| plan.until <= self.history.len())
+    }
+
+    /// An error if the optimizer or the averages are of other parameters than those that are to be trained.
+    fn check_parameters(&self) -> Result<()> {
+        let names = |parameters: Vec<crate::nn::Parameter>| -> Vec<String> {
+            parameters.into_iter().map(|parameter| parameter.name).collect()
+        };
+        let trained = names(self.net.parameters());
+        let known = self.optimizer.as_ref().map(|optimizer| names(optimizer.parameters()));
+        let averaged = self
+            .ema
+            .as_ref()
+            .map(|ema| ema.kept().0.into_iter().map(|(name, _)| name.to_owned()).collect::<Vec<String>>());
+        for (what, known, setter) in
+            [("an optimizer", known, ".optimizer(..)"), ("an average", averaged, ".ema(decay)")]
+        {
+            let Some(known) = known.filter(|known| *known != trained) else { continue };
+            return Err(Error::Argument {
+                op: "Learner::fit".into(),
+                expected: format!("{what} of the {} parameters that are trained", trained.len()),
+                got: format!("that of {} other ones", known.len()),
+                hint: format!(
+                    "Layers were frozen or unfrozen meanwhile: give the learner a new one, {setter}."
+                ),
+            });
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use candle_core::Tensor;
 use sconce_display::interrupt;
@@ -75,6 +75,8 @@ pub struct Learner {
     pub(super) ending: Option<Ending>,
     /// The epoch that was begun and not ended.
     pub(super) partial: Option<Partial>,
+    /// Of the training and the validation part, once somebody has asked.
+    pub(super) fingerprints: OnceLock<[String; 2]>,
     /// Gradients that wait for others.
     pub(super) accumulation: Option<Accumulation>,
     /// The averages of the weights; between fits the model has them, and the weights that training goes on from lie here.
@@ -112,6 +114,7 @@ impl Learner {
             plan: None,
             ending: None,
             partial: None,
+            fingerprints: OnceLock::new(),
             accumulation: None,
             ema: None,
         }
@@ -239,7 +242,10 @@ impl Learner {
     pub(super) fn optimizer_mut(&mut self) -> Result<&mut Optimizer> {
         let optimizer = match self.optimizer.take() {
             Some(optimizer) => optimizer,
-            None => self.config.build(&self.net.parameters())?,
+            None => {
+                let parameters = self.net.parameters();
+                self.config_under(self.plan.as_ref(), &parameters)?.build(&parameters)?
+            }
         };
         Ok(self.optimizer.insert(optimizer))
     }

@@ -1,4 +1,6 @@
 use super::history::Epoch;
+use super::learner::Learner;
+use crate::metrics::Metric;
 use crate::{Error, Result};
 
 /// What tells whether one epoch is better than another: the validation loss, a metric.
@@ -68,35 +70,54 @@ impl Monitor {
         }
     }
 
+    /// An error if the epochs of this learner will have no such value.
+    pub(super) fn check(&self, learner: &Learner) -> Result<()> {
+        let names: Vec<&str> = learner.metrics.iter().map(Metric::name).collect();
+        let validated = !learner.data.valid.is_empty();
+        match &self.watched {
+            Watched::TrainLoss => Ok(()),
+            Watched::ValidLoss if validated => Ok(()),
+            Watched::Metric(name) if validated && names.contains(&name.as_str()) => Ok(()),
+            Watched::Metric(_) if validated => Err(self.unknown(&names)),
+            _ => Err(self.unvalidated()),
+        }
+    }
+
+    fn missing(&self, got: String, hint: &str) -> Error {
+        Error::Argument {
+            op: "Monitor".into(),
+            expected: format!("epochs with a {}", self.name()),
+            got,
+            hint: hint.into(),
+        }
+    }
+
+    fn unvalidated(&self) -> Error {
+        self.missing(
+            "a learner whose validation part is empty".into(),
+            "Give it a fraction above 0 in split(), or watch Monitor::train_loss().",
+        )
+    }
+
+    fn unknown(&self, known: &[&str]) -> Error {
+        self.missing(
+            format!("the metrics {known:?} on the validation part"),
+            "Give the learner the metric before: .metric(accuracy()).",
+        )
+    }
+
     /// Its value in an epoch.
     ///
     /// # Errors
     /// If the epoch has none: there is no validation part, or no such metric (the error lists them).
     pub fn value(&self, epoch: &Epoch) -> Result<f64> {
-        let missing = |got: String, hint: &str| Error::Argument {
-            op: "Monitor".into(),
-            expected: format!("epochs with a {}", self.name()),
-            got,
-            hint: hint.into(),
-        };
         match &self.watched {
             Watched::TrainLoss => Ok(epoch.train_loss),
-            Watched::ValidLoss => epoch.valid_loss.ok_or_else(|| {
-                missing(
-                    "a learner whose validation part is empty".into(),
-                    "Give it a fraction above 0 in split(), or watch Monitor::train_loss().",
-                )
-            }),
+            Watched::ValidLoss => epoch.valid_loss.ok_or_else(|| self.unvalidated()),
             Watched::Metric(name) => {
                 let found = epoch.valid_metrics.iter().find(|(known, _)| known == name);
-                found.map(|&(_, value)| value).ok_or_else(|| {
-                    let known: Vec<&str> =
-                        epoch.valid_metrics.iter().map(|(name, _)| name.as_str()).collect();
-                    missing(
-                        format!("the metrics {known:?} on the validation part"),
-                        "Give the learner the metric before: .metric(accuracy()).",
-                    )
-                })
+                let names = || epoch.valid_metrics.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
+                found.map(|&(_, value)| value).ok_or_else(|| self.unknown(&names()))
             }
         }
     }

@@ -49,14 +49,7 @@ impl Learner {
 
     fn overfit(&mut self, steps: usize) -> Result<OneBatch> {
         let batch = self.train_batches(self.history().len() + 1).next();
-        let batch = batch.unwrap_or_else(|| {
-            Err(Error::Argument {
-                op: "Learner::overfit_one_batch".into(),
-                expected: "a batch that can be read".into(),
-                got: "none in the training part".into(),
-                hint: "data.train.scan(ScanConfig::default()) says what is wrong with each image.".into(),
-            })
-        })?;
+        let batch = batch.unwrap_or_else(|| Err(unreadable("Learner::overfit_one_batch")))?;
         let mut progress = Progress::start("one batch", Unit::Steps, Some(steps as u64));
         let mut found = OneBatch { losses: Vec::with_capacity(steps), images: batch.len(), accuracy: None };
         let rate = self.own_rate.unwrap_or(self.config.learning_rate());
@@ -79,6 +72,16 @@ impl Learner {
     }
 }
 
+/// No batch of an epoch came.
+pub(super) fn unreadable(op: &str) -> Error {
+    Error::Argument {
+        op: op.into(),
+        expected: "a batch that can be read".into(),
+        got: "none in the training part".into(),
+        hint: "data.train.scan(ScanConfig::default()) says what is wrong with each image; a sampler must draw some.".into(),
+    }
+}
+
 impl OneBatch {
     /// The loss before each step.
     #[must_use]
@@ -92,11 +95,11 @@ impl OneBatch {
         self.accuracy
     }
 
-    /// Whether the loss has come down to a tenth of what it was, or all images are right.
+    /// Whether the loss has come down by nine tenths of what it was, or all images are right.
     #[must_use]
     pub fn is_learnt(&self) -> bool {
         let (Some(first), Some(last)) = (self.losses.first(), self.losses.last()) else { return false };
-        last.is_finite() && (*last <= 0.1 * first || self.accuracy == Some(1.0))
+        last.is_finite() && (first - last >= 0.9 * first.abs() || self.accuracy == Some(1.0))
     }
 
     fn sentence(&self) -> String {

@@ -1,6 +1,6 @@
 use candle_core::Tensor;
 
-use super::diagnosis::finite;
+use super::diagnosis::{finite, memory_in_words};
 use super::followed::values;
 use super::learner::{Learner, check_interrupt};
 use crate::data::{Batch, SkipReport, Split};
@@ -60,7 +60,9 @@ impl Pass {
             let batch = batch?;
             let place = || format!("in a first look at the {split} part, before training");
             check_interrupt(place)?;
-            let output = learner.net.forward(&batch.images, Mode::Eval)?;
+            let output = learner.net.forward(&batch.images, Mode::Eval);
+            let output =
+                output.map_err(|error| memory_in_words(error, batch.len(), learner.accumulate, &place))?;
             let loss = learner.loss.of(&output, &batch.labels)?;
             finite(learner, &loss, &batch, &place)?;
             for metric in &learner.metrics {
@@ -86,7 +88,9 @@ impl Pass {
             check_interrupt(|| format!("{place}, after batch {}", at - 1))?;
             let place = || format!("{place}, batch {at}");
             let batch = batch?;
-            let output = learner.net.forward(&batch.images, Mode::Eval)?;
+            let output = learner.net.forward(&batch.images, Mode::Eval);
+            let output =
+                output.map_err(|error| memory_in_words(error, batch.len(), learner.accumulate, &place))?;
             let loss = learner.loss.of(&output, &batch.labels)?;
             mean.add(finite(learner, &loss, &batch, &place)?, batch.len());
             for metric in &mut metrics {

@@ -16,6 +16,17 @@ pub(super) struct Plan {
     pub(super) updates_before: usize,
     /// A cycle of its own, in the place of the learner's schedule.
     pub(super) cycle: Option<Cycle>,
+    /// Parameters that are frozen for its time.
+    pub(super) frozen: Vec<String>,
+    /// How many times slower than the last the first layers are trained for its time.
+    pub(super) ratio: Option<f64>,
+}
+
+impl Plan {
+    /// Whether it may be of a training that has come to `epochs` complete epochs and `updates` steps of the optimizer.
+    pub(super) fn fits(&self, epochs: usize, updates: usize) -> bool {
+        self.from <= epochs && self.from <= self.until && self.updates_before <= updates
+    }
 }
 
 /// One cycle for one fit alone; see [`OneCycleConfig`].
@@ -42,8 +53,28 @@ impl Learner {
         let steps = |batches: usize| batches.div_ceil(self.accumulate.max(1));
         // Of an epoch that was begun the rest is left.
         let made = self.partial.as_ref().map_or(0, |partial| partial.step / self.accumulate.max(1));
-        let updates = (steps(batches) * epochs).saturating_sub(made);
-        Plan { until: from + epochs, from, updates, updates_before: self.updates, cycle }
+        let updates = steps(batches).saturating_mul(epochs).saturating_sub(made);
+        let until = from.saturating_add(epochs);
+        Plan { until, from, updates, updates_before: self.updates, cycle, frozen: Vec::new(), ratio: None }
+    }
+
+    /// Ends the plan, and with it whatever holds for its time only.
+    pub(super) fn end_plan(&mut self) -> Result<()> {
+        if let Some(optimizer) = &mut self.optimizer {
+            optimizer.unset_momentum();
+        }
+        let Some(plan) = self.plan.take() else { return Ok(()) };
+        if let Some(model) = self.net.as_model() {
+            plan.frozen.iter().try_for_each(|name| model.unfreeze(name))?;
+        }
+        if !plan.frozen.is_empty() || plan.ratio.is_some() {
+            // It knows other parameters, or moves them at other rates.
+            (self.optimizer, self.ema, self.accumulation) = (None, None, None);
+        } else if plan.cycle.is_some() {
+            let rate = self.own_rate.unwrap_or(self.config.learning_rate());
+            self.optimizer_mut()?.set_learning_rate(rate)?;
+        }
+        Ok(())
     }
 
     /// The learning rate and momentum of the optimizer's next step.
@@ -80,9 +111,10 @@ impl Learner {
     fn plateau_scale(&self) -> Result<Option<f64>> {
         let Some((plateau, monitor)) = &self.plateau else { return Ok(None) };
         let mut plateau: ReduceOnPlateau = plateau.clone();
-        if monitor.higher_is_better() {
-            plateau = plateau.higher_is_better();
-        }
+        plateau = match monitor.higher_is_better() {
+            true => plateau.higher_is_better(),
+            false => plateau.lower_is_better(),
+        };
         for epoch in self.history.epochs() {
             plateau.observe(monitor.value(epoch)?)?;
         }

@@ -78,16 +78,14 @@ impl Learner {
     #[must_use]
     pub fn schedule(mut self, schedule: Schedule) -> Learner {
         self.schedule = Some(Scheduled { schedule, unit: Unit::Step });
-        self.plan = None;
-        self
+        self.without_plan()
     }
 
     /// As [`Learner::schedule`], from epoch to epoch: `step_decay(30, 0.1)` is a tenth of the rate after every 30 epochs.
     #[must_use]
     pub fn schedule_by_epoch(mut self, schedule: Schedule) -> Learner {
         self.schedule = Some(Scheduled { schedule, unit: Unit::Epoch });
-        self.plan = None;
-        self
+        self.without_plan()
     }
 
     /// Lowers the learning rate when what `monitor` says of the epochs gets no better any more; whether lower or higher is better, the
@@ -119,7 +117,7 @@ impl Learner {
     pub fn accumulate(mut self, batches: usize) -> Learner {
         self.accumulate = batches;
         self.accumulation = None;
-        self.restarting_the_epoch()
+        self.restarting_the_epoch().without_plan()
     }
 
     /// Follows the weights with an exponential moving average, which mostly does better than the weights: `decay` is how slowly,
@@ -128,6 +126,7 @@ impl Learner {
     #[must_use]
     pub fn ema(mut self, decay: f64) -> Learner {
         self.ema_decay = Some(decay);
+        // The averages that are in the model stay there, and are what training goes on from.
         self.ema = None;
         self
     }
@@ -152,7 +151,7 @@ impl Learner {
     #[must_use]
     pub fn batch_size(mut self, images: usize) -> Learner {
         self.batch_size = images;
-        self.restarting_the_epoch()
+        self.restarting_the_epoch().without_plan()
     }
 
     /// How many threads read, decode and transform images beside the training step, as many as there are cores
@@ -190,7 +189,7 @@ impl Learner {
     #[must_use]
     pub fn sampler(mut self, sampler: Sampler) -> Learner {
         self.sampler = Some(sampler);
-        self.restarting_the_epoch()
+        self.restarting_the_epoch().without_plan()
     }
 
     /// Changes the batches of the training part as a whole, after those that do so already:
@@ -222,6 +221,13 @@ impl Learner {
     pub fn seed(mut self, seed: Seed) -> Learner {
         self.seed = seed;
         self.restarting_the_epoch()
+    }
+
+    /// What a fit had set out to do counts no more: it had other steps before it, or other rates.
+    fn without_plan(mut self) -> Learner {
+        // Fails for names that are no parameters, and those of a plan are.
+        let _ = self.end_plan();
+        self
     }
 
     /// An epoch that was begun under other settings can't be gone on with: its batches are others now.
@@ -257,8 +263,9 @@ impl Learner {
         let learnt = self.data.train.label_values()?;
         self.check_classes(learnt, Split::Valid)?;
         self.check_classes(learnt, Split::Test)?;
-        if let Some((plateau, _)) = &self.plateau {
+        if let Some((plateau, monitor)) = &self.plateau {
             plateau.check()?;
+            monitor.check(self)?;
         }
         if self.net.parameters().is_empty() {
             return argument(

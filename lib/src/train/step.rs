@@ -32,7 +32,9 @@ impl Learner {
         place: &dyn Fn() -> String,
     ) -> Result<Done> {
         let size = batch.len();
-        self.step_of(batch, mode, last, place).map_err(|error| memory_in_words(error, size, place))
+        let accumulate = self.accumulate;
+        let outcome = self.step_of(batch, mode, last, place);
+        outcome.map_err(|error| memory_in_words(error, size, accumulate, place))
     }
 
     fn step_of(&mut self, batch: &Batch, mode: Mode, last: bool, place: &dyn Fn() -> String) -> Result<Done> {
@@ -44,14 +46,15 @@ impl Learner {
             let sum = self.accumulation.get_or_insert_with(|| Accumulation::new(&parameters()));
             sum.add(gradients, batch.len())?;
             if sum.passes() < self.accumulate && !last {
-                let learning_rate = self.learning_rate();
+                // What the next step is going to be made with.
+                let learning_rate = self.pace()?.learning_rate.unwrap_or(self.learning_rate());
                 return Ok(Done { loss: value, output, learning_rate, updated: false, gradient_norm: None });
             }
             sum.take()?
         } else {
             gradients
         };
-        let gradient_norm = self.update(gradients)?;
+        let gradient_norm = self.update(gradients).map_err(|error| placed(error, place))?;
         Ok(Done { loss: value, output, learning_rate: self.learning_rate(), updated: true, gradient_norm })
     }
 
@@ -103,6 +106,16 @@ impl Learner {
             ema.update(&parameters)?;
         }
         Ok(norm)
+    }
+}
+
+/// An error of a step with the place where it was made.
+fn placed(error: Error, place: &dyn Fn() -> String) -> Error {
+    match error {
+        Error::Argument { op, expected, got, hint } => {
+            Error::Argument { op, expected, got: format!("{got}, {}", place()), hint }
+        }
+        other => other,
     }
 }
 

@@ -9,6 +9,9 @@ use shape::Shape;
 
 use crate::{Error, Result};
 
+/// What part of the rate a warm-up begins with unless told.
+const WARMUP_FROM: f64 = 0.01;
+
 /// How the learning rate goes over a training. It knows nothing of steps and epochs: whoever asks for the rate
 /// decides what the units are that it counts, from 0.
 ///
@@ -91,7 +94,7 @@ pub fn one_cycle() -> Schedule {
 
 impl From<Shape> for Schedule {
     fn from(shape: Shape) -> Schedule {
-        Schedule { shape, length: None, floor: 0.0, warmup: 0, warmup_from: 0.01 }
+        Schedule { shape, length: None, floor: 0.0, warmup: 0, warmup_from: WARMUP_FROM }
     }
 }
 

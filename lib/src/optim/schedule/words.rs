@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{Schedule, Shape};
+use super::{OneCycleConfig, Schedule, Shape, WARMUP_FROM};
 
 /// As it is written in code: `cosine().warmup(10).over(300)`.
 impl fmt::Display for Schedule {
@@ -13,12 +13,18 @@ impl fmt::Display for Schedule {
             Shape::Polynomial { power } => write!(f, "polynomial({power})")?,
             Shape::Restarts { first, growth: 1 } => write!(f, "cosine_restarts({first})")?,
             Shape::Restarts { first, growth } => write!(f, "cosine_restarts({first}).growing({growth})")?,
+            Shape::OneCycle(config) if *config != OneCycleConfig::default() => {
+                write!(f, "Schedule::from({config:?})")?;
+            }
             Shape::Constant | Shape::Cosine | Shape::OneCycle(_) | Shape::Growing(_) => {
                 write!(f, "{}()", self.shape.name())?;
             }
         }
         if self.warmup > 0 {
             write!(f, ".warmup({})", self.warmup)?;
+            if self.warmup_from != WARMUP_FROM {
+                write!(f, ".warmup_from({})", self.warmup_from)?;
+            }
         }
         if self.floor > 0.0 {
             write!(f, ".floor({})", self.floor)?;
