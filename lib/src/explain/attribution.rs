@@ -203,7 +203,11 @@ impl Attribution {
         if let Some(Completeness { sum, difference }) = self.completeness {
             parts.push(format!("sum {} of {}", number(sum), number(difference)));
         }
-        parts.push(format!("greatest at row {row}, column {column}"));
+        // A class activation map is 0 where no place speaks for the class.
+        parts.push(match self.values.iter().all(|value| Some(value) == self.values.first()) {
+            true => "the same everywhere".to_owned(),
+            false => format!("greatest at row {row}, column {column}"),
+        });
         parts.join("; ")
     }
 

@@ -275,7 +275,8 @@ impl Overlay {
         }
         let end = number(f64::from(self.end));
         text + &match self.scale {
-            _ if self.end == 0.0 => "(? not finite; no value to shade)\n".to_owned(),
+            OverlayScale::Positive if self.end == 0.0 => "(no value is above 0)\n".to_owned(),
+            OverlayScale::Signed if self.end == 0.0 => "(no value but 0)\n".to_owned(),
             OverlayScale::Positive => format!("(░▒▓█: quarters of 0 to {end}, means of blocks)\n"),
             OverlayScale::Signed => {
                 format!("(░▒▓█: quarters of 0 to {end}; - and =: halves of 0 to -{end}; means of blocks)\n")

@@ -94,3 +94,18 @@ fn maps_show_where_they_point() -> Result<()> {
     assert!(error.contains("expected a picture of 4 x 6 pixels, as the image, got 6 x 4 pixels"), "{error}");
     Ok(())
 }
+
+/// Without weights nothing speaks for a class, and the map says so.
+#[test]
+fn an_empty_map_is_no_peak() -> Result<()> {
+    let (net, x) = small(16)?;
+    let zero = net.state()?.into_iter().map(|(name, value)| Ok((name, value.zeros_like()?)));
+    net.set_state(&zero.collect::<Result<Vec<_>>>()?)?;
+    let map = explain::grad_cam(&net, &x, CamConfig::default())?;
+    assert!(map.values().iter().all(|&value| value == 0.0));
+    let text = map.rich().plain().unwrap().to_owned();
+    assert!(text.contains("the same everywhere") && text.contains("(no value is above 0)"), "{text}");
+    let map = explain::occlusion(&net, &x, OcclusionConfig::default())?;
+    assert!(map.rich().plain().unwrap().contains("(no value but 0)"));
+    Ok(())
+}
