@@ -58,6 +58,8 @@ fn create_beside(folder: &Path, name: OsString) -> io::Result<(File, PathBuf)> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn names(folder: &Path) -> Vec<String> {

@@ -100,6 +100,8 @@ impl Fields {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use candle_core::{Device, Tensor};
 
     use super::super::datasets;

@@ -221,6 +221,8 @@ impl Rich for LrSearch {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn search(losses: &[f64]) -> LrSearch {

@@ -82,6 +82,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
     use crate::Seed;
 
