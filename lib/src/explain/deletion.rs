@@ -90,7 +90,9 @@ pub fn deletion_insertion(
         return Err(argument(expected, got, "The defaults are 32 and 16."));
     }
     let mut order: Vec<usize> = (0..area).collect();
-    order.sort_by(|&a, &b| map.values()[b].total_cmp(&map.values()[a]));
+    // -0 and 0 are equal.
+    let value = |at: usize| map.values()[at] + 0.0;
+    order.sort_by(|&a, &b| value(b).total_cmp(&value(a)));
     let seen = subject.values()?;
     let gone = config.deleted.of(op, &seen, subject.shape())?;
     let nothing = config.inserted.of(op, &seen, subject.shape())?;

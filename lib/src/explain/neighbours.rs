@@ -97,7 +97,8 @@ pub fn nearest_neighbours(
                 likeness: query.iter().zip(other).map(|(a, b)| a * b).sum(),
             })
             .collect();
-        all.sort_by(|a, b| b.likeness.total_cmp(&a.likeness));
+        // -0 and 0 are equal.
+        all.sort_by(|a, b| (b.likeness + 0.0).total_cmp(&(a.likeness + 0.0)));
         all.truncate(config.count);
         found.push(all);
     }
