@@ -27,6 +27,7 @@ mod learning_curve;
 mod learning_curve_show;
 mod live;
 mod monitor;
+mod named_tensors;
 mod net;
 mod overfit;
 mod pass;
