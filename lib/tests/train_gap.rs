@@ -55,6 +55,17 @@ fn learning_by_heart_is_seen_with_the_epoch_since_which() {
 }
 
 #[test]
+fn what_is_not_learnt_is_not_learnt_by_heart() {
+    // Training stands still at nearly what it began with, while validation gets worse.
+    let stuck = history(&[2.2, 2.1, 2.1, 2.1, 2.1, 2.1, 2.1], &[2.2, 2.1, 2.2, 2.25, 2.3, 2.3, 2.3]).gap();
+    assert_eq!(stuck.verdict(), Verdict::Underfitting);
+    // Mixed images have losses of their own: a rise when mixing begins is no divergence.
+    let mixed =
+        with_metrics(&[0.9, 0.5, 0.3, 1.2, 1.2, 1.1, 1.1], &[0.9, 0.6, 0.5, 0.45, 0.4, 0.35, 0.3], "{}");
+    assert_ne!(mixed.gap().verdict(), Verdict::Diverging);
+}
+
+#[test]
 fn other_thresholds_give_other_verdicts() {
     let made = history(&[1.5, 1.0, 0.7, 0.5, 0.3, 0.2, 0.1], &[1.4, 1.0, 0.8, 0.75, 0.82, 0.9, 1.1]);
     let verdict = |config: GapConfig| made.gap_with(config).verdict();

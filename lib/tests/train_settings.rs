@@ -132,6 +132,8 @@ fn clipping_and_averages_are_those_of_a_loop_by_hand() -> Result<()> {
     let mut learner = learner()?.optimizer(sgd(0.1)).clip_norm(0.5).ema(0.9);
     let history = learner.fit(2)?;
 
+    // Running statistics belong to the weights.
+    let all = |net: &Model| [net.parameters(), net.buffers()].concat();
     let (net, data) = (net()?, parts()?);
     let mut optimizer = sgd(0.1).build(&net.parameters())?;
     let mut ema: Option<Ema> = None;
@@ -143,13 +145,13 @@ fn clipping_and_averages_are_those_of_a_loop_by_hand() -> Result<()> {
             let mut gradients = backward(&loss)?;
             clip_grad_norm(&mut gradients, &net.parameters(), 0.5)?;
             if ema.is_none() {
-                ema = Some(Ema::new(&net.parameters(), 0.9)?.warmup());
+                ema = Some(Ema::new(&all(&net), 0.9)?.warmup());
             }
             optimizer.step(&gradients)?;
-            ema.as_mut().unwrap().update(&net.parameters())?;
+            ema.as_mut().unwrap().update(&all(&net))?;
         }
     }
-    ema.unwrap().swap(&net.parameters())?;
+    ema.unwrap().swap(&all(&net))?;
     let of_net = Learner::new(net, parts()?);
     assert_eq!(bits(&learner)?, bits(&of_net)?, "between fits the model has the averages");
     // Validation was made with them, too.

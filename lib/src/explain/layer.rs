@@ -39,11 +39,25 @@ pub(super) fn with_maps(
         .rev()
         .find(|&node| leads[node] && has_maps(&shapes[node]) && computes(&nodes[node].operator));
     let Some(name) = name else {
+        // Maps before tokens are those of the patches, in which nothing has been seen yet.
+        let tokens = |node: &usize| {
+            let operator = &nodes[*node].operator;
+            let of_tokens = matches!(
+                operator,
+                Operator::ImageToTokens
+                    | Operator::ScaledDotProductAttention { .. }
+                    | Operator::MultiHeadAttention { .. }
+            );
+            leads[*node] && of_tokens
+        };
+        let last = last.filter(|&last| !(last..nodes.len()).any(|node| tokens(&node)));
         return last.ok_or_else(|| Error::Argument {
             op: op.into(),
-            expected: "a model with a layer whose output is maps (C, H, W)".into(),
-            got: "one without".into(),
-            hint: "For a transformer look at `explain::attention_rollout`.".into(),
+            expected: "a model whose last layers give maps (C, H, W)".into(),
+            got: "one that ends in tokens or features".into(),
+            hint: "For a transformer look at `explain::attention_rollout`, or name the layer: \
+                   `CamConfig::default().layer(name)`."
+                .into(),
         });
     };
     let node = called(op, model, name)?;
@@ -65,7 +79,10 @@ pub(super) fn with_maps(
             op: op.into(),
             expected: "a layer whose output is maps (C, H, W)".into(),
             got: format!("{name:?}, which gives {}", shape_text(&shapes[node])),
-            hint: format!("The last layers with maps are {}.", quoted(&maps[end..], ", ")),
+            hint: match maps.is_empty() {
+                true => "This model has none.".into(),
+                false => format!("The last layers with maps are {}.", quoted(&maps[end..], ", ")),
+            },
         });
     }
     Ok(node)

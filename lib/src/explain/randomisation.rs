@@ -80,11 +80,16 @@ pub fn randomisation(
             let _quiet = Quiet::begin();
             explain(&random)?
         };
+        let kind = |map: &Attribution| {
+            let [height, width] = map.size();
+            let class = map.class().map_or_else(|| "no class".to_owned(), |class| format!("class {class}"));
+            format!("{class}, {height} x {width}")
+        };
         if map.class() != trained.class() || map.size() != trained.size() {
             return Err(Error::Argument {
                 op: op.into(),
-                expected: format!("a map of class {:?} for every model", trained.class().unwrap_or_default()),
-                got: format!("one of class {:?}", map.class().unwrap_or_default()),
+                expected: format!("a map of {} for every model", kind(&trained)),
+                got: format!("one of {}", kind(&map)),
                 hint: "Ask for a fixed class and image: `CamConfig::default().class(3)`.".into(),
             });
         }

@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 
 use crate::nn::{Mode, Model, Operator};
-use crate::ops::shape_text;
+use crate::ops::{Activation, shape_text};
 use crate::plot::{Picture, ValueRange};
 use crate::{Error, Result};
 
@@ -84,13 +84,19 @@ impl<'a> Subject<'a> {
         Ok(column.to_vec1::<f32>()?.into_iter().map(f64::from).collect())
     }
 
-    /// The probabilities of the class for some images: of a softmax over the scores, where the model has none itself.
+    /// The probabilities of the class for some images: of a softmax over the scores, or the sigmoid of a single one, where the
+    /// model has none itself.
     pub(super) fn probabilities(&self, images: &Tensor) -> Result<Vec<f64>> {
         let output = self.model.forward(images, Mode::Eval).map_err(named(self.op))?;
         let last = self.model.graph().outputs().first().map(|output| output.node);
         let last = last.and_then(|node| self.model.graph().nodes().get(node));
         let output = match last.map(|node| &node.operator) {
-            Some(Operator::Softmax { .. }) => output,
+            Some(Operator::Softmax { .. } | Operator::Activation(Activation::Sigmoid)) => output,
+            // The score of a yes, beside which that of a no is 0.
+            _ if output.dims()[1] == 1 => {
+                let both = Tensor::cat(&[&output, &output.zeros_like()?], 1)?;
+                crate::ops::softmax(&both, 1)?
+            }
             _ => crate::ops::softmax(&output, 1)?,
         };
         let column = output.narrow(1, self.class, 1)?.flatten_all()?;

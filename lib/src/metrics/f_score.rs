@@ -118,7 +118,7 @@ impl Rule for Found {
 
     fn items(&self, output: &Tensor, targets: &Tensor) -> Result<(Form, Vec<Sample>)> {
         if let Asked::Mean(Score::FBeta(beta), _) = self.asked
-            && !(beta.is_finite() && beta > 0.0)
+            && !((beta * beta).is_finite() && beta > 0.0)
         {
             let hint = "1 weighs precision and recall alike, 2 recall more, 0.5 precision more.";
             return Err(argument(&self.op, "a beta above 0", beta.to_string(), hint));

@@ -7,7 +7,7 @@ use sconce_display::Bundle;
 
 use super::ranked::{Ranked, ranked_classes};
 use super::reading::{Answers, Infinite, Logits};
-use super::refused::{nothing_taken_in, shape};
+use super::refused::{argument, nothing_taken_in, shape};
 use crate::Result;
 use crate::plot::{Curves, Table, count, number, svg_in_html};
 use crate::rich::Rich;
@@ -90,6 +90,10 @@ fn curves<S: AsRef<str>>(
     };
     let logits = Logits::read(op, logits, Infinite::Refused)?;
     let answers = Answers::read(op, targets, [logits.len(), logits.classes()])?;
+    if matches!(answers, Answers::Classes(_)) && logits.classes() == 1 {
+        let hint = "For one question of yes or no give F32 targets (B, 1) of 0 and 1.";
+        return Err(argument(op, "two classes or more", "1", hint));
+    }
     if logits.len() == 0 {
         return Err(nothing_taken_in(op));
     }

@@ -83,11 +83,9 @@ impl ConfusionMatrix {
         &self.counts[truth * self.names.len()..(truth + 1) * self.names.len()]
     }
 
-    /// The fraction of class `truth` that was predicted as `predicted`; 0 for a class without images.
-    fn fraction(&self, truth: usize, predicted: usize) -> f64 {
-        let row = self.row(truth);
-        let total: u128 = row.iter().map(|&count| u128::from(count)).sum();
-        if total == 0 { 0.0 } else { row[predicted] as f64 / total as f64 }
+    /// How many images of class `truth` there are.
+    fn total(&self, truth: usize) -> u128 {
+        self.row(truth).iter().map(|&count| u128::from(count)).sum()
     }
 
     /// The pairs of true and predicted class that were confused, most frequent first.
@@ -116,7 +114,9 @@ impl ConfusionMatrix {
     /// Never for a matrix that could be made; the picture's own checks are passed on.
     pub fn picture(&self) -> Result<Picture> {
         let classes = self.names.len();
-        let pixels = (0..classes * classes).flat_map(|at| blues(self.fraction(at / classes, at % classes)));
+        let rows = (0..classes).map(|truth| (self.row(truth), self.total(truth)));
+        let pixels =
+            rows.flat_map(|(row, total)| row.iter().flat_map(move |&count| blues(fraction(count, total))));
         Picture::rgb([classes, classes], pixels.collect())
     }
 
@@ -154,8 +154,9 @@ impl ConfusionMatrix {
         svg.text([MARGIN, MARGIN + TITLE - 2.0], bold, &self.headline());
         if named {
             for truth in 0..classes {
+                let total = self.total(truth);
                 for predicted in 0..classes {
-                    self.draw_cell(&mut svg, [truth, predicted], [left, top], cell);
+                    self.draw_cell(&mut svg, [truth, predicted], total, [left, top], cell);
                 }
             }
         } else {
@@ -181,9 +182,16 @@ impl ConfusionMatrix {
         Ok(svg.finish())
     }
 
-    fn draw_cell(&self, svg: &mut Svg, [truth, predicted]: [usize; 2], [left, top]: [f64; 2], cell: f64) {
+    fn draw_cell(
+        &self,
+        svg: &mut Svg,
+        [truth, predicted]: [usize; 2],
+        total: u128,
+        [left, top]: [f64; 2],
+        cell: f64,
+    ) {
         let count = self.row(truth)[predicted];
-        let fraction = self.fraction(truth, predicted);
+        let fraction = fraction(count, total);
         let color = blues(fraction);
         let [x, y] = [left + predicted as f64 * cell, top + truth as f64 * cell];
         let (from, to) = (&self.names[truth], &self.names[predicted]);
@@ -239,6 +247,11 @@ impl ConfusionMatrix {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         save(path.as_ref(), "a confusion matrix", || self.svg(), Some(&|| self.picture()?.visible().png()))
     }
+}
+
+/// The part of `total` images that `count` are; 0 for a class without images.
+fn fraction(count: u64, total: u128) -> f64 {
+    if total == 0 { 0.0 } else { count as f64 / total as f64 }
 }
 
 impl Rich for ConfusionMatrix {

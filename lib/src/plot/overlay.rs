@@ -16,6 +16,8 @@ const MARGIN: f64 = 12.0;
 const LABEL: f64 = 12.0;
 const TITLE: f64 = 14.0;
 const GAP: f64 = 12.0;
+/// Pixels of the longer side of the PNG in a cell.
+const SHOWN: usize = 640;
 /// Part of a pixel's colour that is the value's, the rest is the picture in grey.
 const COVER: f64 = 0.6;
 /// Columns and rows of the text form, at most.
@@ -297,7 +299,7 @@ impl Overlay {
 impl Rich for Overlay {
     fn rich(&self) -> Bundle {
         let bundle = svg::bundle(self.text(), self.svg());
-        match self.picture().and_then(|picture| picture.visible().png()) {
+        match self.picture().and_then(|picture| picture.reduced(SHOWN).visible().png()) {
             Ok(png) => bundle.png(png),
             Err(_) => bundle,
         }

@@ -187,7 +187,9 @@ impl Learner {
         let raw = match (head.averaged, self.ema_decay) {
             (None, _) => None,
             (Some(updates), Some(decay)) => {
-                Some((in_order(path, &parameters, &tensors(path, &file, RAW)?)?, updates, decay))
+                let mut averaged = parameters.clone();
+                averaged.extend(self.net.buffers());
+                Some((in_order(path, &averaged, &tensors(path, &file, RAW)?)?, updates, decay, averaged))
             }
             (Some(_), None) => {
                 let hint = "Give the learner .ema(decay) as before.";
@@ -205,8 +207,8 @@ impl Learner {
         // From here on nothing can fail but for want of memory.
         self.ema = match raw {
             None => None,
-            Some((raw, updates, decay)) => {
-                let mut ema = Ema::new(&parameters, decay)?.warmup();
+            Some((raw, updates, decay, averaged)) => {
+                let mut ema = Ema::new(&averaged, decay)?.warmup();
                 ema.go_on(&raw, updates)?;
                 Some(ema)
             }

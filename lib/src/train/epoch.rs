@@ -5,11 +5,12 @@ use super::followed::values;
 use super::history::{Epoch, History};
 use super::learner::{Learner, check_interrupt};
 use super::live::Live;
+use super::net::Net;
 use super::pass::{Mean, Pass};
 use crate::Result;
 use crate::data::{SkipReport, Split};
 use crate::metrics::Metric;
-use crate::nn::Mode;
+use crate::nn::{Mode, Parameter};
 
 /// An epoch of which some steps are done.
 #[derive(Debug)]
@@ -180,10 +181,21 @@ impl Learner {
     pub(super) fn exchange_averages(&mut self, wanted: Weights) -> Result<()> {
         let Some(ema) = &mut self.ema else { return Ok(()) };
         if ema.is_swapped() != (wanted == Weights::ForUse) {
-            ema.swap(&self.net.parameters())?;
+            ema.swap(&followed(&*self.net))?;
         }
         Ok(())
     }
+
+    /// What an average of the weights is made of: what the optimizer moves, and the statistics that belong to it.
+    pub(super) fn averaged(&self) -> Vec<Parameter> {
+        followed(&*self.net)
+    }
+}
+
+fn followed(net: &dyn Net) -> Vec<Parameter> {
+    let mut all = net.parameters();
+    all.extend(net.buffers());
+    all
 }
 
 /// Which weights the model has, where averages of them are followed.

@@ -150,19 +150,20 @@ impl Learner {
         let names = |parameters: Vec<crate::nn::Parameter>| -> Vec<String> {
             parameters.into_iter().map(|parameter| parameter.name).collect()
         };
-        let trained = names(self.net.parameters());
+        let (trained, followed) = (names(self.net.parameters()), names(self.averaged()));
         let known = self.optimizer.as_ref().map(|optimizer| names(optimizer.parameters()));
         let averaged = self
             .ema
             .as_ref()
             .map(|ema| ema.kept().0.into_iter().map(|(name, _)| name.to_owned()).collect::<Vec<String>>());
-        for (what, known, setter) in
-            [("an optimizer", known, ".optimizer(..)"), ("an average", averaged, ".ema(decay)")]
-        {
-            let Some(known) = known.filter(|known| *known != trained) else { continue };
+        for (what, known, wanted, setter) in [
+            ("an optimizer", known, &trained, ".optimizer(..)"),
+            ("an average", averaged, &followed, ".ema(decay)"),
+        ] {
+            let Some(known) = known.filter(|known| known != wanted) else { continue };
             return Err(Error::Argument {
                 op: "Learner::fit".into(),
-                expected: format!("{what} of the {} parameters that are trained", trained.len()),
+                expected: format!("{what} of the {} parameters that are trained", wanted.len()),
                 got: format!("that of {} other ones", known.len()),
                 hint: format!(
                     "Layers were frozen or unfrozen meanwhile: give the learner a new one, {setter}."

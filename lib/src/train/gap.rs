@@ -269,7 +269,9 @@ impl History {
             reason,
         };
         let since = |best: &Best| Some(best.at + 2);
-        if share(best_train.recent - best_train.value) > config.rise {
+        let mixed =
+            self.epochs.iter().any(|epoch| epoch.train_metrics.is_empty() && !epoch.valid_metrics.is_empty());
+        if !mixed && share(best_train.recent - best_train.value) > config.rise {
             let (best, last) = (number(best_train.value), number(train[train.len() - 1]));
             let reason = format!(
                 "since epoch {} the training loss is above its best, {last} after {best}",
@@ -277,7 +279,11 @@ impl History {
             );
             return facts(Verdict::Diverging, since(&best_train), reason);
         }
-        if share(best_valid.recent - best_valid.value) > config.rise {
+        let mean = |losses: &[f64]| losses[losses.len() - window..].iter().sum::<f64>() / window as f64;
+        let left = share(train[train.len() - 1] - lowest.min(0.0));
+        // Where training stands still at a high loss, there is nothing that could be learnt by heart.
+        let trains = left <= config.high || share(train[best_valid.at] - mean(&train)) >= config.flat;
+        if (mixed || trains) && share(best_valid.recent - best_valid.value) > config.rise {
             let (best, last) = (number(best_valid.value), number(valid[valid.len() - 1]));
             let reason = format!(
                 "since epoch {} the validation loss rises, {last} after {best}, while training goes on",
@@ -285,9 +291,6 @@ impl History {
             );
             return facts(Verdict::Overfitting, since(&best_valid), reason);
         }
-        let mixed =
-            self.epochs.iter().any(|epoch| epoch.train_metrics.is_empty() && !epoch.valid_metrics.is_empty());
-        let mean = |losses: &[f64]| losses[losses.len() - window..].iter().sum::<f64>() / window as f64;
         let gap = (!mixed).then(|| share(mean(&valid) - mean(&train)));
         let facts = |verdict, reason: String| Facts { gap, ..facts(verdict, None, reason) };
         if share(best_valid.gained) >= config.flat {
@@ -297,7 +300,6 @@ impl History {
             );
             return facts(Verdict::Learning, reason);
         }
-        let left = share(train[train.len() - 1] - lowest.min(0.0));
         if !mixed && left > config.high && share(best_train.gained) < config.flat {
             let reason = format!("the training loss no longer falls, and {} of it is left", percent(left));
             return facts(Verdict::Underfitting, reason);

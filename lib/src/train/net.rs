@@ -24,6 +24,12 @@ pub trait Net: Send + Sync {
     /// The parameters to train, each once, always in the same order. What is left out stays as it is.
     fn parameters(&self) -> Vec<Parameter>;
 
+    /// What training changes beside the parameters, such as the running statistics of batch norms, always in the same order. An
+    /// average of the weights follows it, too. There is none unless you say so.
+    fn buffers(&self) -> Vec<Parameter> {
+        Vec::new()
+    }
+
     /// Where the parameters lie; batches are brought there.
     fn device(&self) -> Device {
         self.parameters().first().map_or(Device::Cpu, |parameter| parameter.var.device().clone())
@@ -91,6 +97,10 @@ impl Net for Model {
 
     fn parameters(&self) -> Vec<Parameter> {
         Model::parameters(self)
+    }
+
+    fn buffers(&self) -> Vec<Parameter> {
+        Model::buffers(self)
     }
 
     fn device(&self) -> Device {

@@ -79,10 +79,7 @@ impl Learner {
     pub(super) fn update(&mut self, mut gradients: GradStore) -> Result<Option<f64>> {
         let Pace { learning_rate, momentum } = self.pace()?;
         let (clipping, decay) = (self.clipping, self.ema_decay);
-        let parameters = match (clipping, decay) {
-            (None, None) => Vec::new(),
-            _ => self.net.parameters(),
-        };
+        let parameters = if clipping.is_some() { self.net.parameters() } else { Vec::new() };
         let mut norm = None;
         match clipping {
             None => {}
@@ -90,7 +87,7 @@ impl Learner {
             Some(Clipping::Value(max)) => clip_grad_value(&mut gradients, &parameters, max)?,
         }
         if let (Some(decay), None) = (decay, &self.ema) {
-            self.ema = Some(Ema::new(&parameters, decay)?.warmup());
+            self.ema = Some(Ema::new(&self.averaged(), decay)?.warmup());
         }
         let optimizer = self.optimizer_mut()?;
         if let Some(rate) = learning_rate {
@@ -102,8 +99,9 @@ impl Learner {
         }
         optimizer.step(&gradients)?;
         self.updates += 1;
+        let averaged = if self.ema.is_some() { self.averaged() } else { Vec::new() };
         if let Some(ema) = &mut self.ema {
-            ema.update(&parameters)?;
+            ema.update(&averaged)?;
         }
         Ok(norm)
     }

@@ -21,6 +21,10 @@ fn vit() -> Result<(Model, Tensor)> {
 #[test]
 fn weights_and_rollout_are_those_of_the_reference() -> Result<()> {
     let (net, x) = vit()?;
+    // Its only maps are those of single patches.
+    let error = explain::grad_cam(&net, &x, CamConfig::default()).unwrap_err().to_string();
+    assert!(error.contains("attention_rollout") && error.contains(".layer(name)"), "{error}");
+    assert!(explain::grad_cam(&net, &x, CamConfig::default().layer("conv_proj")).is_ok());
     let case = &FIXTURE["vit"];
     let tokens = case["tokens"].as_u64().unwrap() as usize;
     let layer = |number: usize| format!("encoder.layers.encoder_layer_{number}.self_attention");

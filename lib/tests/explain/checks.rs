@@ -25,6 +25,33 @@ fn one_pixel(factor: f32) -> Result<Model> {
 }
 
 #[test]
+fn a_single_score_is_that_of_a_yes() -> Result<()> {
+    let x = Tensor::ones((1, 4, 6), DType::F32, &Device::Cpu)?;
+    let deleted = |net: &Model, class: usize| -> Result<Vec<f64>> {
+        let map = explain::input_x_gradient(net, &x, Some(class))?;
+        let config = DeletionConfig { inserted: Baseline::Value(0.0), ..Default::default() };
+        Ok(explain::deletion_insertion(net, &x, &map, config)?.deletion().to_vec())
+    };
+    let weight = one_pixel(5.0)?.state()?[0].1.narrow(0, 1, 1)?;
+    let two = deleted(&one_pixel(5.0)?, 1)?;
+    for sigmoid in [false, true] {
+        let net = Model::build([1, 4, 6], |x| {
+            let x = x.flatten().linear(1).named("fc");
+            if sigmoid { x.sigmoid() } else { x }
+        })?
+        .init(Seed(3), &Device::Cpu)?;
+        net.set_state(&[
+            ("fc.weight".to_owned(), weight.clone()),
+            ("fc.bias".to_owned(), Tensor::zeros(1, DType::F32, &Device::Cpu)?),
+        ])?;
+        for (one, two) in deleted(&net, 0)?.iter().zip(&two) {
+            assert!((one - two).abs() < 1e-6, "{one} {two}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn curves_of_one_pixel() -> Result<()> {
     let net = one_pixel(5.0)?;
     let x = Tensor::ones((1, 4, 6), DType::F32, &Device::Cpu)?;

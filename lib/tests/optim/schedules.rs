@@ -125,6 +125,9 @@ fn lengths() -> Any {
         let held = endless.clone().over(4);
         same(held.rate(0.1, 100)?, endless.rate(0.1, 4)?, "held");
     }
+    // One that ends with a round does not begin another.
+    same(cosine_restarts(3).over(6).rate(0.1, 9)?, 0.0, "the end of a round");
+    same(cosine_restarts(3).growing(2).floor(0.01).over(9).rate(0.1, 9)?, 0.01, "the end of a longer round");
     for needs in [cosine(), one_cycle(), linear(0.1, 1.0), polynomial(1.0)] {
         assert_eq!(needs.fitted(7).length(), Some(7));
         let error = needs.rate(0.1, 0).expect_err("no length").to_string();

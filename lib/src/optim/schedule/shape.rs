@@ -80,6 +80,7 @@ impl Shape {
             Shape::Polynomial { power } => (1.0 - way(held)).powf(*power),
             Shape::Cosine => half_cosine(way(at)),
             Shape::Restarts { first, growth } => {
+                let at_end = length.is_some_and(|length| at >= length);
                 let (mut at, mut round) = (held, *first);
                 if *growth == 1 {
                     at %= round;
@@ -88,7 +89,8 @@ impl Shape {
                     at -= round;
                     round = round.saturating_mul(*growth);
                 }
-                half_cosine(at as f64 / round as f64)
+                // Where it ends with a round, the next one does not begin.
+                if at_end && at == 0 { 0.0 } else { half_cosine(at as f64 / round as f64) }
             }
             Shape::OneCycle(config) => config.factor(at, length.unwrap_or(1)),
         }

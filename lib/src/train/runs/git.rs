@@ -29,16 +29,21 @@ fn asked() -> Result<String, String> {
         .env("GIT_OPTIONAL_LOCKS", "0")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
+        .env("LC_ALL", "C")
         .spawn()
         .map_err(|error| format!("git cannot be run ({error})"))?;
-    let Some(mut output) = child.stdout.take() else { return Err("git says nothing".into()) };
+    let (Some(mut output), Some(mut errors)) = (child.stdout.take(), child.stderr.take()) else {
+        return Err("git says nothing".into());
+    };
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut bytes = Vec::new();
         let read = (&mut output).take(MOST_BYTES).read_to_end(&mut bytes);
+        let mut said = Vec::new();
+        let read = read.and_then(|_| (&mut errors).take(MOST_BYTES).read_to_end(&mut said));
         // Nobody listens any more where the time was up.
-        let _ = sender.send(read.map(|_| bytes));
+        let _ = sender.send(read.map(|_| (bytes, said)));
     });
     let answer = receiver.recv_timeout(PATIENCE);
     if answer.is_err() {
@@ -48,8 +53,14 @@ fn asked() -> Result<String, String> {
     match (answer, status) {
         (Err(_), _) => Err(format!("git did not answer within {} s", PATIENCE.as_secs())),
         (Ok(Err(error)), _) | (Ok(_), Err(error)) => Err(format!("git cannot be read ({error})")),
-        (Ok(Ok(bytes)), Ok(_)) if bytes.is_empty() => Err("not in a repository of git".into()),
-        (Ok(Ok(bytes)), Ok(_)) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        (Ok(Ok((bytes, said))), Ok(_)) if bytes.is_empty() => {
+            let said = String::from_utf8_lossy(&said);
+            match said.lines().next() {
+                Some(line) if !line.contains("not a git repository") => Err(format!("git refuses ({line})")),
+                _ => Err("not in a repository of git".into()),
+            }
+        }
+        (Ok(Ok((bytes, _))), Ok(_)) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
     }
 }
 

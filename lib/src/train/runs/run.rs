@@ -95,10 +95,12 @@ impl Run {
         self.file.fits.last().map(|fit| fit.ending.as_str())
     }
 
-    /// The time that all calls of `fit` took, in seconds.
+    /// The time that all calls of `fit` took, in seconds; of one that has not come to its end that of its complete epochs.
     #[must_use]
     pub fn seconds(&self) -> f64 {
-        self.file.fits.iter().map(|fit| fit.seconds).sum()
+        let ended: f64 = self.file.fits.iter().map(|fit| fit.seconds).sum();
+        let epochs: f64 = self.history.epochs().iter().map(|epoch| epoch.seconds).sum();
+        ended.max(epochs)
     }
 
     /// What happened in training.
