@@ -84,7 +84,7 @@ impl ConfusionMatrix {
     }
 
     /// How many images of class `truth` there are.
-    fn total(&self, truth: usize) -> u128 {
+    fn row_total(&self, truth: usize) -> u128 {
         self.row(truth).iter().map(|&count| u128::from(count)).sum()
     }
 
@@ -114,7 +114,7 @@ impl ConfusionMatrix {
     /// Never for a matrix that could be made; the picture's own checks are passed on.
     pub fn picture(&self) -> Result<Picture> {
         let classes = self.names.len();
-        let rows = (0..classes).map(|truth| (self.row(truth), self.total(truth)));
+        let rows = (0..classes).map(|truth| (self.row(truth), self.row_total(truth)));
         let pixels =
             rows.flat_map(|(row, total)| row.iter().flat_map(move |&count| blues(fraction(count, total))));
         Picture::rgb([classes, classes], pixels.collect())
@@ -154,7 +154,7 @@ impl ConfusionMatrix {
         svg.text([MARGIN, MARGIN + TITLE - 2.0], bold, &self.headline());
         if named {
             for truth in 0..classes {
-                let total = self.total(truth);
+                let total = self.row_total(truth);
                 for predicted in 0..classes {
                     self.draw_cell(&mut svg, [truth, predicted], total, [left, top], cell);
                 }

@@ -1,7 +1,7 @@
 //! Attention against what PyTorch computes.
 
 use candle_core::{Device, Tensor};
-use sconce::explain::{self, HeadFusion};
+use sconce::explain::{self, CamConfig, HeadFusion};
 use sconce::models::{self, DetrBackbone, DetrConfig, ModelConfig};
 use sconce::nn::Model;
 use sconce::plot::number;
