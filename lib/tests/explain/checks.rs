@@ -29,7 +29,7 @@ fn a_single_score_is_that_of_a_yes() -> Result<()> {
     let x = Tensor::ones((1, 4, 6), DType::F32, &Device::Cpu)?;
     let deleted = |net: &Model, class: usize| -> Result<Vec<f64>> {
         let map = explain::input_x_gradient(net, &x, Some(class))?;
-        let config = DeletionConfig { inserted: Baseline::Value(0.0), ..Default::default() };
+        let config = DeletionConfig { steps: 24, inserted: Baseline::Value(0.0), ..Default::default() };
         Ok(explain::deletion_insertion(net, &x, &map, config)?.deletion().to_vec())
     };
     let weight = one_pixel(5.0)?.state()?[0].1.narrow(0, 1, 1)?;

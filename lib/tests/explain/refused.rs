@@ -30,7 +30,7 @@ fn layers() -> Result<()> {
     let net = Model::build([3, 4, 4], |x| x.flatten().linear(2).named("fc"))?.init(Seed(0), &Device::Cpu)?;
     let x = Tensor::ones((3, 4, 4), DType::F32, &Device::Cpu)?;
     let cam = explain::layer_cam(&net, &x, CamConfig::default());
-    assert_refused(cam, &["explain::layer_cam", "a model with a layer whose output is maps (C, H, W)"]);
+    assert_refused(cam, &["explain::layer_cam", "a model whose last layers give maps (C, H, W)"]);
     assert_refused(
         explain::attention_rollout(&net, &x, HeadFusion::Mean),
         &["an attention of queries to keys, got a model without", "explain::grad_cam"],
