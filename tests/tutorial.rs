@@ -101,6 +101,25 @@ fn a_small_detr_finds_shapes() {
     println!("training took {:.1} s", seconds_of(&progress, "let epochs"));
 }
 
+#[test]
+fn maps_of_what_a_model_looks_at_pass_their_tests() {
+    // The notebook itself asserts that attributions add up, and less area under deletion than under insertion.
+    let pictures = [
+        "worst",
+        "filters",
+        "maps",
+        "cam",
+        "integrated",
+        "smooth",
+        "occlusion",
+        "neighbours",
+        "transformer",
+        "rollout",
+        "deletion",
+    ];
+    execute("notebooks/06_inside.ipynb", &pictures);
+}
+
 /// Whether a picture is among the forms of a display: on its own, or inside its HTML.
 fn has_picture(data: &Value) -> bool {
     let html: String = data["text/html"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
