@@ -5,7 +5,6 @@ use super::followed::values;
 use super::history::{Epoch, History};
 use super::learner::{Learner, check_interrupt};
 use super::live::Live;
-use super::net::Net;
 use super::pass::{Mean, Pass};
 use crate::Result;
 use crate::data::{SkipReport, Split};
@@ -179,23 +178,19 @@ impl Learner {
 
     /// Brings the weights into the model that are wanted there, if averages are followed.
     pub(super) fn exchange_averages(&mut self, wanted: Weights) -> Result<()> {
-        let Some(ema) = &mut self.ema else { return Ok(()) };
-        if ema.is_swapped() != (wanted == Weights::ForUse) {
-            ema.swap(&followed(&*self.net))?;
+        let averaged = self.averaged();
+        match &mut self.ema {
+            Some(ema) if ema.is_swapped() != (wanted == Weights::ForUse) => ema.swap(&averaged),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// What an average of the weights is made of: what the optimizer moves, and the statistics that belong to it.
     pub(super) fn averaged(&self) -> Vec<Parameter> {
-        followed(&*self.net)
+        let mut all = self.net.parameters();
+        all.extend(self.net.buffers());
+        all
     }
-}
-
-fn followed(net: &dyn Net) -> Vec<Parameter> {
-    let mut all = net.parameters();
-    all.extend(net.buffers());
-    all
 }
 
 /// Which weights the model has, where averages of them are followed.
