@@ -2,6 +2,7 @@
 
 import pytest
 from conftest import TIMEOUT, wait_until
+from jupyter_client.session import new_id
 
 
 def answer(kernel, *values):
@@ -62,6 +63,8 @@ def test_an_interrupt_ends_the_wait(kernel):
 def test_a_client_that_goes_away_leaves_no_cell_waiting(kernel):
     kernel.value("1")
     gone = kernel.manager.client()
+    # A manager's clients share its session, and with that the identity that a question is sent to.
+    gone.session.session = new_id()
     gone.start_channels()
     gone.wait_for_ready(timeout=TIMEOUT)
     cell = gone.execute('sconce::input("name")?', allow_stdin=True)
