@@ -40,22 +40,19 @@ pub fn attention_maps(model: &Model, image: &Tensor, layer: Option<&str>) -> Res
     let op = "explain::attention_maps";
     let image = checked(op, image)?;
     let node = match layer {
-        Some(layer) => called(op, model, layer)?,
+        Some(layer) => attention_called(op, model, layer)?,
         None => *attentions(op, model)?.last().ok_or_else(|| no_attention(op, model, "a model without"))?,
     };
-    let weights = model.attention_weights(&image, node).map_err(named(op))?;
-    let weights = weights.ok_or_else(|| no_attention(op, model, &model.graph().nodes()[node].label()))?;
-    let (_, heads, queries, keys) = weights.dims4()?;
-    // Queries, keys and values; of relative attention all in one.
-    let inputs = &model.graph().nodes()[node].inputs;
-    let key = inputs.get(1).or(inputs.first()).copied().unwrap_or_default();
-    Ok(AttentionMaps {
-        layer: model.graph().nodes()[node].name.clone(),
-        shape: [heads, queries, keys],
-        values: weights.flatten_all()?.to_vec1()?,
-        places: places(model, &image, key, keys)?,
-        image,
-    })
+    AttentionMaps::of(op, model, image, (node, &[])).map(|(maps, _)| maps)
+}
+
+/// The attention called `name`.
+pub(super) fn attention_called(op: &'static str, model: &Model, name: &str) -> Result<usize> {
+    let node = called(op, model, name)?;
+    match is_attention(model, node) {
+        true => Ok(node),
+        false => Err(no_attention(op, model, &model.graph().nodes()[node].label())),
+    }
 }
 
 /// The attentions that the main output comes from, in order.
@@ -113,6 +110,34 @@ pub(super) fn places(model: &Model, image: &Tensor, tokens: usize, count: usize)
 }
 
 impl AttentionMaps {
+    /// Of the attention `node` for `image` (1, C, H, W), with the values of the nodes `beside` in the same run.
+    pub(super) fn of(
+        op: &'static str,
+        model: &Model,
+        image: Tensor,
+        (node, beside): (usize, &[usize]),
+    ) -> Result<(AttentionMaps, Vec<Tensor>)> {
+        let mut weights = None;
+        let keep = |_, found| {
+            weights = Some(found);
+            Ok(())
+        };
+        let values = model.attention_weights(&image, &[node], beside, keep).map_err(named(op))?;
+        let spec = &model.graph().nodes()[node];
+        let weights = weights.ok_or_else(|| no_attention(op, model, &spec.label()))?;
+        let (_, heads, queries, keys) = weights.dims4()?;
+        // Queries, keys and values; of relative attention all in one.
+        let key = spec.inputs.get(1).or(spec.inputs.first()).copied().unwrap_or_default();
+        let maps = AttentionMaps {
+            layer: spec.name.clone(),
+            shape: [heads, queries, keys],
+            values: weights.flatten_all()?.to_vec1()?,
+            places: places(model, &image, key, keys)?,
+            image,
+        };
+        Ok((maps, values))
+    }
+
     /// The layer's name.
     #[must_use]
     pub fn layer(&self) -> &str {
@@ -138,35 +163,53 @@ impl AttentionMaps {
     }
 
     /// What one query looks at, the mean of all heads, over the image. Query 0 of a ViT is its class token; those of
-    /// DETR are its object queries.
+    /// DETR are its object queries, which [`query_attention`](super::query_attention) shows with what they found.
     ///
     /// # Errors
     /// If there is no such query, or the keys are not places of the image.
     pub fn query(&self, query: usize) -> Result<Attribution> {
-        let [heads, queries, keys] = self.shape;
         let op = "AttentionMaps::query";
+        let map = self.map_of(op, query, None)?;
+        let method = format!("attention of query {query} in {:?}", self.layer);
+        Attribution::of_places(method, None, &self.image, map)
+    }
+
+    /// What one query looks at, of one head or the mean of all: rows and columns of places, and their weights.
+    pub(super) fn map_of(
+        &self,
+        op: &'static str,
+        query: usize,
+        head: Option<usize>,
+    ) -> Result<([usize; 2], Vec<f32>)> {
+        let [heads, queries, keys] = self.shape;
+        let below = |what: &str, count: usize, got: usize| Error::Argument {
+            op: op.into(),
+            expected: format!("a {what} below {count}"),
+            got: got.to_string(),
+            hint: match what {
+                "query" => "Queries count from 0.".into(),
+                _ => "Heads count from 0; without one, the mean of all is taken.".into(),
+            },
+        };
         if query >= queries {
-            return Err(Error::Argument {
-                op: op.into(),
-                expected: format!("a query below {queries}"),
-                got: query.to_string(),
-                hint: "Queries count from 0.".into(),
-            });
+            return Err(below("query", queries, query));
+        }
+        if let Some(head) = head.filter(|&head| head >= heads) {
+            return Err(below("head", heads, head));
         }
         let Places { before, grid } = self.places.ok_or_else(|| Error::Argument {
             op: op.into(),
             expected: "keys that are places of the image".into(),
             got: format!("{keys} keys of {:?} that do not come from `image_to_tokens`", self.layer),
-            hint: "`values()` has the weights.".into(),
+            hint: "`values()` of `explain::attention_maps` has the weights.".into(),
         })?;
-        let rows = self.values.chunks_exact(keys.max(1)).skip(query).step_by(queries.max(1));
-        let mut mean = vec![0.0_f64; keys];
-        for row in rows {
-            mean.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value));
+        let rows = self.values.chunks_exact(keys.max(1)).skip(query).step_by(queries.max(1)).enumerate();
+        let mut sums = vec![0.0_f64; keys];
+        for (_, row) in rows.filter(|(at, _)| head.is_none_or(|head| head == *at)) {
+            sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value));
         }
-        let map = mean[before..].iter().map(|&sum| (sum / heads.max(1) as f64) as f32).collect();
-        let method = format!("attention of query {query} in {:?}", self.layer);
-        Attribution::of_places(method, None, &self.image, (grid, map))
+        let count = if head.is_some() { 1 } else { heads.max(1) };
+        Ok((grid, sums[before..].iter().map(|&sum| (sum / count as f64) as f32).collect()))
     }
 
     /// The weights of each head as a picture: what query 0 looks at where keys are places, else queries by keys. All on

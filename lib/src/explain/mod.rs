@@ -10,6 +10,7 @@
 //! | which places of a layer's maps speak for the class | [`grad_cam`], [`grad_cam_pp`], [`layer_cam`] |
 //! | what happens where a part of the image is hidden | [`occlusion`] |
 //! | where attention goes | [`attention_maps`], [`attention_rollout`] |
+//! | what a detector's queries found, and where they looked | [`query_attention`] |
 //! | which images the model finds alike | [`nearest_neighbours`] |
 //! | what a layer's filters and outputs are like | [`filters`], [`activation_statistics`] |
 //! | whether a map says anything about the model | [`deletion_insertion`], [`randomisation`] |
@@ -25,6 +26,7 @@ mod integrated;
 mod layer;
 mod neighbours;
 mod occlusion;
+mod query_attention;
 mod randomisation;
 mod rollout;
 mod saliency;
@@ -41,6 +43,7 @@ pub use filters::{Filters, filters};
 pub use integrated::{IntegratedGradientsConfig, integrated_gradients};
 pub use neighbours::{Neighbour, Neighbours, NeighboursConfig, nearest_neighbours};
 pub use occlusion::{OcclusionConfig, occlusion};
+pub use query_attention::{ObjectQuery, QueryAttention, QueryAttentionConfig, QueryChoice, query_attention};
 pub use randomisation::{Randomisation, RandomisedLayer, randomisation};
 pub use rollout::{HeadFusion, attention_rollout};
 pub use saliency::{input_x_gradient, saliency};

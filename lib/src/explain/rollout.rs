@@ -33,12 +33,11 @@ pub fn attention_rollout(model: &Model, image: &Tensor, fusion: HeadFusion) -> R
     let image = checked(op, image)?;
     let layers = attentions(op, model)?;
     let mut rollout: Option<Matrix> = None;
-    for &node in &layers {
-        let name = &model.graph().nodes()[node].name;
-        let Some(weights) = model.attention_weights(&image, node).map_err(named(op))? else { continue };
+    let join = |node: usize, weights: Tensor| {
         let (_, heads, queries, keys) = weights.dims4()?;
         let before = rollout.as_ref().map_or(keys, |rollout| rollout.side);
         if queries != keys || keys != before {
+            let name = &model.graph().nodes()[node].name;
             return Err(Error::Argument {
                 op: op.into(),
                 expected: "attentions of the same tokens to each other in all layers".into(),
@@ -47,11 +46,13 @@ pub fn attention_rollout(model: &Model, image: &Tensor, fusion: HeadFusion) -> R
             });
         }
         let layer = Matrix::fused(&weights.flatten_all()?.to_vec1::<f32>()?, heads, keys, fusion);
-        rollout = Some(match rollout {
+        rollout = Some(match rollout.take() {
             Some(before) => layer.times(&before),
             None => layer,
         });
-    }
+        Ok(())
+    };
+    model.attention_weights(&image, &layers, &[], join).map_err(named(op))?;
     let last = layers.last().copied().unwrap_or_default();
     let rollout = rollout.ok_or_else(|| places_error(op, 0))?;
     let places = places(model, &image, last, rollout.side)?.ok_or_else(|| places_error(op, rollout.side))?;

@@ -45,48 +45,67 @@ impl Model {
         leads
     }
 
-    /// The weights (B, heads, queries, keys) with which `node` takes its mean of values for a batch `x`; each row sums to
-    /// 1. `None` for a node that is no attention.
-    pub(crate) fn attention_weights(&self, x: &Tensor, node: usize) -> Result<Option<Tensor>> {
-        let spec = &self.graph.nodes[node];
-        let heads = match spec.operator {
-            Operator::MultiHeadAttention { num_heads, .. }
-            | Operator::ScaledDotProductAttention { num_heads } => num_heads,
-            Operator::RelativeAttention { grid, .. } => {
-                let (&[input], &[table]) = (spec.inputs.as_slice(), spec.tensors.as_slice()) else {
-                    return Err(broken());
-                };
-                let table = self.vars[table].as_detached_tensor();
-                let qkv = self.values(x, &[input])?;
-                let weights = ops::relative_attention_weights(&qkv[0], &table, grid);
-                return weights.map(Some).map_err(|error| of_layer(error, spec.label()));
-            }
-            _ => return Ok(None),
-        };
-        let &[query, key, _] = spec.inputs.as_slice() else { return Err(broken()) };
-        let [mut q, mut k] = <[Tensor; 2]>::try_from(self.values(x, &[query, key])?).map_err(|_| broken())?;
-        if let (Operator::MultiHeadAttention { embed_dim, .. }, [weight, bias, ..]) =
-            (&spec.operator, spec.tensors.as_slice())
-        {
-            let [weight, bias] = [*weight, *bias].map(|tensor| self.vars[tensor].as_detached_tensor());
-            let part = |x: &Tensor, part: usize| -> Result<Tensor> {
-                let (from, len) = (part * embed_dim, *embed_dim);
-                let weight = weight.narrow(0, from, len)?.contiguous()?; // (D, D)
-                ops::linear(x, &weight, Some(&bias.narrow(0, from, len)?.contiguous()?))
-            };
-            (q, k) = (part(&q, 0)?, part(&k, 1)?);
+    /// Gives `each` the weights (B, heads, queries, keys) with which each of the `attentions` takes its mean of values for
+    /// a batch `x`, in the order of their list; each row sums to 1. Returns the values of the nodes `beside`. The model
+    /// runs once, and the weights are there one after the other.
+    pub(crate) fn attention_weights(
+        &self,
+        x: &Tensor,
+        attentions: &[usize],
+        beside: &[usize],
+        mut each: impl FnMut(usize, Tensor) -> Result<()>,
+    ) -> Result<Vec<Tensor>> {
+        let read: Vec<&[usize]> = attentions.iter().map(|&node| self.read_by(node)).collect::<Result<_>>()?;
+        let mut values = self.values(x, &[&read.concat(), beside].concat())?.into_iter();
+        for (&node, read) in attentions.iter().zip(&read) {
+            let inputs: Vec<Tensor> = values.by_ref().take(read.len()).collect();
+            let spec = &self.graph.nodes[node];
+            let weights = self.weights_for(node, &inputs);
+            each(node, weights.map_err(|error| of_layer(error, spec.label()))?)?;
         }
+        Ok(values.collect())
+    }
+
+    /// What the weights of an attention are computed from: queries and keys, or both in one.
+    fn read_by(&self, node: usize) -> Result<&[usize]> {
+        let spec = &self.graph.nodes[node];
+        let count = match spec.operator {
+            Operator::MultiHeadAttention { .. } | Operator::ScaledDotProductAttention { .. } => 2,
+            Operator::RelativeAttention { .. } => 1,
+            _ => return Err(broken()),
+        };
+        spec.inputs.get(..count).ok_or_else(broken)
+    }
+
+    fn weights_for(&self, node: usize, inputs: &[Tensor]) -> Result<Tensor> {
+        let spec = &self.graph.nodes[node];
+        let tensors: Vec<Tensor> =
+            spec.tensors.iter().map(|&tensor| self.vars[tensor].as_detached_tensor()).collect();
+        let (heads, q, k) = match (&spec.operator, inputs, tensors.as_slice()) {
+            (Operator::RelativeAttention { grid, .. }, [qkv], [table]) => {
+                return ops::relative_attention_weights(qkv, table, *grid);
+            }
+            (Operator::ScaledDotProductAttention { num_heads }, [q, k], _) => {
+                (*num_heads, q.clone(), k.clone())
+            }
+            (Operator::MultiHeadAttention { num_heads, embed_dim }, [q, k], [weight, bias, ..]) => {
+                let part = |x: &Tensor, part: usize| -> Result<Tensor> {
+                    let (from, len) = (part * embed_dim, *embed_dim);
+                    let weight = weight.narrow(0, from, len)?.contiguous()?; // (D, D)
+                    ops::linear(x, &weight, Some(&bias.narrow(0, from, len)?.contiguous()?))
+                };
+                (*num_heads, part(q, 0)?, part(k, 1)?)
+            }
+            _ => return Err(broken()),
+        };
         let cut = |x: &Tensor| -> Result<Tensor> {
             let (batch, tokens, features) = x.dims3()?;
             let x = x.reshape((batch, tokens, heads, features / heads))?;
             Ok(x.transpose(1, 2)?.contiguous()?) // (B, heads, N, D / heads)
         };
-        let weights = || -> Result<Tensor> {
-            let (q, k) = (cut(&q)?, cut(&k)?);
-            let scale = 1.0 / (q.dims().last().copied().unwrap_or(1) as f64).sqrt();
-            ops::softmax(&(q.matmul(&k.t()?.contiguous()?)? * scale)?, 3)
-        };
-        weights().map(Some).map_err(|error| of_layer(error, spec.label()))
+        let (q, k) = (cut(&q)?, cut(&k)?);
+        let scale = 1.0 / (q.dims().last().copied().unwrap_or(1) as f64).sqrt();
+        ops::softmax(&(q.matmul(&k.t()?.contiguous()?)? * scale)?, 3)
     }
 
     /// The parameters and buffers of `node`, in the operator's order.

@@ -7,6 +7,7 @@ mod checks;
 mod formula;
 mod inside;
 mod known;
+mod queries;
 mod reference;
 mod refused;
 
