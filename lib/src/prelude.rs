@@ -14,6 +14,7 @@ pub use crate::nn::{
     Architecture, Conv2dConfig, Fan, FeatureMaps, Initial, Loading, Mode, Model, ModelOutputs, Outputs,
     Padding, Parameter, Pool2dConfig, Rounding, Summary, Value, backward,
 };
+pub use crate::ops::{Precision, in_precision};
 pub use crate::optim::{
     Accumulation, Ema, Optimizer, ReduceOnPlateau, Schedule, adagrad, adam, adamw, clip_grad_norm,
     clip_grad_value, cosine, layer_decay, one_cycle, param_group, rmsprop, sgd, step_decay, vectors,

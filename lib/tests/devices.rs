@@ -4,11 +4,13 @@
 mod gpu;
 mod rerun;
 
-use candle_core::{Device, Tensor};
-use sconce::nn::{Loading, Mode, Model};
-use sconce::prelude::{Learner, Seed, Split, accuracy, adamw, backward, cross_entropy, datasets, sgd};
+use candle_core::{DType, Device, Tensor};
+use sconce::nn::{ConvTranspose2dConfig, Loading, Mode, Model};
+use sconce::prelude::{
+    Learner, Precision, Seed, Split, accuracy, adamw, backward, cross_entropy, datasets, in_precision, sgd,
+};
 use sconce::rich::Rich;
-use sconce::{Result, ops};
+use sconce::{Error, Result, ops};
 
 use gpu::device;
 
@@ -67,7 +69,7 @@ fn a_file_brings_weights_from_there_to_the_cpu_and_back() -> Result<()> {
     let mut optimizer = sconce::optim::OptimizerConfig::from(sgd(0.1)).build(&there.parameters())?;
     optimizer.step(&backward(&ops::softmax_cross_entropy(
         &logits,
-        &Tensor::zeros(32, candle_core::DType::U32, &device())?,
+        &Tensor::zeros(32, DType::U32, &device())?,
         0.0,
     )?)?)?;
     there.save(&file)?;
@@ -96,6 +98,97 @@ fn looking_inside_works_there() -> Result<()> {
     Ok(())
 }
 
+/// Whether the kernels of this process compute in f32 only.
+fn is_refused() -> bool {
+    device().is_cpu() && std::env::var("SCONCE_OPS").as_deref() != Ok("composed")
+}
+
+/// One of each kind that multiplies.
+fn products(device: &Device) -> Result<Model> {
+    Model::build([1, 8, 8], |x| {
+        let x = x.conv2d(8, 3).batch_norm().relu();
+        let x = x
+            .conv_transpose2d_with(8, ConvTranspose2dConfig::default())
+            .relu()
+            .max_pool2d(2)
+            .image_to_tokens();
+        let x = (&x + x.layer_norm().self_attention(2)).mean([0]);
+        x.linear(10)
+    })?
+    .init(Seed(3), device)
+}
+
+fn learner_in(precision: Precision) -> Result<Learner> {
+    let data = datasets::digits()?.split([0.7, 0.15, 0.15], Seed(1))?;
+    let net = Model::build([1, 8, 8], |x| x.conv2d(8, 3).batch_norm().relu().flatten().linear(10))?;
+    let net = net.init(Seed(3), &device())?;
+    let learner = Learner::new(net, data).optimizer(adamw(5e-3)).metric(accuracy());
+    Ok(learner.precision(precision).seed(Seed(5)))
+}
+
+#[test]
+fn a_precision_that_a_device_has_not_is_refused() -> Result<()> {
+    if !is_refused() {
+        return Ok(());
+    }
+    let image = Tensor::ones((1, 1, 8, 8), DType::F32, &device())?;
+    let net = products(&device())?;
+    let by_hand = in_precision(Precision::BFloat16, || net.forward(&image, Mode::Eval)).map(|_| ());
+    let fit = learner_in(Precision::BFloat16)?.fit(1).map(|_| ());
+    for outcome in [by_hand, fit] {
+        let Err(Error::Argument { expected, got, .. }) = outcome else { panic!("{outcome:?}") };
+        assert!(expected.contains("a GPU") && got.contains("CPU"), "{expected}, {got}");
+    }
+    Ok(())
+}
+
+#[test]
+fn mixed_precision_gives_outputs_and_gradients_of_fewer_digits() -> Result<()> {
+    if is_refused() {
+        return Ok(());
+    }
+    let images = datasets::digits()?.batches(32).next().unwrap()?.images.to_device(&device())?;
+    let net = products(&device())?;
+    let both = [Precision::Full, Precision::BFloat16].map(|precision| -> Result<Vec<Vec<f32>>> {
+        let y = in_precision(precision, || net.forward(&images, Mode::Train(Seed(1))))?;
+        // Backward outside, as a loop by hand may have it.
+        let gradients = backward(&y.sqr()?.mean_all()?)?;
+        let mut all = vec![y.flatten_all()?.to_vec1()?];
+        for parameter in net.parameters() {
+            all.push(gradients.get(&parameter.var).unwrap().flatten_all()?.to_vec1()?);
+        }
+        Ok(all)
+    });
+    let [full, mixed] = both;
+    let (full, mixed) = (full?, mixed?);
+    for (at, (full, mixed)) in full.iter().zip(&mixed).enumerate() {
+        let length = |values: &mut dyn Iterator<Item = f32>| values.map(|v| v * v).sum::<f32>().sqrt();
+        let size = length(&mut full.iter().copied());
+        let apart = length(&mut full.iter().zip(mixed).map(|(a, b)| a - b));
+        // Eight bits a factor, several layers deep; a bias in front of a norm has a gradient of 0 but for rounding.
+        assert!(apart <= 0.05 * size.max(1e-3), "{at}: {apart} of {size}");
+        assert!(at > 0 || apart > 1e-5 * size, "the products are no others");
+    }
+    Ok(())
+}
+
+#[test]
+fn mixed_precision_trains_as_far() -> Result<()> {
+    if is_refused() {
+        return Ok(());
+    }
+    let reached = [Precision::Full, Precision::BFloat16].map(|precision| -> Result<f64> {
+        let mut learner = learner_in(precision)?;
+        learner.fit(4)?;
+        assert!(learner.net().parameters().iter().all(|p| p.var.dtype() == DType::F32));
+        learner.evaluate(Split::Test)?.metric("accuracy")
+    });
+    let [full, mixed] = reached;
+    let (full, mixed) = (full?, mixed?);
+    assert!(full > 0.9 && mixed > full - 0.03, "{full}, {mixed}");
+    Ok(())
+}
+
 #[test]
 fn so_it_does_with_narrower_vectors() {
     rerun::with_narrower_vectors(&["weights"]);
@@ -103,7 +196,7 @@ fn so_it_does_with_narrower_vectors() {
 
 #[test]
 fn so_it_does_with_composed_operators() {
-    rerun::with_composed_operators(&["weights"]);
+    rerun::with_composed_operators(&["weights", "precision"]);
 }
 
 #[test]

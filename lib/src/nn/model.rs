@@ -12,7 +12,7 @@ use super::operator::Operator;
 use super::outputs::{ModelOutputs, OutputUse};
 use super::summary::Summary;
 use super::weights::Role;
-use crate::ops::{Parameter, Pool, has_kernels, shape_text};
+use crate::ops::{Parameter, Pool, check_precision, has_kernels, shape_text};
 use crate::rich::Rich;
 use crate::{Error, Result, Seed};
 
@@ -69,7 +69,10 @@ impl Model {
     pub(super) fn run(&self, x: &Tensor, mode: Mode, wanted: &[usize]) -> Result<Vec<Tensor>> {
         self.check_input(x)?;
         match has_kernels(&self.device) {
-            true => engine::forward(self, x, mode, wanted),
+            true => {
+                check_precision("Model::forward", x)?;
+                engine::forward(self, x, mode, wanted)
+            }
             false => self.run_nodes(x, mode, wanted),
         }
     }

@@ -7,6 +7,7 @@ use super::gemm::{Matrix, Threads, Update, multiply};
 use super::host::{Real, dtype, output, read, values, with_real, zeros};
 use super::math::Math;
 use super::operands::{check, shape_error, shape_text};
+use super::precision::check_precision;
 use super::record::apply3;
 use super::simd::dispatch;
 use super::sums::{products, sum};
@@ -49,6 +50,7 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
     if composed::computes(q)? {
         return Ok(composed::attention(q, k, v)?);
     }
+    check_precision("attention", q)?;
     let batch = leading.iter().product();
     let op = Attention { batch, heads: 1, queries, keys, features, out_features };
     apply3(op, [q, k, v])

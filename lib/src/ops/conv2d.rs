@@ -4,6 +4,7 @@ use super::columns::Convolution;
 use super::composed;
 use super::host::Real;
 use super::operands::{batch_hint, check, check_shape, shape_error, shape_text};
+use super::precision::check_precision;
 use super::sums::Channels;
 use super::weighted::{Weighted, apply};
 use super::window::{Rounding, Sliding, Window};
@@ -53,6 +54,7 @@ pub fn conv2d(
     if composed::computes(x)? {
         return Ok(composed::conv2d(sizes, x, weight, bias)?);
     }
+    check_precision("conv2d", x)?;
     apply(Conv2d(sizes), x, weight, bias)
 }
 

@@ -6,6 +6,7 @@ use super::composed;
 use super::conv2d::check_groups;
 use super::host::Real;
 use super::operands::{batch_hint, check, check_shape, shape_error, shape_text};
+use super::precision::check_precision;
 use super::sums::Channels;
 use super::weighted::{Weighted, apply};
 use super::window::{Rounding, Sliding, Window};
@@ -66,6 +67,7 @@ pub fn conv_transpose2d(
     if composed::computes(x)? {
         return Ok(composed::conv_transpose2d(convolution, x, weight, bias)?);
     }
+    check_precision("conv_transpose2d", x)?;
     apply(ConvTranspose2d(convolution), x, weight, bias)
 }
 

@@ -7,6 +7,7 @@ use super::composed;
 use super::gemm::{Matrix, Threads, Update, multiply};
 use super::host::Real;
 use super::operands::{check, check_shape, shape_error, shape_text};
+use super::precision::check_precision;
 use super::sums::Channels;
 use super::weighted::{Weighted, apply};
 use crate::Result;
@@ -33,6 +34,7 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
     if composed::computes(x)? {
         return Ok(composed::linear(x, weight, bias)?);
     }
+    check_precision("linear", x)?;
     let mut output = x.dims().to_vec();
     output.pop();
     let rows = output.iter().product();

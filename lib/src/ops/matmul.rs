@@ -5,6 +5,7 @@ use super::composed;
 use super::gemm::{Matrix, Threads, Update, multiply};
 use super::host::{Real, filled};
 use super::operands::{check, shape_error, shape_text};
+use super::precision::check_precision;
 use super::sums::Channels;
 use super::weighted::{Weighted, apply};
 use crate::Result;
@@ -26,6 +27,7 @@ pub fn matmul(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     if composed::computes(a)? {
         return Ok(composed::linear(a, &b.t()?, None)?);
     }
+    check_precision("matmul", a)?;
     let mut output = a.dims().to_vec();
     output.pop();
     let rows = output.iter().product();

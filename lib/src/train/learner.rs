@@ -16,7 +16,8 @@ use super::settings::{Clipping, Scheduled};
 use crate::data::{BatchConfig, BatchTransform, Batches, DataSplit, Dataset, OnError, Sampler, Split};
 use crate::losses::{Loss, cross_entropy};
 use crate::metrics::Metric;
-use crate::nn::Model;
+use crate::nn::{Mode, Model};
+use crate::ops::{Precision, in_precision};
 use crate::optim::{Accumulation, Ema, Optimizer, OptimizerConfig, ReduceOnPlateau, adamw};
 use crate::{Error, Result, Seed};
 
@@ -42,6 +43,8 @@ pub struct Learner {
     pub(super) loss: Loss,
     /// How much the loss of an auxiliary head counts.
     pub(super) auxiliary_weight: f64,
+    /// Of the products in the model.
+    pub(super) precision: Precision,
     pub(super) config: OptimizerConfig,
     /// Built at the first step, so that setters can't fail.
     pub(super) optimizer: Option<Optimizer>,
@@ -93,6 +96,7 @@ impl Learner {
             data,
             loss: cross_entropy().into(),
             auxiliary_weight: 0.3,
+            precision: Precision::Full,
             config: adamw(1e-3).into(),
             optimizer: None,
             metrics: Vec::new(),
@@ -167,6 +171,11 @@ impl Learner {
     /// As there.
     pub fn validate(&self) -> Result<Evaluation> {
         self.evaluate(Split::Valid)
+    }
+
+    /// What the model says to a batch outside of training.
+    pub(super) fn output(&self, images: &Tensor) -> Result<Tensor> {
+        in_precision(self.precision, || self.net.forward(images, Mode::Eval))
     }
 
     /// What the model says to images (B, C, H, W), as the dataset has them: classes and probabilities.

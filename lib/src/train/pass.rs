@@ -5,7 +5,6 @@ use super::followed::values;
 use super::learner::{Learner, check_interrupt};
 use crate::data::{Batch, SkipReport, Split};
 use crate::metrics::Metric;
-use crate::nn::Mode;
 use crate::{Error, Result};
 
 /// The mean loss of an image, whatever the batches' sizes.
@@ -60,7 +59,7 @@ impl Pass {
             let batch = batch?;
             let place = || format!("in a first look at the {split} part, before training");
             check_interrupt(place)?;
-            let output = learner.net.forward(&batch.images, Mode::Eval);
+            let output = learner.output(&batch.images);
             let output =
                 output.map_err(|error| memory_in_words(error, batch.len(), learner.accumulate, &place))?;
             let loss = learner.loss.of(&output, &batch.labels)?;
@@ -88,7 +87,7 @@ impl Pass {
             check_interrupt(|| format!("{place}, after batch {}", at - 1))?;
             let place = || format!("{place}, batch {at}");
             let batch = batch?;
-            let output = learner.net.forward(&batch.images, Mode::Eval);
+            let output = learner.output(&batch.images);
             let output =
                 output.map_err(|error| memory_in_words(error, batch.len(), learner.accumulate, &place))?;
             let loss = learner.loss.of(&output, &batch.labels)?;

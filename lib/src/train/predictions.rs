@@ -3,7 +3,6 @@ use sconce_display::Bundle;
 
 use super::learner::{Learner, check_interrupt};
 use crate::metrics::predicted_classes;
-use crate::nn::Mode;
 use crate::plot::{Table, percent};
 use crate::rich::Rich;
 use crate::{Error, Result, ops};
@@ -30,7 +29,7 @@ impl Predictions {
         for start in (0..total).step_by(batch) {
             check_interrupt(|| format!("while predicting, image {}", start + 1))?;
             let images = images.narrow(0, start, batch.min(total - start))?.to_device(&device)?;
-            let logits = learner.net.forward(&images, Mode::Eval)?; // (B, num_classes)
+            let logits = learner.output(&images)?; // (B, num_classes)
             labels.extend(predicted_classes("Learner::predict", &logits)?);
             if logits.dims()[1] != class_names.len() {
                 return Err(Error::Shape {

@@ -7,6 +7,7 @@ use super::monitor::Monitor;
 use crate::data::{BatchTransform, OnError, Sampler, Split};
 use crate::losses::Loss;
 use crate::metrics::Metric;
+use crate::ops::Precision;
 use crate::optim::{OptimizerConfig, ReduceOnPlateau, Schedule};
 use crate::{Error, Result, Seed};
 
@@ -45,6 +46,15 @@ impl Learner {
     #[must_use]
     pub fn auxiliary_weight(mut self, weight: f64) -> Learner {
         self.auxiliary_weight = weight;
+        self
+    }
+
+    /// In what numbers the products in the model are made, in training, validation and prediction. [`Precision::BFloat16`] is
+    /// mixed precision for NVIDIA GPUs: faster steps for numbers of fewer digits, where the weights stay f32.
+    /// The CPU refuses it: it would win nothing.
+    #[must_use]
+    pub fn precision(mut self, precision: Precision) -> Learner {
+        self.precision = precision;
         self
     }
 

@@ -8,6 +8,7 @@ use super::settings::Clipping;
 use crate::data::Batch;
 use crate::losses::Loss;
 use crate::nn::{Mode, backward};
+use crate::ops::in_precision;
 use crate::optim::{Accumulation, Ema, clip_grad_norm, clip_grad_value};
 use crate::{Error, Result};
 
@@ -60,7 +61,7 @@ impl Learner {
 
     /// The loss of a batch, from which `backward` goes, and the main output.
     pub(super) fn loss_of(&self, batch: &Batch, mode: Mode) -> Result<(Tensor, Tensor)> {
-        let outputs = self.net.forward_training(&batch.images, mode)?;
+        let outputs = in_precision(self.precision, || self.net.forward_training(&batch.images, mode))?;
         let goal = Goal { loss: &self.loss, auxiliary_weight: self.auxiliary_weight };
         let loss = goal.of(&outputs, batch.classes())?;
         Ok((loss, outputs.first().ok_or_else(no_output)?.detach()))

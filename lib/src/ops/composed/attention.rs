@@ -1,5 +1,6 @@
 use candle_core::{D, Result, Tensor};
 
+use super::super::precision::Precision;
 use super::super::softmax::Scale;
 use super::differentiable;
 use super::softmax::{backward, forward};
@@ -17,11 +18,14 @@ fn in_blocks(q: &Tensor, k: &Tensor, v: &Tensor, most_weights: usize) -> Result<
     let [q_heads, k_heads, v_heads] = [q, k, v].map(|t| heads(&t.detach()));
     let (q_heads, k_heads, v_heads) = (q_heads?, k_heads?, v_heads?);
     let (count, queries, features) = q_heads.dims3()?;
-    let scale = 1.0 / (features as f64).sqrt();
+    let (scale, precision) = (1.0 / (features as f64).sqrt(), Precision::current());
+    let weights = move |q: &Tensor, k: &Tensor| {
+        forward(&precision.matmul(&(q.contiguous()? * scale)?, &k.t()?)?, 2, Scale::Plain)
+    };
     let block = (most_weights / (count * k_heads.dim(1)?).max(1)).max(1);
     let blocks = move || (0..queries).step_by(block).map(move |first| (first, block.min(queries - first)));
     let outputs: Vec<Tensor> = blocks()
-        .map(|(first, len)| weights(&q_heads.narrow(1, first, len)?, &k_heads, scale)?.matmul(&v_heads))
+        .map(|(first, len)| precision.matmul(&weights(&q_heads.narrow(1, first, len)?, &k_heads)?, &v_heads))
         .collect::<Result<_>>()?;
     let mut dims = q.dims().to_vec();
     dims.pop();
@@ -36,11 +40,11 @@ fn in_blocks(q: &Tensor, k: &Tensor, v: &Tensor, most_weights: usize) -> Result<
         for (first, len) in blocks() {
             let q_block = q_heads.narrow(1, first, len)?.contiguous()?;
             let dy = dy.narrow(1, first, len)?.contiguous()?;
-            let p = weights(&q_block, &k_heads, scale)?; // (heads, n, M)
-            let dv = p.t()?.matmul(&dy)?;
-            let slopes = (backward(&p, &dy.matmul(&v_heads.t()?)?, 2)? * scale)?;
-            dq.push(slopes.matmul(&k_heads)?);
-            let dk = slopes.t()?.matmul(&q_block)?;
+            let p = weights(&q_block, &k_heads)?; // (heads, n, M)
+            let dv = precision.matmul(&p.t()?, &dy)?;
+            let slopes = (backward(&p, &precision.matmul(&dy, &v_heads.t()?)?, 2)? * scale)?;
+            dq.push(precision.matmul(&slopes, &k_heads)?);
+            let dk = precision.matmul(&slopes.t()?, &q_block)?;
             sums = Some(match sums {
                 Some((dk_sum, dv_sum)) => ((dk_sum + dk)?, (dv_sum + dv)?),
                 None => (dk, dv),
@@ -56,10 +60,6 @@ fn in_blocks(q: &Tensor, k: &Tensor, v: &Tensor, most_weights: usize) -> Result<
 fn heads(x: &Tensor) -> Result<Tensor> {
     let (rows, columns) = (x.dim(D::Minus2)?, x.dim(D::Minus1)?);
     x.contiguous()?.reshape(((), rows, columns))
-}
-
-fn weights(q: &Tensor, k: &Tensor, scale: f64) -> Result<Tensor> {
-    forward(&(q.contiguous()? * scale)?.matmul(&k.t()?)?, 2, Scale::Plain)
 }
 
 #[cfg(test)]

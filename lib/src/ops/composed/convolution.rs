@@ -1,6 +1,7 @@
 use candle_core::{Device, Error, Result, Tensor};
 
 use super::super::columns::Convolution;
+use super::super::precision::Precision;
 use super::super::window::Padding;
 use super::grid_index;
 use super::sums::{channel_sums, short_sums};
@@ -18,7 +19,8 @@ pub(in super::super) fn conv2d(
     if super::super::cuda::computes(&[x, weight]) {
         return super::super::cuda::conv2d(sizes, x, weight, bias);
     }
-    let (held, columns) = (bias.map(Tensor::detach), Columns { sizes, most: COLUMN_VALUES });
+    let (held, columns) =
+        (bias.map(Tensor::detach), Columns { sizes, most: COLUMN_VALUES, precision: Precision::current() });
     let y = columns.forward(&x.detach(), &weight.detach(), held.as_ref())?;
     let gradients = Gradients {
         input: Box::new(move |weight, dy| columns.input_gradient(weight, dy, None)),
@@ -40,7 +42,8 @@ pub(in super::super) fn conv_transpose2d(
     if super::super::cuda::computes(&[x, weight]) {
         return super::super::cuda::conv_transpose2d(sizes, x, weight, bias);
     }
-    let (held, columns) = (bias.map(Tensor::detach), Columns { sizes, most: COLUMN_VALUES });
+    let (held, columns) =
+        (bias.map(Tensor::detach), Columns { sizes, most: COLUMN_VALUES, precision: Precision::current() });
     let y = columns.input_gradient(&weight.detach(), &x.detach(), held.as_ref())?;
     let gradients = Gradients {
         input: Box::new(move |weight, dy| columns.forward(dy, weight, None)),
@@ -66,6 +69,7 @@ pub(super) struct Columns {
     pub(super) sizes: Convolution,
     /// Values of the columns that are there at a time.
     pub(super) most: usize,
+    pub(super) precision: Precision,
 }
 
 impl Columns {
@@ -74,7 +78,7 @@ impl Columns {
         let pixels = self.sizes.pixels_under_windows(x.device())?;
         self.over_images(|first, images| {
             let columns = self.columns(&x.narrow(0, first, images)?, pixels.as_ref())?;
-            let y = columns.matmul(&weight)?; // (G, B·P, Og)
+            let y = self.precision.matmul(&columns, &weight)?; // (G, B·P, Og)
             channels_first(&y, images, self.sizes.output, bias)
         })
     }
@@ -94,7 +98,7 @@ impl Columns {
         self.over_images(|first, images| {
             let dy = self.channels_last(&dy.narrow(0, first, images)?)?; // (G, B, P, Og)
             let dy = dy.reshape((groups, images * positions, ()))?;
-            let columns = dy.matmul(&weight.transpose(1, 2)?)?; // (G, B·P, K·Cg)
+            let columns = self.precision.matmul(&dy, &weight.transpose(1, 2)?)?; // (G, B·P, K·Cg)
             let columns = columns.reshape((groups, images, (), depth))?; // (G, B, P·K, Cg)
             let dx = match &places {
                 None => columns,
@@ -115,7 +119,7 @@ impl Columns {
             let columns = self.columns(&x.narrow(0, first, images)?, pixels.as_ref())?;
             let dy = self.channels_last(&dy.narrow(0, first, images)?)?;
             let dy = dy.reshape((groups, images * self.sizes.positions(), ()))?;
-            let dw = columns.transpose(1, 2)?.matmul(&dy)?; // (G, K·Cg, Og)
+            let dw = self.precision.matmul(&columns.transpose(1, 2)?, &dy)?; // (G, K·Cg, Og)
             sum = Some(match sum {
                 Some(sum) => (sum + dw)?,
                 None => dw,

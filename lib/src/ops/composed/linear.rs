@@ -1,5 +1,6 @@
 use candle_core::{D, Result, Tensor};
 
+use super::super::precision::Precision;
 use super::sums::column_sums;
 use super::weighted;
 use super::weighted::Gradients;
@@ -8,7 +9,8 @@ use super::weighted::Gradients;
 pub(in super::super) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let (out_features, in_features) = weight.dims2()?;
     let (held, dims) = (weight.detach().contiguous()?, x.dims().to_vec());
-    let mut y = rows(&x.detach(), in_features)?.matmul(&held.t()?)?; // (R, O)
+    let precision = Precision::current();
+    let mut y = precision.matmul(&rows(&x.detach(), in_features)?, &held.t()?)?; // (R, O)
     if let Some(bias) = bias {
         y = y.broadcast_add(&bias.detach())?;
     }
@@ -18,9 +20,11 @@ pub(in super::super) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor
     let y = y.reshape(output)?; // (…, O)
     let gradients = Gradients {
         input: Box::new(move |weight, dy| {
-            rows(dy, out_features)?.matmul(&weight.contiguous()?)?.reshape(dims.as_slice()) // (…, I)
+            precision.matmul(&rows(dy, out_features)?, &weight.contiguous()?)?.reshape(dims.as_slice()) // (…, I)
         }),
-        weight: Box::new(move |x, dy| rows(dy, out_features)?.t()?.matmul(&rows(x, in_features)?)),
+        weight: Box::new(move |x, dy| {
+            precision.matmul(&rows(dy, out_features)?.t()?, &rows(x, in_features)?)
+        }),
         bias: |dy| column_sums(&rows(dy, dy.dim(D::Minus1)?)?),
     };
     weighted("linear", (x, weight, bias), y, gradients)

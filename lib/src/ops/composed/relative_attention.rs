@@ -1,5 +1,6 @@
 use candle_core::{Device, IndexOp, Result, Tensor};
 
+use super::super::precision::Precision;
 use super::super::softmax::Scale;
 use super::differentiable;
 use super::softmax::{backward, forward};
@@ -8,19 +9,21 @@ use super::softmax::{backward, forward};
 pub(in super::super) fn relative_attention(qkv: &Tensor, table: &Tensor, grid: [usize; 2]) -> Result<Tensor> {
     let heads = table.dim(1)?;
     let parts = Parts::of(&qkv.detach(), heads)?;
-    let y = parts.weights(&table.detach(), grid)?.matmul(&parts.v)?; // (B·heads, N, D)
+    let precision = Precision::current();
+    let y = precision.matmul(&parts.weights(&table.detach(), grid, precision)?, &parts.v)?; // (B·heads, N, D)
     let y = parts.tokens(&y)?;
     differentiable("relative_attention", [qkv, table], y, move |given| {
         let [qkv, table] = &given.inputs;
         let parts = Parts::of(qkv, heads)?;
-        let p = parts.weights(table, grid)?;
+        let p = parts.weights(table, grid, precision)?;
         let dy = parts.heads(&given.dy)?;
-        let dv = p.t()?.matmul(&dy)?;
-        let slopes = backward(&p, &dy.matmul(&parts.v.t()?)?, 2)?; // (B·heads, N, N)
+        let dv = precision.matmul(&p.t()?, &dy)?;
+        let slopes = backward(&p, &precision.matmul(&dy, &parts.v.t()?)?, 2)?; // (B·heads, N, N)
         let d_table = given.of(1, || d_table(&slopes, heads, grid))?;
         let d_qkv = given.of(0, || {
             let slopes = (slopes * parts.scale())?;
-            let (dq, dk) = (slopes.matmul(&parts.k)?, slopes.t()?.matmul(&parts.q)?);
+            let dq = precision.matmul(&slopes, &parts.k)?;
+            let dk = precision.matmul(&slopes.t()?, &parts.q)?;
             parts.joined([&dq, &dk, &dv])?.reshape(qkv.shape())
         })?;
         Ok([d_qkv, d_table])
@@ -35,7 +38,7 @@ pub(in super::super) fn relative_attention_weights(
 ) -> Result<Tensor> {
     let heads = table.dim(1)?;
     let parts = Parts::of(&qkv.detach(), heads)?;
-    let weights = parts.weights(&table.detach(), grid)?;
+    let weights = parts.weights(&table.detach(), grid, Precision::current())?;
     let (_, pixels, _) = weights.dims3()?;
     weights.reshape((parts.batch, heads, pixels, pixels))
 }
@@ -63,8 +66,8 @@ impl Parts {
     }
 
     /// (B·heads, N, N).
-    fn weights(&self, table: &Tensor, grid: [usize; 2]) -> Result<Tensor> {
-        let scores = (&self.q * self.scale())?.matmul(&self.k.t()?)?;
+    fn weights(&self, table: &Tensor, grid: [usize; 2], precision: Precision) -> Result<Tensor> {
+        let scores = precision.matmul(&(&self.q * self.scale())?, &self.k.t()?)?;
         let (rows, pixels, _) = scores.dims3()?;
         let heads = rows / self.batch;
         let ways = Tensor::from_vec(ways(grid), pixels * pixels, table.device())?;

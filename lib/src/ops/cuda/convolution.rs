@@ -2,6 +2,7 @@ use candle_core::{Error, Result, Tensor};
 
 use super::super::columns::Convolution;
 use super::super::composed::{Gradients, bias_gradient, weighted};
+use super::super::precision::Precision;
 use super::depthwise;
 use super::launch::{Arguments, Grid, Kernel, Written, run_for};
 use super::sizes::Sizes;
@@ -17,10 +18,11 @@ pub(in super::super) fn conv2d(
     weight: &Tensor,
     bias: Option<&Tensor>,
 ) -> Result<Tensor> {
-    let y = with_bias(forward(&sizes, &x.detach(), &weight.detach())?, bias)?;
+    let precision = Precision::current();
+    let y = with_bias(forward(&sizes, &x.detach(), &weight.detach(), precision)?, bias)?;
     let gradients = Gradients {
-        input: Box::new(move |weight, dy| input_gradient(&sizes, weight, dy)),
-        weight: Box::new(move |x, dy| weight_gradient(&sizes, x, dy)),
+        input: Box::new(move |weight, dy| input_gradient(&sizes, weight, dy, precision)),
+        weight: Box::new(move |x, dy| weight_gradient(&sizes, x, dy, precision)),
         bias: bias_gradient,
     };
     weighted("conv2d", (x, weight, bias), y, gradients)
@@ -33,10 +35,11 @@ pub(in super::super) fn conv_transpose2d(
     weight: &Tensor,
     bias: Option<&Tensor>,
 ) -> Result<Tensor> {
-    let y = with_bias(input_gradient(&sizes, &weight.detach(), &x.detach())?, bias)?;
+    let precision = Precision::current();
+    let y = with_bias(input_gradient(&sizes, &weight.detach(), &x.detach(), precision)?, bias)?;
     let gradients = Gradients {
-        input: Box::new(move |weight, dy| forward(&sizes, dy, weight)),
-        weight: Box::new(move |x, dy| weight_gradient(&sizes, dy, x)),
+        input: Box::new(move |weight, dy| forward(&sizes, dy, weight, precision)),
+        weight: Box::new(move |x, dy| weight_gradient(&sizes, dy, x, precision)),
         bias: bias_gradient,
     };
     weighted("conv_transpose2d", (x, weight, bias), y, gradients)
@@ -50,7 +53,7 @@ fn with_bias(y: Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
 }
 
 /// Everywhere below: G groups of Cg and Og channels, P output positions, K elements of the window.
-fn forward(sizes: &Convolution, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+fn forward(sizes: &Convolution, x: &Tensor, weight: &Tensor, precision: Precision) -> Result<Tensor> {
     if depthwise::is_depthwise(sizes) {
         return depthwise::forward(sizes, x, weight);
     }
@@ -60,19 +63,20 @@ fn forward(sizes: &Convolution, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
         match Beside::of(sizes) {
             Beside::Images => {
                 let columns = unfold(sizes, &x, Beside::Images)?; // (B, C·K, P)
-                weight.broadcast_as((images, sizes.out_channels, sizes.depth()))?.matmul(&columns)
+                let weight = weight.broadcast_as((images, sizes.out_channels, sizes.depth()))?;
+                precision.matmul(&weight, &columns)
             }
             Beside::All => {
                 let columns = unfold(sizes, &x, Beside::All)?;
                 let columns = columns.reshape((sizes.groups, sizes.depth(), ()))?; // (G, Cg·K, B·P)
-                images_first(&weight.matmul(&columns)?, images)
+                images_first(&precision.matmul(&weight, &columns)?, images)
             }
         }?
         .reshape((images, sizes.out_channels, sizes.output[0], sizes.output[1]))
     })
 }
 
-fn input_gradient(sizes: &Convolution, weight: &Tensor, dy: &Tensor) -> Result<Tensor> {
+fn input_gradient(sizes: &Convolution, weight: &Tensor, dy: &Tensor, precision: Precision) -> Result<Tensor> {
     if depthwise::is_depthwise(sizes) {
         return depthwise::input_gradient(sizes, weight, dy);
     }
@@ -83,17 +87,17 @@ fn input_gradient(sizes: &Convolution, weight: &Tensor, dy: &Tensor) -> Result<T
             Beside::Images => {
                 let dy = dy.reshape((images, sizes.out_channels, ()))?;
                 let weight = weight.broadcast_as((images, sizes.depth(), sizes.out_channels))?;
-                fold(sizes, images, &weight.matmul(&dy)?, Beside::Images)
+                fold(sizes, images, &precision.matmul(&weight, &dy)?, Beside::Images)
             }
             Beside::All => {
-                let columns = weight.matmul(&channels_first(sizes, &dy)?)?; // (G, Cg·K, B·P)
+                let columns = precision.matmul(&weight, &channels_first(sizes, &dy)?)?; // (G, Cg·K, B·P)
                 fold(sizes, images, &columns, Beside::All)
             }
         }
     })
 }
 
-fn weight_gradient(sizes: &Convolution, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
+fn weight_gradient(sizes: &Convolution, x: &Tensor, dy: &Tensor, precision: Precision) -> Result<Tensor> {
     let [height, width] = sizes.window.kernel;
     let shape = (sizes.out_channels, sizes.in_channels / sizes.groups, height, width);
     if depthwise::is_depthwise(sizes) {
@@ -104,7 +108,7 @@ fn weight_gradient(sizes: &Convolution, x: &Tensor, dy: &Tensor) -> Result<Tenso
         let x = x.narrow(0, first, images)?.contiguous()?;
         let dy = channels_first(sizes, &dy.narrow(0, first, images)?)?; // (G, Og, B·P)
         let columns = unfold(sizes, &x, Beside::All)?.reshape((sizes.groups, sizes.depth(), ()))?;
-        let part = dy.matmul(&columns.transpose(1, 2)?)?; // (G, Og, Cg·K)
+        let part = precision.matmul(&dy, &columns.transpose(1, 2)?)?; // (G, Og, Cg·K)
         sum = Some(match sum {
             Some(sum) => (sum + part)?,
             None => part,

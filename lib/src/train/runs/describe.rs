@@ -17,6 +17,7 @@ pub(super) fn settings(learner: &Learner) -> Vec<(String, Facts)> {
         ("metrics".into(), metrics.join(", ")),
         ("auxiliary_weight".into(), format!("{:?}", learner.auxiliary_weight)),
         ("accumulate".into(), learner.accumulate.to_string()),
+        ("precision".into(), format!("{:?}", learner.precision)),
     ];
     if let Some(scheduled) = &learner.schedule {
         taken_apart(&format!("{:?}", scheduled.schedule), "schedule", &mut training);
