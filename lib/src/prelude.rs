@@ -20,8 +20,8 @@ pub use crate::optim::{
     clip_grad_value, cosine, layer_decay, one_cycle, param_group, rmsprop, sgd, step_decay, vectors,
 };
 pub use crate::plot::{
-    Annotated, Bars, ConfusionMatrix, Curves, HeatMap, ImageGrid, Overlay, Panels, Picture, Table,
-    ValueRange, sparkline,
+    Annotated, Bars, ConfusionMatrix, Curves, HeatMap, Histogram, HistogramsOverTime, ImageGrid, Overlay,
+    Panels, Picture, Scatter, Table, ValueRange, sparkline,
 };
 pub use crate::rich::{Rich, Statistics, display};
 pub use crate::train::{

@@ -4,11 +4,17 @@ use std::path::Path;
 
 use sconce_display::Bundle;
 
-use super::curves::{Curves, draw_document};
+use super::curves::Curves;
+use super::document::draw_document;
+use super::over_time::{HistogramsOverTime, STEPS};
 use super::save::save;
 use super::svg;
 use crate::Result;
 use crate::rich::Rich;
+
+/// So many steps are drawn in all plots together, and at least so many in each.
+const STEPS_IN_ALL: usize = 1200;
+const STEPS_AT_LEAST: usize = 20;
 
 /// Plots in one row, e.g. the loss beside the accuracy.
 ///
@@ -22,14 +28,46 @@ use crate::rich::Rich;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Panels {
-    plots: Vec<Curves>,
+    plots: Plots,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Plots {
+    Curves(Vec<Curves>),
+    Histograms(Vec<HistogramsOverTime>),
 }
 
 impl Panels {
     /// These plots, from left to right; three stand in a row, more in further rows.
     #[must_use]
     pub fn new(plots: Vec<Curves>) -> Panels {
-        Panels { plots }
+        Panels { plots: Plots::Curves(plots) }
+    }
+
+    /// Histograms over time in the same order, e.g. one plot for each layer. The more there are, the fewer steps each draws.
+    #[must_use]
+    pub fn histograms(plots: Vec<HistogramsOverTime>) -> Panels {
+        Panels { plots: Plots::Histograms(plots) }
+    }
+
+    /// How many plots there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match &self.plots {
+            Plots::Curves(plots) => plots.len(),
+            Plots::Histograms(plots) => plots.len(),
+        }
+    }
+
+    /// Whether there is no plot.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many steps each of the plots draws.
+    fn steps(&self) -> usize {
+        (STEPS_IN_ALL / self.len().max(1)).clamp(STEPS_AT_LEAST, STEPS)
     }
 
     /// The plots as one SVG.
@@ -37,21 +75,33 @@ impl Panels {
     /// # Errors
     /// When plotters refuses.
     pub fn svg(&self) -> Result<String> {
-        let columns = self.plots.len().clamp(1, 3);
-        let rows = self.plots.len().div_ceil(columns).max(1);
+        let columns = self.len().clamp(1, 3);
+        let rows = self.len().div_ceil(columns).max(1);
         let width = if columns == 1 { 640 } else { 440 };
         let size = [width * columns as u32, 300 * rows as u32];
-        let descriptions: Vec<String> = self.plots.iter().map(Curves::description).collect();
-        draw_document(size, &descriptions.join(". "), |area| {
+        let descriptions: Vec<String> = match &self.plots {
+            Plots::Curves(plots) => plots.iter().map(Curves::description).collect(),
+            Plots::Histograms(plots) => plots.iter().map(|plot| plot.description(self.steps())).collect(),
+        };
+        draw_document(size, &descriptions.join(". "), |area, _| {
             let parts = area.split_evenly((rows, columns));
-            parts.iter().zip(&self.plots).try_for_each(|(part, plot)| plot.draw(part))
+            match &self.plots {
+                Plots::Curves(plots) => parts.iter().zip(plots).try_for_each(|(part, plot)| plot.draw(part)),
+                Plots::Histograms(plots) => {
+                    parts.iter().zip(plots).try_for_each(|(part, plot)| plot.draw(part, self.steps()))
+                }
+            }
         })
     }
 
     /// The text forms of the plots, one below the other.
     #[must_use]
     pub fn text(&self) -> String {
-        self.plots.iter().map(Curves::text).collect::<Vec<_>>().join("\n")
+        let texts: Vec<String> = match &self.plots {
+            Plots::Curves(plots) => plots.iter().map(Curves::text).collect(),
+            Plots::Histograms(plots) => plots.iter().map(HistogramsOverTime::text).collect(),
+        };
+        texts.join("\n")
     }
 
     /// Writes the plots to a file that ends with `.svg`.
