@@ -1,3 +1,4 @@
+use super::box_errors::{BoxErrorConfig, BoxErrors};
 use super::boxes::{FoundBox, TrueBox};
 use super::coco::CocoScores;
 use super::voc::{VocInterpolation, VocScores};
@@ -6,7 +7,7 @@ use crate::{Error, Result};
 const OP: &str = "BoxEvaluation::record";
 
 /// What is in images and what a model has found in them, gathered image by image: [`BoxEvaluation::coco`] and
-/// [`BoxEvaluation::voc`] say how well that goes together.
+/// [`BoxEvaluation::voc`] say how well that goes together, [`BoxEvaluation::errors`] what goes wrong.
 ///
 /// ```
 /// use sconce::metrics::{BoxEvaluation, FoundBox, TrueBox};
@@ -108,5 +109,22 @@ impl BoxEvaluation {
             });
         }
         Ok(VocScores::of(self, iou_threshold, interpolation))
+    }
+
+    /// What is wrong with the boxes, sorted by kind, and how much AP each kind costs (TIDE).
+    ///
+    /// # Errors
+    /// Unless `0 < background_iou < found_iou <= 1`.
+    pub fn errors(&self, config: BoxErrorConfig) -> Result<BoxErrors> {
+        let BoxErrorConfig { found_iou, background_iou } = config;
+        if !(background_iou > 0.0 && background_iou < found_iou && found_iou <= 1.0) {
+            return Err(Error::Argument {
+                op: "BoxEvaluation::errors".into(),
+                expected: "0 < background_iou < found_iou <= 1".into(),
+                got: format!("background_iou {background_iou} and found_iou {found_iou}"),
+                hint: "BoxErrorConfig::default() has 0.1 and 0.5, as the paper.".into(),
+            });
+        }
+        Ok(BoxErrors::of(self, config))
     }
 }

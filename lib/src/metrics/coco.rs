@@ -1,7 +1,8 @@
 use sconce_display::Bundle;
 
 use super::box_evaluation::{BoxEvaluation, ImageBoxes};
-use super::boxes::{FoundBox, TrueBox, area, intersection, iou};
+use super::box_matching::{MOST_FOUND, best_match, by_score, overlap, surest, wanted};
+use super::boxes::{FoundBox, area};
 use crate::plot::{Table, escape, percent};
 use crate::rich::Rich;
 
@@ -10,7 +11,7 @@ const THRESHOLDS: usize = 10;
 /// Recall from 0 to 1 in steps of 0.01.
 const RECALLS: usize = 101;
 /// The most detections of an image that count.
-const MOST: [usize; 3] = [1, 10, 100];
+const MOST: [usize; 3] = [1, 10, MOST_FOUND];
 /// Pixels: all, small, medium and large things. Both ends belong to a range.
 const AREAS: [[f64; 2]; 4] = [[0.0, 1e10], [0.0, 1024.0], [1024.0, 9216.0], [9216.0, 1e10]];
 const SMALL: usize = 1;
@@ -226,69 +227,30 @@ fn point(from: f64, to: f64, at: usize, points: usize) -> f64 {
     if at + 1 == points { to } else { at as f64 * ((to - from) / (points - 1) as f64) + from }
 }
 
-/// The surest first, those before in the list first where scores are equal.
-fn by_score(scores: &[f64]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..scores.len()).collect();
-    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
-    order
-}
-
 /// What was found of one class in one image, against what is there.
 fn judged(image: &ImageBoxes, label: u32, range: [f64; 2]) -> Judged {
     let outside = |area: f64| area < range[0] || area > range[1];
-    let mut truths: Vec<(&TrueBox, bool)> = image
-        .truths
-        .iter()
-        .filter(|truth| truth.label == label)
-        .map(|truth| (truth, truth.ignore || outside(truth.area.unwrap_or_else(|| area(truth.corners)))))
-        .collect();
-    // Things that count come first; the sort keeps their order otherwise.
-    truths.sort_by_key(|(_, ignored)| *ignored);
-    let found: Vec<&FoundBox> = image.found.iter().filter(|found| found.label == label).collect();
-    let order = by_score(&found.iter().map(|found| found.score).collect::<Vec<_>>());
-    let found: Vec<&FoundBox> = order.iter().take(MOST[2]).map(|&at| found[at]).collect();
+    let wanted = wanted(image, label, |truth| outside(truth.area.unwrap_or_else(|| area(truth.corners))));
+    let found: Vec<&FoundBox> = surest(image, label).into_iter().map(|(_, found)| found).collect();
 
     let overlaps: Vec<Vec<f64>> =
-        found.iter().map(|found| truths.iter().map(|(truth, _)| overlap(found, truth)).collect()).collect();
+        found.iter().map(|found| wanted.iter().map(|thing| overlap(found, thing.truth)).collect()).collect();
     let mut verdicts = vec![[Verdict { matched: false, ignored: false }; THRESHOLDS]; found.len()];
     for threshold in 0..THRESHOLDS {
         let least = point(0.5, 0.95, threshold, THRESHOLDS).min(1.0 - 1e-10);
-        let mut taken = vec![false; truths.len()];
+        let mut taken = vec![false; wanted.len()];
         for ((found, overlaps), verdicts) in found.iter().zip(&overlaps).zip(&mut verdicts) {
-            let mut best: Option<usize> = None;
-            let mut reached = least;
-            for (at, (truth, ignored)) in truths.iter().enumerate() {
-                if taken[at] && !truth.ignore {
-                    continue;
-                }
-                // What counts goes before what does not, however well that fits.
-                if *ignored && best.is_some_and(|best| !truths[best].1) {
-                    break;
-                }
-                if overlaps[at] >= reached {
-                    (best, reached) = (Some(at), overlaps[at]);
-                }
-            }
-            verdicts[threshold] = match best {
+            verdicts[threshold] = match best_match(&wanted, overlaps, &taken, least) {
                 Some(at) => {
                     taken[at] = true;
-                    Verdict { matched: true, ignored: truths[at].1 }
+                    Verdict { matched: true, ignored: wanted[at].ignored }
                 }
                 None => Verdict { matched: false, ignored: outside(area(found.corners)) },
             };
         }
     }
-    let wanted = truths.iter().filter(|(_, ignored)| !ignored).count();
-    Judged { scores: found.iter().map(|found| found.score).collect(), verdicts, wanted }
-}
-
-/// The IoU; with a group, the share of the detection that lies in it.
-fn overlap(found: &FoundBox, truth: &TrueBox) -> f64 {
-    if !truth.ignore {
-        return iou(found.corners, truth.corners);
-    }
-    let area = area(found.corners);
-    if area > 0.0 { intersection(found.corners, truth.corners) / area } else { 0.0 }
+    let counted = wanted.iter().filter(|thing| !thing.ignored).count();
+    Judged { scores: found.iter().map(|found| found.score).collect(), verdicts, wanted: counted }
 }
 
 fn class_scores(images: &[ImageBoxes], label: u32, range: [f64; 2]) -> Option<ClassScores> {
@@ -308,7 +270,7 @@ fn class_scores(images: &[ImageBoxes], label: u32, range: [f64; 2]) -> Option<Cl
                 let Verdict { matched, ignored } = verdicts[detection][threshold];
                 right += usize::from(matched && !ignored);
                 wrong += usize::from(!matched && !ignored);
-                [right as f64 / wanted as f64, right as f64 / ((wrong + right) as f64 + TINY)]
+                recall_and_precision([right, wrong], wanted)
             };
             order.iter().map(point).collect::<Vec<_>>()
         };
@@ -323,8 +285,13 @@ fn class_scores(images: &[ImageBoxes], label: u32, range: [f64; 2]) -> Option<Cl
     Some(scores)
 }
 
+/// How much is found after so many `[right, wrong]` detections, of so many things, and how much of what is found is right.
+pub(super) fn recall_and_precision([right, wrong]: [usize; 2], wanted: usize) -> [f64; 2] {
+    [right as f64 / wanted as f64, right as f64 / ((wrong + right) as f64 + TINY)]
+}
+
 /// The mean over [`RECALLS`] of the best precision at that recall or more, for points of recall and precision.
-fn mean_precision(mut curve: Vec<[f64; 2]>) -> f64 {
+pub(super) fn mean_precision(mut curve: Vec<[f64; 2]>) -> f64 {
     for at in (1..curve.len()).rev() {
         curve[at - 1][1] = curve[at - 1][1].max(curve[at][1]);
     }

@@ -4,6 +4,7 @@
 //! It does nothing that a loop of one's own could not do: `forward`, [`crate::losses::Loss::of`],
 //! `backward`, [`crate::optim::Optimizer::step`].
 
+mod box_error_grid;
 mod callback;
 mod checkpoint;
 mod checkpoints;
@@ -43,6 +44,7 @@ mod top_losses;
 mod trial;
 
 pub use crate::data::Split;
+pub use box_error_grid::BoxErrorGrid;
 pub use callback::{Callback, Control, Ending, EpochEnd, FitBegin, FitEnd, StepEnd};
 pub use checkpoints::Checkpoints;
 pub use detection::found_on;

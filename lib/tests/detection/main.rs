@@ -7,6 +7,8 @@ use sconce::rich::Rich;
 use sconce::train::found_on;
 use serde_json::Value;
 
+mod errors;
+
 type Any = Result<(), Box<dyn std::error::Error>>;
 
 fn corners(xywh: &Value) -> Result<[f64; 4], serde_json::Error> {
@@ -16,10 +18,20 @@ fn corners(xywh: &Value) -> Result<[f64; 4], serde_json::Error> {
 
 /// The fixture's images, in which its categories 1, 2, 3 and 7 are the classes 0 to 3.
 fn fixture() -> Result<BoxEvaluation, Box<dyn std::error::Error>> {
-    let truths: Value = serde_json::from_str(include_str!("../../tests/fixtures/coco/ground_truth.json"))?;
-    let found: Vec<Value> = serde_json::from_str(include_str!("../../tests/fixtures/coco/detections.json"))?;
+    let truths: Value = serde_json::from_str(include_str!("../../../tests/fixtures/coco/ground_truth.json"))?;
+    let found: Value = serde_json::from_str(include_str!("../../../tests/fixtures/coco/detections.json"))?;
+    evaluation(&truths, &found, [1, 2, 3, 7])
+}
+
+/// The images of COCO's JSON, with these categories.
+fn evaluation(
+    truths: &Value,
+    found: &Value,
+    categories: [u32; 4],
+) -> Result<BoxEvaluation, Box<dyn std::error::Error>> {
     let label =
-        |value: &Value| [1, 2, 3, 7].iter().position(|id| value["category_id"] == *id).map(|at| at as u32);
+        |value: &Value| categories.iter().position(|id| value["category_id"] == *id).map(|at| at as u32);
+    let found = found.as_array().ok_or("detections")?;
     let mut detections = BoxEvaluation::new(&["c1", "c2", "c3", "c7"]);
     for image in truths["images"].as_array().ok_or("images")? {
         let here = |value: &&Value| value["image_id"] == image["id"];
@@ -50,7 +62,7 @@ fn fixture() -> Result<BoxEvaluation, Box<dyn std::error::Error>> {
 
 #[test]
 fn the_twelve_numbers_are_those_of_pycocotools() -> Any {
-    let expected: Value = serde_json::from_str(include_str!("../../tests/fixtures/coco/expected.json"))?;
+    let expected: Value = serde_json::from_str(include_str!("../../../tests/fixtures/coco/expected.json"))?;
     let detections = fixture()?;
     let scores = detections.coco();
     for (name, got) in scores.numbers() {
