@@ -7,7 +7,7 @@ use sconce::data::{DataSplit, Dataset};
 use sconce::metrics::{Average, Confidence, Metric, accuracy, f1, mcc, roc_auc};
 use sconce::nn::{Mode, Parameter};
 use sconce::rich::Rich;
-use sconce::train::{Evaluation, Learner, Net, Split};
+use sconce::train::{Evaluation, Learner, MisclassifiedConfig, MistakenPair, Net, Split, Sureness};
 use sconce::{Result, Seed};
 
 /// Logits that are the image's pixels.
@@ -143,4 +143,59 @@ fn a_mean_of_the_losses_is_the_loss() {
     assert!((mean - evaluation.loss()).abs() < 1e-6, "{mean}, not {}", evaluation.loss());
     let diagram = text(&evaluation.reliability_diagram().unwrap());
     assert!(diagram.contains("50.0 % right"), "{diagram}");
+}
+
+#[test]
+fn what_the_model_gets_wrong_is_shown_by_how_sure_it_was() {
+    let evaluation = evaluation(Vec::new());
+    // Image 2, a bird, is taken for a dog with e / (1 + e + e^0.5) = 50.6 %; image 4, a cat, for a bird with
+    // e / (2 + e) = 57.6 %; image 5, a bird, for a dog with e^5 / (2 + e^5) = 98.7 %.
+    let all = evaluation.misclassified(MisclassifiedConfig::default()).unwrap();
+    let order =
+        |shown: &[sconce::train::JudgedImage]| shown.iter().map(|image| image.index).collect::<Vec<_>>();
+    assert_eq!((order(all.images()), all.total(), all.grid().len()), (vec![5, 4, 2], 3, 3));
+    let wanted = [5f64.exp() / (2.0 + 5f64.exp()), 1f64.exp() / (2.0 + 1f64.exp())];
+    for (image, wanted) in all.images().iter().zip(wanted) {
+        assert!((image.probability - wanted).abs() < 1e-12, "{image:?}, not {wanted}");
+    }
+    assert!(all.grid().svg().unwrap().contains("cat → bird 57.6 %"));
+    let shown = text(&all);
+    for part in ["3 of 6 images wrong, 3 shown", "98.7 %", "50.6 %"] {
+        assert!(shown.contains(part), "{part} is missing in\n{shown}");
+    }
+    let least =
+        MisclassifiedConfig { most: 2, order: Sureness::LeastFirst, ..MisclassifiedConfig::default() };
+    let least = evaluation.misclassified(least).unwrap();
+    assert_eq!((order(least.images()), least.total()), (vec![2, 4], 3));
+    let pair = |target, predicted| MisclassifiedConfig {
+        most: 1,
+        pair: Some(MistakenPair { target, predicted }),
+        ..MisclassifiedConfig::default()
+    };
+    let birds = evaluation.misclassified(pair(2, 1)).unwrap();
+    assert_eq!((order(birds.images()), birds.total()), (vec![5], 2));
+    let shown = text(&birds);
+    assert!(shown.contains("2 of 6 images wrong in this way, 1 shown"), "{shown}");
+    assert!(birds.grid().svg().unwrap().contains("bird taken for dog"));
+    // Nothing is wrong in this way; that is no error.
+    assert!(evaluation.misclassified(pair(0, 1)).unwrap().grid().is_empty());
+    for (refused, why) in [(pair(0, 3), "below 3"), (pair(1, 1), "two different classes")] {
+        let error = evaluation.misclassified(refused).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+}
+
+#[test]
+fn many_images_are_bounded_in_pictures_and_table() {
+    let rows: Vec<[f32; 3]> = (0..300).map(|at| [0.0, at as f32 / 100.0, 0.0]).collect();
+    let evaluation = learner(&rows, &[0; 300]).evaluate(Split::Test).unwrap();
+    let worst = evaluation.top_losses(300).unwrap();
+    assert_eq!((worst.images().len(), worst.grid().len(), worst.table().len()), (300, 256, 51));
+    assert!(text(&worst).contains("and 250 more"));
+    assert!(worst.grid().text().contains("the first 256 of 300"), "{}", worst.grid().text());
+    // The first image ties, so that its class is right.
+    let all = MisclassifiedConfig { most: 1000, ..MisclassifiedConfig::default() };
+    let wrong = evaluation.misclassified(all).unwrap();
+    assert_eq!((wrong.total(), wrong.images().len(), wrong.images()[0].index), (299, 299, 299));
+    assert_eq!((wrong.grid().len(), wrong.table().len()), (256, 51));
 }

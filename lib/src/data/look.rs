@@ -8,6 +8,7 @@ use super::dataset::Dataset;
 use super::image::Image;
 use super::sample::{ClassMap, Object, Sample, Visibility};
 use crate::plot::{Annotated, ImageGrid, Mark, MarkPoint, Picture, PointLook, ValueRange};
+use crate::progress::{Progress, Unit};
 use crate::rich::Rich;
 use crate::{Result, Seed};
 
@@ -64,9 +65,11 @@ impl Dataset {
         indices: &[usize],
         caption: &dyn Fn(usize, &Sample) -> String,
     ) -> Result<ImageGrid> {
-        let samples: Vec<Sample> = indices
-            .iter()
-            .map(|&index| {
+        let mut progress = Progress::start("reading images", Unit::Images, Some(indices.len() as u64));
+        let samples: Vec<Sample> = (0..)
+            .zip(indices)
+            .map(|(done, &index)| {
+                progress.at(done)?;
                 let sample = self.transformed(index, 0, Seed(0))?;
                 self.check_labels("show_batch", &sample.target.labels, index)?;
                 Ok(sample)

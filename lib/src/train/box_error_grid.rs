@@ -1,9 +1,9 @@
 use sconce_display::Bundle;
 
-use super::learner::check_interrupt;
 use crate::data::{Dataset, Sample, Target};
 use crate::metrics::{BoxError, BoxErrorKind, BoxErrors, TrueBox};
 use crate::plot::{Annotated, ImageGrid, Mark, Picture, Table, count, escape, percent, svg_in_html};
+use crate::progress::{Progress, Unit};
 use crate::rich::Rich;
 use crate::{Error, Result, Seed};
 
@@ -62,8 +62,10 @@ impl Dataset {
             examples.extend(of_kind.into_iter().take(each));
         }
         let mut grid = ImageGrid::new().title("errors in boxes").note("orange: found; blue: there");
+        let mut progress =
+            Progress::start("drawing errors in boxes", Unit::Images, Some(examples.len() as u64));
         for (at, error) in examples.iter().enumerate() {
-            check_interrupt(|| format!("while drawing errors in boxes, example {}", at + 1))?;
+            progress.at(at as u64)?;
             let sample = self.transformed(error.image, 0, Seed(0))?;
             if let Some(truth) = error.truth.as_ref().filter(|truth| !is_in(truth, &sample.target)) {
                 return refused(

@@ -4,6 +4,8 @@ use candle_core::{DType, Device, Tensor};
 use sconce_display::Bundle;
 
 use super::followed::in_part;
+use super::judged_images::{JudgedImage, judged};
+use super::misclassified::{Misclassified, MisclassifiedConfig};
 use super::pass::Pass;
 use super::top_losses::TopLosses;
 use crate::data::{Batch, Dataset, SkipReport, Split};
@@ -23,6 +25,7 @@ const BINS: usize = 15;
 ///
 /// ```no_run
 /// use sconce::prelude::*;
+/// use sconce::train::MisclassifiedConfig;
 /// # fn main() -> sconce::Result<()> {
 /// # let data = datasets::digits()?.split([0.7, 0.15, 0.15], Seed(42))?;
 /// # let net = Model::build([1, 8, 8], |x| x.flatten().linear(10))?.init(Seed(42), &Device::Cpu)?;
@@ -30,6 +33,7 @@ const BINS: usize = 15;
 /// let evaluation = learner.evaluate(Split::Test)?;
 /// evaluation.class_report();                                            // precision, recall, F1 of each class
 /// evaluation.top_losses(12)?;                                           // the images it is most wrong about
+/// evaluation.misclassified(MisclassifiedConfig::default())?;            // those it gets wrong, the surest first
 /// evaluation.score(f1(Average::Macro))?;                                // any metric
 /// evaluation.interval(accuracy(), Confidence::default())?;              // and how much of it is luck
 /// # Ok(()) }
@@ -283,8 +287,20 @@ impl Evaluation {
     /// # Errors
     /// An image that can no longer be read.
     pub fn top_losses(&self, n: usize) -> Result<TopLosses> {
-        let kept = &self.kept;
-        TopLosses::of(self.split, &self.part, &kept.indices, &kept.logits, &kept.targets, n)
+        TopLosses::of(self.split, &self.part, self.judged(), n)
+    }
+
+    /// The images that the model gets wrong, the surest first or the least sure, all or those of one class that are taken
+    /// for one other: a picture.
+    ///
+    /// # Errors
+    /// A pair of classes that there are not, or of one class; an image that can no longer be read.
+    pub fn misclassified(&self, config: MisclassifiedConfig) -> Result<Misclassified> {
+        Misclassified::of(self.split, &self.part, self.judged(), config)
+    }
+
+    fn judged(&self) -> impl Iterator<Item = JudgedImage> {
+        judged(&self.part, &self.kept.indices, &self.kept.logits, &self.kept.targets)
     }
 }
 
