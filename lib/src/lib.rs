@@ -18,6 +18,7 @@ mod tensor_file;
 pub mod checkpoint;
 pub mod data;
 pub mod explain;
+pub mod live;
 pub mod losses;
 pub mod metrics;
 pub mod models;

@@ -3,6 +3,7 @@
 pub use crate::data::{
     Batch, BatchConfig, Batches, DataSplit, Dataset, LastBatch, OnError, Sampler, Sizes, Transform, datasets,
 };
+pub use crate::live::LivePlot;
 pub use crate::losses::{Loss, SetPrediction, cross_entropy, set_loss};
 pub use crate::metrics::{
     Average, BoxEvaluation, CalibrationConfig, Confidence, ConfusionCounts, KappaWeights, Metric, accuracy,

@@ -3,6 +3,8 @@
 
 #[path = "plot/any.rs"]
 mod any;
+#[path = "plot/curves.rs"]
+mod curves;
 #[path = "plot/distributions.rs"]
 mod distributions;
 #[path = "plot/reliability.rs"]

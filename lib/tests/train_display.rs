@@ -1,4 +1,5 @@
-//! What a notebook gets to see while a learner trains. Alone in its process: the sink is the process's own.
+//! What a notebook gets to see while a learner trains, or a loop of one's own. Alone in its process: the sink is the
+//! process's own.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -6,7 +7,7 @@ use std::time::{Duration, Instant};
 use candle_core::{Device, Tensor};
 use sconce::data::{DataSplit, Dataset};
 use sconce::nn::Model;
-use sconce::prelude::{Learner, Loss, Seed, accuracy, cross_entropy};
+use sconce::prelude::{Learner, LivePlot, Loss, Rich, Seed, accuracy, cross_entropy};
 use sconce::{Error, Result};
 use sconce_display::wire::Frame;
 use sconce_display::{Bundle, Content, Sink};
@@ -113,5 +114,61 @@ fn one_display_moves_a_few_times_a_second_and_ends_in_the_final_state() -> Resul
     assert!(learner.fit(1).is_err());
     let frames = taken();
     assert!(bundles(&frames)[1].plain().is_some_and(|line| line.contains("stopped by an error in epoch 7")));
+    a_live_plot_is_one_display_over_cells()
+}
+
+fn a_live_plot_is_one_display_over_cells() -> Result<()> {
+    let plot = LivePlot::new("loss").smoothed(0.9);
+    assert_eq!(taken().len(), 0, "nothing is shown before the first point");
+    assert!(plot.rich().plain().is_some_and(|text| text.contains("no points yet")));
+    let start = Instant::now();
+    let mut steps = 0_usize;
+    while start.elapsed() < Duration::from_millis(1200) {
+        plot.push(steps, 1.0 / (1 + steps) as f32);
+        steps += 1;
+    }
+    plot.push_to("valid", steps, f64::NAN);
+    plot.push_to("valid", steps + 1, 3_u8);
+    plot.push(f32::INFINITY, 1);
+    let took = start.elapsed();
+    assert_eq!(plot.len(), steps + 2);
+    // The end of a cell brings the last state.
+    let frames = taken();
+    let shown = bundles(&frames);
+    let most = 2 + took.as_millis() / 250;
+    assert!((3..=most as usize).contains(&shown.len()), "{} states in {took:?}", shown.len());
+    assert!(shown[0].plain().is_some_and(|text| text.contains("   0     1\n")), "{:?}", shown[0]);
+    let last = shown[shown.len() - 1];
+    let text = last.plain().unwrap_or_default();
+    for words in [
+        "in a row the first, least, greatest and last are kept; 1 NaN or infinite, a gap; 1 left out whose step",
+        "smoothed: the exponential average with weight 0.9",
+        "valid",
+    ] {
+        assert!(text.contains(words), "{words} in {text}");
+    }
+    assert!(html(last).contains("data:image/svg+xml;base64,") && html(last).len() < 100_000);
+    // Nothing new, nothing to show; the next cell goes on in the same place, and a drop is an end, too.
+    assert_eq!(taken().len(), 0);
+    let Some((_, Frame::Display { id: Some(shown), .. })) = frames.first() else { panic!("no display") };
+    plot.push(steps + 2, 0.25);
+    plot.push(steps + 3, 0.125);
+    drop(plot);
+    let frames = taken();
+    assert!(!frames.is_empty());
+    for (_, frame) in &frames {
+        assert!(matches!(frame, Frame::Update { id, .. } if id == shown), "{frame:?}");
+    }
+    let Some((_, Frame::Update { bundle, .. })) = frames.last() else { panic!("no update") };
+    assert!(bundle.plain().is_some_and(|text| text.trim_end().ends_with("0.125")), "{bundle:?}");
+
+    let folder = std::env::temp_dir().join(format!("sconce-live-{}", std::process::id()));
+    let path = folder.with_extension("svg");
+    let plot = LivePlot::new("a").logarithmic_y();
+    plot.push(&1, &0.5);
+    plot.save(&path)?;
+    assert!(std::fs::read_to_string(&path).is_ok_and(|svg| svg == plot.curves().svg().unwrap_or_default()));
+    assert!(std::fs::remove_file(path).is_ok());
+    assert!(plot.save(folder.with_extension("bmp")).is_err());
     Ok(())
 }

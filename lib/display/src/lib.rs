@@ -14,4 +14,4 @@ pub mod wire;
 pub use bundle::{Bundle, Content};
 pub use channel::{Handle, Sink, Wait, ask, clear, display, display_with_id, in_notebook, install, send};
 pub use question::{Answer, Question};
-pub use updates::flush;
+pub use updates::{before_flush, flush};

@@ -1,7 +1,7 @@
 //! Updates of displays, at a rate that a person can see: a fast loop keeps the latest state, and that is sent.
 
 use std::collections::BTreeMap;
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,8 @@ use crate::wire::Frame;
 const REST: Duration = Duration::from_millis(40);
 
 static STATES: Mutex<BTreeMap<String, State>> = Mutex::new(BTreeMap::new());
+/// Those who are asked before a flush.
+static ASKED: Mutex<Vec<Weak<dyn Fn() + Send + Sync>>> = Mutex::new(Vec::new());
 static SENT: Condvar = Condvar::new();
 static COURIER: OnceLock<Option<Thread>> = OnceLock::new();
 
@@ -44,8 +46,23 @@ pub(crate) fn update(id: &str, bundle: Bundle) {
     }
 }
 
+/// Has `deliver` called before each [`flush`], as long as it lives: who shows its state less often than it changes then
+/// makes the update that is missing, so that a cell does not end with an old state.
+pub fn before_flush(deliver: Weak<dyn Fn() + Send + Sync>) {
+    ASKED.lock().unwrap_or_else(PoisonError::into_inner).push(deliver);
+}
+
 /// Sends all updates that wait. Those that other threads make in the meantime may wait again.
 pub fn flush() {
+    let asked: Vec<_> = {
+        let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.retain(|deliver| deliver.strong_count() > 0);
+        asked.iter().filter_map(Weak::upgrade).collect()
+    };
+    // Unlocked: they may take their time, and new ones may come.
+    for deliver in asked {
+        deliver();
+    }
     let ids: Vec<String> = lock().keys().cloned().collect();
     for id in ids {
         let mut states = lock();

@@ -55,4 +55,15 @@ fn the_last_state_comes_and_few_before_it() {
     let frames = frames.lock().unwrap();
     let update = Frame::Update { id: cleared.id().to_owned(), bundle: Bundle::text("2") };
     assert_eq!(frames[frames.len() - 2..], [update, Frame::Clear { wait: false }]);
+
+    // Who shows less often than it changes is asked, as long as it lives.
+    let late = fast.clone();
+    let deliver: Arc<dyn Fn() + Send + Sync> = Arc::new(move || late.update(Bundle::text("asked")));
+    sconce_display::before_flush(Arc::downgrade(&deliver));
+    sconce_display::flush();
+    assert_eq!(shown(&fast).last().map(String::as_str), Some("asked"));
+    drop(deliver);
+    let before = shown(&fast).len();
+    sconce_display::flush();
+    assert_eq!(shown(&fast).len(), before);
 }

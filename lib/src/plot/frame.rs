@@ -113,6 +113,14 @@ fn draw_swatch(area: &Area<'_>, [x, y]: [f64; 2], swatch: Swatch) -> Result<()> 
     }
 }
 
+/// A line in a small print; returns where it ends.
+pub(super) fn draw_note(area: &Area<'_>, top: f64, note: &str) -> Result<f64> {
+    let (width, _) = area.dim_in_pixel();
+    let note = fitted(note, LABEL, f64::from(width) / f64::from(FINER) - 2.0 * MARGIN);
+    text(area, &note, [MARGIN, top], &style(LABEL, &MUTED).pos(Pos::new(HPos::Left, VPos::Top)))?;
+    Ok(top + LABEL + 6.0)
+}
+
 /// Says in the middle of a plot why there is nothing.
 pub(super) fn draw_nothing(area: &Area<'_>, why: &str) -> Result<()> {
     let (width, height) = area.dim_in_pixel();

@@ -32,6 +32,7 @@ mod table;
 pub use annotated::{Annotated, Mark, MarkPoint, PointLook};
 pub use bars::Bars;
 pub use confusion::ConfusionMatrix;
+pub(crate) use curves::Average;
 pub use curves::Curves;
 pub use diagram::{Diagram, DiagramBox, StandsFor};
 pub use grid::ImageGrid;

@@ -9,8 +9,9 @@ use super::document::draw_document;
 use super::over_time::{HistogramsOverTime, STEPS};
 use super::save::save;
 use super::svg;
-use crate::Result;
+
 use crate::rich::Rich;
+use crate::{Error, Result};
 
 /// So many steps are drawn in all plots together, and at least so many in each.
 const STEPS_IN_ALL: usize = 1200;
@@ -48,6 +49,77 @@ impl Panels {
     #[must_use]
     pub fn histograms(plots: Vec<HistogramsOverTime>) -> Panels {
         Panels { plots: Plots::Histograms(plots) }
+    }
+
+    /// The plots of several runs in one: a plot for each curve that some run has, with a curve for each run, in the order
+    /// in which they come. `train` and `valid` of `loss` become `train loss` and `valid loss`. Histograms are left out.
+    ///
+    /// ```
+    /// use sconce::plot::{Curves, Panels};
+    ///
+    /// let run = |rate: f64| Panels::new(vec![Curves::new("loss").series("train", &[(1.0, 1.0), (2.0, rate)])]);
+    /// let both = Panels::of_runs(&[("slow", run(0.9)), ("fast", run(0.5))]);
+    /// assert!(both.text().starts_with("train loss\nslow"));
+    /// # Ok::<(), sconce::Error>(())
+    /// ```
+    #[must_use]
+    pub fn of_runs(runs: &[(&str, Panels)]) -> Panels {
+        let mut plots: Vec<Curves> = Vec::new();
+        for (name, panels) in runs {
+            let Plots::Curves(curves) = &panels.plots else { continue };
+            for curve in curves.iter().flat_map(|plot| plot.apart(name)) {
+                match plots.iter_mut().find(|plot| plot.title() == curve.title()) {
+                    Some(plot) => plot.join(curve),
+                    None => plots.push(curve),
+                }
+            }
+        }
+        Panels::new(plots)
+    }
+
+    /// Smooths every plot, as [`Curves::smoothed`] does; histograms stay as they are.
+    #[must_use]
+    pub fn smoothed(self, weight: f64) -> Panels {
+        self.each(|plot| plot.smoothed(weight))
+    }
+
+    /// Gives every plot a logarithmic y axis, as [`Curves::logarithmic_y`] does; histograms stay as they are.
+    #[must_use]
+    pub fn logarithmic_y(self) -> Panels {
+        self.each(Curves::logarithmic_y)
+    }
+
+    /// Only the plots with these titles, in this order: `history.curves().only(&["loss"])?.logarithmic_y()`.
+    ///
+    /// # Errors
+    /// When no plot has a title.
+    pub fn only(self, titles: &[&str]) -> Result<Panels> {
+        let known: Vec<&str> = match &self.plots {
+            Plots::Curves(plots) => plots.iter().map(Curves::title).collect(),
+            Plots::Histograms(plots) => plots.iter().map(HistogramsOverTime::title).collect(),
+        };
+        let place = |title: &&str| {
+            known.iter().position(|known| known == title).ok_or_else(|| Error::Argument {
+                op: "Panels::only".into(),
+                expected: format!("titles of plots: {}", known.join(", ")),
+                got: format!("{title:?}"),
+                hint: "The titles stand above the plots.".into(),
+            })
+        };
+        let places: Vec<usize> = titles.iter().map(place).collect::<Result<_>>()?;
+        Ok(match self.plots {
+            Plots::Curves(plots) => Panels::new(places.iter().map(|&at| plots[at].clone()).collect()),
+            Plots::Histograms(plots) => {
+                Panels::histograms(places.iter().map(|&at| plots[at].clone()).collect())
+            }
+        })
+    }
+
+    fn each(self, change: impl Fn(Curves) -> Curves) -> Panels {
+        match self.plots {
+            Plots::Curves(plots) => Panels::new(plots.into_iter().map(change).collect()),
+            histograms @ Plots::Histograms(_) => Panels { plots: histograms },
+        }
     }
 
     /// How many plots there are.

@@ -5,15 +5,12 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
 use sconce_display::Bundle;
 
 use super::axis::Axis;
 use super::color::SERIES;
-use super::document::{
-    Area, Dots, FINER, INK, LABEL, MARGIN, MUTED, clean, draw_document, fine, refused, style, text,
-};
-use super::frame::{Chart, Frame, Swatch, color, draw_legend, draw_nothing, draw_title, span};
+use super::document::{Area, Dots, FINER, INK, MUTED, clean, draw_document, fine, refused};
+use super::frame::{Chart, Frame, Swatch, color, draw_legend, draw_note, draw_nothing, draw_title, span};
 use super::number::{count, number};
 use super::points::{runs, thinned};
 use super::save::save;
@@ -149,9 +146,7 @@ impl Scatter {
             top = draw_legend(area, top, &names)?;
         }
         if let Some(note) = self.thinned() {
-            let muted = style(LABEL, &MUTED).pos(Pos::new(HPos::Left, VPos::Top));
-            text(area, &note, [MARGIN, top], &muted)?;
-            top += LABEL + 6.0;
+            top = draw_note(area, top, &note)?;
         }
         let (_, area) = area.split_vertically(fine(top));
         let whole = |of: &dyn Fn((f64, f64)) -> f64| {

@@ -2,6 +2,8 @@
 
 mod bar;
 mod task;
+mod viewer;
 
-pub(crate) use bar::{Bar, Quiet, Walk, duration};
+pub(crate) use bar::{Bar, Walk};
 pub(crate) use task::{Progress, Unit, bytes};
+pub(crate) use viewer::{Quiet, Viewer, duration};

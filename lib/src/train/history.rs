@@ -175,6 +175,9 @@ impl History {
 
     /// Loss and metrics over the epochs, side by side, and the learning rate where it changes. The training loss is
     /// drawn step by step.
+    ///
+    /// The plots can be drawn otherwise: `history.curves().only(&["loss"])?.smoothed(0.9).logarithmic_y()`. Those of several
+    /// histories come together in [`Panels::of_runs`].
     #[must_use]
     pub fn curves(&self) -> Panels {
         let valid: Vec<(f64, f64)> =

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use sconce_display::Bundle;
 
 use super::run::{Run, shortened};
-use crate::plot::{Curves, Panels, Table, escape, svg_in_html};
+use crate::plot::{Panels, Table, escape, svg_in_html};
 use crate::rich::Rich;
-use crate::train::Epoch;
 use crate::{Error, Result};
 
 /// Runs side by side: a value that shows itself as one plot of all their curves, and a table of the settings in which they
@@ -53,7 +52,8 @@ pub fn compare(runs: &[Run]) -> Result<Comparison> {
     let results: Vec<Vec<(String, String)>> = runs.iter().map(Run::results).collect();
     let (differences, same) = rows("setting", &names, &settings, Rows::ThatDiffer);
     let (results, _) = rows("result", &names, &results, Rows::All);
-    let curves = curves(&names, runs);
+    let named = names.iter().zip(runs).map(|(name, run)| (name.as_str(), run.history().curves()));
+    let curves = Panels::of_runs(&named.collect::<Vec<_>>());
     Ok(Comparison { names, differences, same, results, curves })
 }
 
@@ -115,36 +115,6 @@ fn names_of(runs: &[Run]) -> Vec<String> {
     runs.iter().map(name).collect()
 }
 
-/// Losses and metrics, a curve for each run.
-fn curves(names: &[String], runs: &[Run]) -> Panels {
-    let mut quantities: Vec<String> = Vec::new();
-    for run in runs {
-        for (name, _) in run.history().epochs().iter().flat_map(|epoch| &epoch.valid_metrics) {
-            if !quantities.contains(name) {
-                quantities.push(name.clone());
-            }
-        }
-    }
-    let plot = |title: &str, of: &dyn Fn(&Epoch) -> Option<f64>| {
-        names.iter().zip(runs).fold(Curves::new(title).x_label("epoch"), |plot, (name, run)| {
-            let epochs = run.history().epochs().iter();
-            let points: Vec<(f64, f64)> =
-                epochs.filter_map(|epoch| Some((epoch.epoch as f64, of(epoch)?))).collect();
-            plot.series(name, &points)
-        })
-    };
-    let mut plots = vec![plot("train loss", &|epoch| Some(epoch.train_loss))];
-    if runs.iter().any(|run| run.history().epochs().iter().any(|epoch| epoch.valid_loss.is_some())) {
-        plots.push(plot("valid loss", &|epoch| epoch.valid_loss));
-    }
-    for name in &quantities {
-        plots.push(plot(&format!("valid {name}"), &|epoch| {
-            epoch.valid_metrics.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
-        }));
-    }
-    Panels::new(plots)
-}
-
 impl Comparison {
     /// A row for each setting in which the runs differ.
     #[must_use]
@@ -158,7 +128,7 @@ impl Comparison {
         &self.results
     }
 
-    /// Losses and metrics over the epochs, a curve for each run.
+    /// Losses, metrics and learning rates over the epochs, a curve for each run.
     #[must_use]
     pub fn curves(&self) -> &Panels {
         &self.curves
