@@ -165,7 +165,10 @@ fn a_live_plot_is_one_display_over_cells() -> Result<()> {
     let folder = std::env::temp_dir().join(format!("sconce-live-{}", std::process::id()));
     let path = folder.with_extension("svg");
     let plot = LivePlot::new("a").logarithmic_y();
-    plot.push(&1, &0.5);
+    let losses = [0.5_f32];
+    for (step, loss) in losses.iter().enumerate() {
+        plot.push(step, loss);
+    }
     plot.save(&path)?;
     assert!(std::fs::read_to_string(&path).is_ok_and(|svg| svg == plot.curves().svg().unwrap_or_default()));
     assert!(std::fs::remove_file(path).is_ok());

@@ -47,15 +47,6 @@ fn the_last_state_comes_and_few_before_it() {
         std::thread::yield_now();
     }
 
-    // What is cleared has come before.
-    let cleared = sconce_display::display_with_id(Bundle::text("cleared"));
-    cleared.update(Bundle::text("1"));
-    cleared.update(Bundle::text("2"));
-    sconce_display::clear(Wait::No);
-    let frames = frames.lock().unwrap();
-    let update = Frame::Update { id: cleared.id().to_owned(), bundle: Bundle::text("2") };
-    assert_eq!(frames[frames.len() - 2..], [update, Frame::Clear { wait: false }]);
-
     // Who shows less often than it changes is asked, as long as it lives.
     let late = fast.clone();
     let deliver: Arc<dyn Fn() + Send + Sync> = Arc::new(move || late.update(Bundle::text("asked")));
@@ -66,4 +57,13 @@ fn the_last_state_comes_and_few_before_it() {
     let before = shown(&fast).len();
     sconce_display::flush();
     assert_eq!(shown(&fast).len(), before);
+
+    // What is cleared has come before.
+    let cleared = sconce_display::display_with_id(Bundle::text("cleared"));
+    cleared.update(Bundle::text("1"));
+    cleared.update(Bundle::text("2"));
+    sconce_display::clear(Wait::No);
+    let frames = frames.lock().unwrap();
+    let update = Frame::Update { id: cleared.id().to_owned(), bundle: Bundle::text("2") };
+    assert_eq!(frames[frames.len() - 2..], [update, Frame::Clear { wait: false }]);
 }
