@@ -11,7 +11,7 @@
 //! | what happens where a part of the image is hidden | [`occlusion`] |
 //! | where attention goes | [`attention_maps`], [`attention_rollout`] |
 //! | what a detector's queries found, and where they looked | [`query_attention`] |
-//! | which images the model finds alike | [`nearest_neighbours`] |
+//! | which images the model finds alike | [`nearest_neighbours`], [`embed`] |
 //! | what a layer's filters and outputs are like | [`filters`], [`activation_statistics`] |
 //! | whether a map says anything about the model | [`deletion_insertion`], [`randomisation`] |
 
@@ -20,6 +20,8 @@ mod attribution;
 mod baseline;
 mod cam;
 mod deletion;
+mod embedding;
+mod features;
 mod filters;
 mod gradient;
 mod integrated;
@@ -39,6 +41,7 @@ pub use attribution::{Attribution, Completeness};
 pub use baseline::Baseline;
 pub use cam::{CamConfig, grad_cam, grad_cam_pp, layer_cam};
 pub use deletion::{DeletionConfig, DeletionInsertion, deletion_insertion};
+pub use embedding::{EmbedConfig, Embedding, Pca, Tsne, TsneConfig, TsneStart, embed};
 pub use filters::{Filters, filters};
 pub use integrated::{IntegratedGradientsConfig, integrated_gradients};
 pub use neighbours::{Neighbour, Neighbours, NeighboursConfig, nearest_neighbours};

@@ -3,14 +3,18 @@
 use candle_core::Tensor;
 use sconce_display::{Bundle, Content};
 
-use super::layer::called;
-use super::subject::{named, picture};
-use crate::nn::{Model, Operator};
-use crate::ops::shape_text;
+use super::features::{Batches, Features, features};
+use super::subject::picture;
+use crate::nn::Model;
 use crate::plot::{ImageGrid, Table, number};
 use crate::progress::{Progress, Unit};
 use crate::rich::Rich;
 use crate::{Error, Result};
+
+/// So many images are compared between two looks at whether somebody wants it to stop.
+const CHECKED: usize = 4096;
+/// So many queries are shown, and stand in the table.
+const SHOWN: usize = 16;
 
 /// How [`nearest_neighbours`] goes about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,10 +74,6 @@ pub fn nearest_neighbours(
     config: NeighboursConfig,
 ) -> Result<Neighbours> {
     let op = "explain::nearest_neighbours";
-    let node = match &config.layer {
-        Some(name) => called(op, model, name)?,
-        None => described(op, model)?,
-    };
     let known = images.dims().first().copied().unwrap_or_default();
     if config.count == 0 || config.count > known || config.batch == 0 {
         return Err(Error::Argument {
@@ -85,84 +85,45 @@ pub fn nearest_neighbours(
             hint: "The defaults are 5 and 32.".into(),
         });
     }
-    let known = directions(op, model, node, images, config.batch)?;
-    let asked = directions(op, model, node, queries, config.batch)?;
+    let features =
+        |images| features(op, model, config.layer.as_deref(), &Batches { images, batch: config.batch });
+    let known = features(images)?;
+    let asked = features(queries)?;
+    let mut progress = Progress::start("neighbours", Unit::Images, Some(queries.dims()[0] as u64));
+    let (layer, known, asked) = (known.layer.clone(), directions(&known), directions(&asked));
     let mut found = Vec::with_capacity(asked.len());
     for query in &asked {
-        let mut all: Vec<Neighbour> = known
-            .iter()
-            .enumerate()
-            .map(|(index, other)| Neighbour {
-                index,
+        let mut all: Vec<Neighbour> = Vec::with_capacity(known.len());
+        for (start, part) in known.chunks(CHECKED).enumerate() {
+            all.extend(part.iter().enumerate().map(|(at, other)| Neighbour {
+                index: start * CHECKED + at,
                 likeness: query.iter().zip(other).map(|(a, b)| a * b).sum(),
-            })
-            .collect();
+            }));
+            progress.at(found.len() as u64)?;
+        }
         // -0 and 0 are equal.
-        all.sort_by(|a, b| (b.likeness + 0.0).total_cmp(&(a.likeness + 0.0)));
-        all.truncate(config.count);
+        let nearest_first = |a: &Neighbour, b: &Neighbour| {
+            (b.likeness + 0.0).total_cmp(&(a.likeness + 0.0)).then(a.index.cmp(&b.index))
+        };
+        if config.count < all.len() {
+            all.select_nth_unstable_by(config.count, nearest_first);
+            all.truncate(config.count);
+        }
+        all.sort_by(nearest_first);
         found.push(all);
     }
-    let layer = model.graph().nodes()[node].name.clone();
     Ok(Neighbours { layer, found, queries: queries.detach(), images: images.detach() })
 }
 
-/// The node that goes into the last linear layer.
-fn described(op: &'static str, model: &Model) -> Result<usize> {
-    let leads = model.leads_to_output();
-    let nodes = model.graph().nodes();
-    let last = (0..nodes.len())
-        .rev()
-        .find(|&node| leads[node] && matches!(nodes[node].operator, Operator::Linear { .. }));
-    last.and_then(|last| nodes[last].inputs.first().copied()).ok_or_else(|| Error::Argument {
-        op: op.into(),
-        expected: "a model with a linear layer, before which features are taken".into(),
-        got: "one without".into(),
-        hint: "Say which layer describes an image: `layer: Some(\"…\".into())`.".into(),
-    })
-}
-
-/// The features of each image, of length 1 or 0.
-fn directions(
-    op: &'static str,
-    model: &Model,
-    node: usize,
-    images: &Tensor,
-    batch: usize,
-) -> Result<Vec<Vec<f64>>> {
-    if images.rank() != 4 {
-        return Err(Error::Shape {
-            op: op.into(),
-            expected: "images (N, C, H, W)".into(),
-            got: shape_text(images.dims()),
-            hint: "For a single image add the batch dimension with `unsqueeze(0)?`.".into(),
-        });
-    }
-    let count = images.dims()[0];
-    let mut directions = Vec::with_capacity(count);
-    let mut progress = Progress::start("features", Unit::Images, Some(count as u64));
-    while directions.len() < count {
-        let part = images.narrow(0, directions.len(), batch.min(count - directions.len()))?;
-        let values = model.values(&part, &[node]).map_err(named(op))?;
-        let features = match values[0].rank() {
-            4 => values[0].flatten_from(2)?.mean(2)?, // (B, C)
-            _ => values[0].flatten_from(1)?,
-        };
-        for features in features.to_vec2::<f32>()? {
-            let length = features.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
-            if !length.is_finite() {
-                return Err(Error::Argument {
-                    op: op.into(),
-                    expected: "finite features".into(),
-                    got: format!("others for image {}", directions.len()),
-                    hint: "Look at the image and the weights.".into(),
-                });
-            }
-            let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
-            directions.push(features.into_iter().map(|value| f64::from(value) * scale).collect());
-        }
-        progress.at(directions.len() as u64)?;
-    }
-    Ok(directions)
+/// The features of each image, brought to length 1; of length 0 where it has none.
+fn directions(features: &Features) -> Vec<Vec<f64>> {
+    let rows = features.values.chunks_exact(features.width.max(1));
+    let direction = |row: &[f32]| {
+        let length = row.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
+        let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
+        row.iter().map(|&value| f64::from(value) * scale).collect()
+    };
+    rows.map(direction).collect()
 }
 
 impl Neighbours {
@@ -179,7 +140,8 @@ impl Neighbours {
         })
     }
 
-    /// A row of images for each query: the query, then its neighbours with their likeness. The first 16 queries.
+    /// A row of images for each query: the query, then its neighbours with their likeness. The first 16 queries; [`Neighbours::of`]
+    /// has the others.
     ///
     /// # Errors
     /// If there is nothing to draw.
@@ -189,7 +151,7 @@ impl Neighbours {
             .title(&format!("nearest by {:?}", self.layer))
             .note("left the query; under each neighbour its number and likeness")
             .columns(columns);
-        for (query, neighbours) in self.found.iter().enumerate().take(16) {
+        for (query, neighbours) in self.found.iter().enumerate().take(SHOWN) {
             grid.push(picture(&self.queries.narrow(0, query, 1)?)?, &format!("query {query}"));
             for neighbour in neighbours {
                 let image = picture(&self.images.narrow(0, neighbour.index, 1)?)?;
@@ -199,11 +161,11 @@ impl Neighbours {
         Ok(grid)
     }
 
-    /// A row for each query and neighbour.
+    /// A row for each neighbour of the first 16 queries.
     #[must_use]
     pub fn table(&self) -> Table {
         let mut table = Table::new(&["query", "rank", "image", "likeness"]);
-        for (query, neighbours) in self.found.iter().enumerate() {
+        for (query, neighbours) in self.found.iter().enumerate().take(SHOWN) {
             for (rank, neighbour) in neighbours.iter().enumerate() {
                 let numbers = [query, rank + 1, neighbour.index].map(|number| number.to_string());
                 table.push(&[numbers.as_slice(), &[number(neighbour.likeness)]].concat());
@@ -215,7 +177,10 @@ impl Neighbours {
 
 impl Rich for Neighbours {
     fn rich(&self) -> Bundle {
-        let text = format!("nearest by {:?}\n{}", self.layer, self.table().text());
+        let mut text = format!("nearest by {:?}\n{}", self.layer, self.table().text());
+        if let Some(more) = self.found.len().checked_sub(SHOWN + 1) {
+            text += &format!("({} more queries)\n", more + 1);
+        }
         match self.grid() {
             Ok(grid) => grid.rich().with("text/plain", Content::Text(text)),
             Err(error) => Bundle::text(format!("{text}({error})\n")),

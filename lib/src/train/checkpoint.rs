@@ -337,7 +337,6 @@ impl Learner {
             metrics: metrics.collect(),
             skipped: head.skipped,
             seconds: head.seconds,
-            plateau_scale: None,
         }
     }
 }

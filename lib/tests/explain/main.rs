@@ -3,6 +3,7 @@
 
 mod attention;
 mod checks;
+mod embedding;
 #[path = "../formula/mod.rs"]
 mod formula;
 mod inside;

@@ -9,7 +9,6 @@ mod machine;
 mod record;
 mod results;
 mod run;
-mod shortened;
 
 use crate::train::Learner;
 
