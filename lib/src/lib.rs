@@ -16,6 +16,7 @@ mod seed;
 mod tensor_file;
 
 pub mod checkpoint;
+pub mod compress;
 pub mod data;
 pub mod explain;
 pub mod live;

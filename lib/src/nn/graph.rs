@@ -9,9 +9,9 @@ use crate::{Error, Result};
 /// that looks into a model or changes it reads this.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Graph {
-    pub(super) nodes: Vec<Node>,
-    pub(super) tensors: Vec<TensorSpec>,
-    pub(super) outputs: Vec<Output>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) tensors: Vec<TensorSpec>,
+    pub(crate) outputs: Vec<Output>,
 }
 
 /// One operation of a [`Graph`].
@@ -56,7 +56,7 @@ pub(super) fn label(operator: &Operator, name: &str) -> String {
 }
 
 /// The error of an operator as one of the layer `label`.
-pub(super) fn of_layer(error: Error, label: String) -> Error {
+pub(crate) fn of_layer(error: Error, label: String) -> Error {
     match error {
         Error::Shape { expected, got, hint, .. } => Error::Shape { op: label, expected, got, hint },
         Error::Argument { expected, got, hint, .. } => Error::Argument { op: label, expected, got, hint },

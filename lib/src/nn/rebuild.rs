@@ -220,7 +220,7 @@ fn numbers(operator: &Operator) -> usize {
 }
 
 /// The graph for images of another size, or after its operators changed: all shapes inferred anew.
-fn reshaped(mut graph: Graph, image: &[usize]) -> Result<Graph> {
+pub(super) fn reshaped(mut graph: Graph, image: &[usize]) -> Result<Graph> {
     let built = &graph.nodes[0].shape;
     if image.contains(&0) || image.first() != built.first() {
         return Err(Error::Shape {

@@ -102,8 +102,10 @@ impl Value {
         self.draft.borrow_mut().refuse(self.node, expected.into(), got, hint);
     }
 
-    /// This value's shape, unless it is unknown.
-    fn shape(&self) -> Option<Vec<usize>> {
+    /// This value's shape without the batch, e.g. (C, H, W), by which layers of your own can go; none behind a layer that cannot
+    /// be, whose error comes when the model is built.
+    #[must_use]
+    pub fn shape(&self) -> Option<Vec<usize>> {
         self.draft.borrow().shape(self.node).map(<[usize]>::to_vec)
     }
 }

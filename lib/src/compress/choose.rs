@@ -1,0 +1,148 @@
+//! Which channels go.
+
+use super::groups::Group;
+use super::prune::{PruneConfig, Scope};
+use super::trace::Trace;
+use crate::pattern::matches;
+use crate::{Error, Result};
+
+/// The groups with what each of their sets counts, and what may be taken of them.
+pub(super) struct Choice<'a> {
+    trace: &'a Trace,
+    groups: &'a [Group],
+    /// For each group, its sets from the one that counts least.
+    ranked: Vec<Vec<(u32, f64)>>,
+    /// For each group the share of its sets that may go.
+    most: Vec<f64>,
+    config: &'a PruneConfig,
+}
+
+impl<'a> Choice<'a> {
+    pub(super) fn new(
+        trace: &'a Trace,
+        groups: &'a [Group],
+        scores: &[Option<f64>],
+        config: &'a PruneConfig,
+    ) -> Result<Choice<'a>> {
+        let layers = || groups.iter().flat_map(|group| &group.layers);
+        let patterns = config.exclude.iter().chain(config.limits.iter().map(|(pattern, _)| pattern));
+        for pattern in patterns {
+            if !layers().any(|layer| matches(pattern, layer)) {
+                let names: Vec<&str> = layers().map(String::as_str).collect();
+                return Err(refused(
+                    format!("the name of one of {}", names.join(", ")),
+                    format!("{pattern:?}"),
+                    "These are the layers whose channels can be removed; * stands for any characters.",
+                ));
+            }
+        }
+        if let Some((pattern, limit)) = config.limits.iter().find(|(_, limit)| !(0.0..=1.0).contains(limit)) {
+            return Err(refused("a limit from 0 to 1".into(), format!("{limit} for {pattern:?}"), ""));
+        }
+        let mut ranked = Vec::with_capacity(groups.len());
+        let mut most = Vec::with_capacity(groups.len());
+        for group in groups {
+            let any = |pattern: &String| group.layers.iter().any(|layer| matches(pattern, layer));
+            let limits = config.limits.iter().filter(|(pattern, _)| any(pattern)).map(|(_, limit)| *limit);
+            let excluded = config.exclude.iter().any(any);
+            let limit = if excluded { 0.0 } else { limits.fold(1.0, f64::min) };
+            most.push(limit);
+            let mut sets = Vec::with_capacity(group.sets.len());
+            for &set in &group.sets {
+                match scores.get(set as usize).copied().flatten() {
+                    Some(score) if score.is_finite() => sets.push((set, score)),
+                    Some(score) => {
+                        let got = format!("{score} for a channel of {}", group.name());
+                        return Err(refused(
+                            "finite weights".into(),
+                            got,
+                            "Train the model anew, or load it.",
+                        ));
+                    }
+                    None if limit == 0.0 => sets.push((set, 0.0)),
+                    None => {
+                        let expected = "channels that all have what they are ranked by".into();
+                        let got = format!("none for {}, which has no batch norm", group.name());
+                        return Err(refused(expected, got, "Rank by Importance::L2, or exclude the layer."));
+                    }
+                }
+            }
+            // By the channels' order where they count the same.
+            sets.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+            ranked.push(sets);
+        }
+        Ok(Choice { trace, groups, ranked, most, config })
+    }
+
+    /// What stands for the sets that go where this share of all is to go.
+    pub(super) fn removed(&self, ratio: f64) -> Vec<bool> {
+        let counts = match self.config.scope {
+            Scope::Uniform => {
+                self.ranked.iter().map(|sets| (sets.len() as f64 * ratio).round() as usize).collect()
+            }
+            Scope::Global => self.global(ratio),
+        };
+        let mut removed = vec![false; self.trace.ties.len()];
+        for (((group, sets), most), count) in self.groups.iter().zip(&self.ranked).zip(&self.most).zip(counts)
+        {
+            let count = count.min((sets.len() as f64 * most).floor() as usize);
+            let kept = self.rounded(group, sets.len() - count).min(sets.len());
+            for (set, _) in &sets[..sets.len() - kept] {
+                removed[*set as usize] = true;
+            }
+        }
+        self.leave_some(&mut removed);
+        removed
+    }
+
+    /// How many sets stay where `kept` should, so that whole multiples of channels stay.
+    fn rounded(&self, group: &Group, kept: usize) -> usize {
+        let multiple = self.config.round_to.max(1);
+        let step = multiple / common_divisor(multiple, group.channels.max(1));
+        kept.max(1).next_multiple_of(step.max(1))
+    }
+
+    /// For each group how many of its sets are among those that count least of all groups' together. A group's numbers are
+    /// divided by their mean first: layers have weights of other sizes.
+    fn global(&self, ratio: f64) -> Vec<usize> {
+        let mut all = Vec::new();
+        for (group, sets) in self.ranked.iter().enumerate() {
+            let mean = sets.iter().map(|(_, score)| score).sum::<f64>() / sets.len().max(1) as f64;
+            // The last one of a group is never in question.
+            let asked = sets.len().saturating_sub(1);
+            all.extend(sets[..asked].iter().map(|(_, score)| (score / mean.max(f64::MIN_POSITIVE), group)));
+        }
+        let total: usize = self.ranked.iter().map(Vec::len).sum();
+        let wanted = (total as f64 * ratio).round() as usize;
+        all.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut counts = vec![0; self.ranked.len()];
+        for (_, group) in all.into_iter().take(wanted) {
+            counts[group] += 1;
+        }
+        counts
+    }
+
+    /// Leaves one channel wherever a value or a weight would have none: that one which counts most.
+    fn leave_some(&self, removed: &mut [bool]) {
+        let mut scores = vec![0.0; removed.len()];
+        self.ranked.iter().flatten().for_each(|&(set, score)| scores[set as usize] = score);
+        let values = self.trace.values.iter().map(|value| &value.units);
+        let tensors = self.trace.tensors.iter().flatten().map(|(_, units)| units);
+        for units in values.chain(tensors) {
+            let roots = || units.iter().map(|&unit| self.trace.ties.root(unit) as usize);
+            if roots().all(|root| removed[root])
+                && let Some(best) = roots().max_by(|&a, &b| scores[a].total_cmp(&scores[b]))
+            {
+                removed[best] = false;
+            }
+        }
+    }
+}
+
+fn common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { common_divisor(b, a % b) }
+}
+
+fn refused(expected: String, got: String, hint: &str) -> Error {
+    Error::Argument { op: "prune_channels".into(), expected, got, hint: hint.into() }
+}

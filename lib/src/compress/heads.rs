@@ -1,0 +1,192 @@
+//! Attention in PyTorch's layout, written as the layers it is made of: what lies in one matrix there can then be removed head
+//! by head.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::Result;
+use crate::nn::{Graph, LinearConfig, Node, Operator, Parts, TensorSpec};
+
+/// The same model, each multi-head attention as linear layers, slices and the attention itself. Where queries, keys and values are
+/// one input, all tensors stay what they are and keep their names; elsewhere the projection is cut in three. The last of the
+/// layers has the name that the attention had.
+pub(super) fn unfolded(parts: Parts) -> Result<Parts> {
+    let Parts { graph, tensors, frozen, device } = parts;
+    // Tensors of which some layer projects different inputs.
+    let is_attention = |node: &&Node| matches!(node.operator, Operator::MultiHeadAttention { .. });
+    let crossed: HashSet<usize> = graph
+        .nodes
+        .iter()
+        .filter(is_attention)
+        .filter(|node| node.inputs.windows(2).any(|pair| pair[0] != pair[1]))
+        .flat_map(|node| node.tensors.first().copied())
+        .collect();
+    let mut new = Unfolding {
+        graph: Graph { nodes: Vec::new(), tensors: graph.tensors, outputs: graph.outputs },
+        tensors,
+        frozen,
+        cut: HashMap::new(),
+        taken: graph.nodes.iter().map(|node| node.name.clone()).collect(),
+    };
+    // Where each node's output is now, and the layers that an attention became, in their order.
+    let (mut places, mut layers) = (Vec::with_capacity(graph.nodes.len()), HashMap::new());
+    for (index, mut node) in graph.nodes.into_iter().enumerate() {
+        node.inputs.iter_mut().for_each(|input| *input = places[*input]);
+        if !matches!(node.operator, Operator::MultiHeadAttention { .. }) {
+            node.shares = node.shares.map(|owner| places[owner]);
+            places.push(new.push(node));
+            continue;
+        }
+        let owner: Option<&Vec<usize>> = node.shares.and_then(|owner| layers.get(&owner));
+        let owner = owner.cloned().unwrap_or_default();
+        let made = match node.tensors.first().is_some_and(|tensor| crossed.contains(tensor)) {
+            true => new.cross(node, &owner)?,
+            false => new.own(node, &owner),
+        };
+        places.push(made.last().copied().unwrap_or_default());
+        layers.insert(index, made);
+    }
+    new.graph.outputs.iter_mut().for_each(|output| output.node = places[output.node]);
+    // What was cut in three has no place any more.
+    let gone: HashSet<usize> = new.cut.keys().copied().collect();
+    Ok(new.without(&gone, device))
+}
+
+struct Unfolding {
+    graph: Graph,
+    tensors: Vec<candle_core::Tensor>,
+    frozen: Vec<bool>,
+    /// For the weight and the bias of a projection of three its parts.
+    cut: HashMap<usize, [usize; 3]>,
+    taken: HashSet<String>,
+}
+
+impl Unfolding {
+    fn push(&mut self, node: Node) -> usize {
+        self.graph.nodes.push(node);
+        self.graph.nodes.len() - 1
+    }
+
+    /// A layer beside the attention `of`.
+    fn layer(
+        &mut self,
+        of: &Node,
+        name: &str,
+        operator: Operator,
+        inputs: Vec<usize>,
+        tensors: &[usize],
+        shares: Option<usize>,
+        shape: Vec<usize>,
+    ) -> usize {
+        let mut name = format!("{}.{name}", of.name);
+        while !self.taken.insert(name.clone()) {
+            name.push('_');
+        }
+        self.push(Node { name, operator, inputs, tensors: tensors.to_vec(), shares, shape })
+    }
+
+    /// Where queries, keys and values are one input.
+    fn own(&mut self, node: Node, owner: &[usize]) -> Vec<usize> {
+        let [features, heads] = sizes(&node);
+        let shape = node.shape.clone();
+        let wide = vec![shape.first().copied().unwrap_or_default(), 3 * features];
+        let (shares, tensors) = (owner.first().copied(), &node.tensors[..2]);
+        let input = vec![node.inputs[0]];
+        let projected =
+            self.layer(&node, "in_proj", linear(features, 3 * features), input, tensors, shares, wide);
+        let mut made = vec![projected];
+        for (at, name) in ["query", "key", "value"].into_iter().enumerate() {
+            let slice = Operator::Slice { dim: 1, range: at * features..(at + 1) * features };
+            made.push(self.layer(&node, name, slice, vec![projected], &[], None, shape.clone()));
+        }
+        self.finish(node, heads, made, owner)
+    }
+
+    /// Where they are not.
+    fn cross(&mut self, node: Node, owner: &[usize]) -> Result<Vec<usize>> {
+        let [features, heads] = sizes(&node);
+        let weights = self.parts_of(&node, node.tensors[0], "weight", features)?;
+        let biases = self.parts_of(&node, node.tensors[1], "bias", features)?;
+        let mut made = Vec::new();
+        for (at, name) in ["query", "key", "value"].into_iter().enumerate() {
+            let input = node.inputs[at];
+            let shape = self.graph.nodes[input].shape.clone();
+            let (tensors, shares) = ([weights[at], biases[at]], owner.get(at).copied());
+            made.push(self.layer(
+                &node,
+                name,
+                linear(features, features),
+                vec![input],
+                &tensors,
+                shares,
+                shape,
+            ));
+        }
+        Ok(self.finish(node, heads, made, owner))
+    }
+
+    /// The attention over the last three layers of `made`, and the projection behind it.
+    fn finish(&mut self, node: Node, heads: usize, mut made: Vec<usize>, owner: &[usize]) -> Vec<usize> {
+        let [features, _] = sizes(&node);
+        let inputs = made[made.len() - 3..].to_vec();
+        let attention = Operator::ScaledDotProductAttention { num_heads: heads };
+        made.push(self.layer(&node, "attention", attention, inputs, &[], None, node.shape.clone()));
+        let behind = Node {
+            operator: linear(features, features),
+            inputs: made.last().copied().into_iter().collect(),
+            tensors: node.tensors[2..].to_vec(),
+            shares: owner.last().copied(),
+            ..node
+        };
+        made.push(self.push(behind));
+        made
+    }
+
+    /// The thirds of a tensor for queries, keys and values, made once.
+    fn parts_of(&mut self, node: &Node, tensor: usize, kind: &str, features: usize) -> Result<[usize; 3]> {
+        if let Some(parts) = self.cut.get(&tensor) {
+            return Ok(*parts);
+        }
+        let first = self.tensors.len();
+        for (at, name) in ["query", "key", "value"].into_iter().enumerate() {
+            let part = self.tensors[tensor].narrow(0, at * features, features)?.contiguous()?;
+            let spec = &self.graph.tensors[tensor];
+            let spec = TensorSpec {
+                name: format!("{}.{name}.{kind}", node.name),
+                shape: part.dims().to_vec(),
+                initial: spec.initial,
+                role: spec.role,
+            };
+            self.graph.tensors.push(spec);
+            self.tensors.push(part);
+            self.frozen.push(self.frozen[tensor]);
+        }
+        let parts = [first, first + 1, first + 2];
+        self.cut.insert(tensor, parts);
+        Ok(parts)
+    }
+
+    /// All of it but the tensors that are gone.
+    fn without(mut self, gone: &HashSet<usize>, device: candle_core::Device) -> Parts {
+        let kept: Vec<usize> = (0..self.tensors.len()).filter(|place| !gone.contains(place)).collect();
+        let new: HashMap<usize, usize> = kept.iter().enumerate().map(|(new, &old)| (old, new)).collect();
+        for node in &mut self.graph.nodes {
+            node.tensors.iter_mut().for_each(|tensor| *tensor = new[tensor]);
+        }
+        self.graph.tensors = kept.iter().map(|&place| self.graph.tensors[place].clone()).collect();
+        let tensors = kept.iter().map(|&place| self.tensors[place].clone()).collect();
+        let frozen = kept.iter().map(|&place| self.frozen[place]).collect();
+        Parts { graph: self.graph, tensors, frozen, device }
+    }
+}
+
+/// The features and the heads of an attention.
+fn sizes(node: &Node) -> [usize; 2] {
+    match node.operator {
+        Operator::MultiHeadAttention { embed_dim, num_heads } => [embed_dim, num_heads],
+        _ => [0, 0],
+    }
+}
+
+fn linear(in_features: usize, out_features: usize) -> Operator {
+    Operator::Linear { in_features, out_features, config: LinearConfig { bias: true } }
+}

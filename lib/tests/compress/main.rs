@@ -1,0 +1,8 @@
+//! Smaller models by passes over the graph.
+#![allow(clippy::unwrap_used)]
+
+mod bad_input;
+mod graphs;
+mod prune;
+mod zeroed;
+mod zoo;
