@@ -51,6 +51,9 @@ pub(super) fn unfolded(parts: Parts) -> Result<Parts> {
     Ok(new.without(&gone, device))
 }
 
+/// What an attention projects, in the order of its matrix.
+const PARTS: [&str; 3] = ["query", "key", "value"];
+
 struct Unfolding {
     graph: Graph,
     tensors: Vec<candle_core::Tensor>,
@@ -66,37 +69,33 @@ impl Unfolding {
         self.graph.nodes.len() - 1
     }
 
-    /// A layer beside the attention `of`.
-    fn layer(
-        &mut self,
-        of: &Node,
-        name: &str,
-        operator: Operator,
-        inputs: Vec<usize>,
-        tensors: &[usize],
-        shares: Option<usize>,
-        shape: Vec<usize>,
-    ) -> usize {
-        let mut name = format!("{}.{name}", of.name);
-        while !self.taken.insert(name.clone()) {
-            name.push('_');
+    /// A layer of the attention called `of`; the name of `node` says which.
+    fn layer(&mut self, of: &str, mut node: Node) -> usize {
+        node.name = format!("{of}.{}", node.name);
+        while !self.taken.insert(node.name.clone()) {
+            node.name.push('_');
         }
-        self.push(Node { name, operator, inputs, tensors: tensors.to_vec(), shares, shape })
+        self.push(node)
     }
 
     /// Where queries, keys and values are one input.
     fn own(&mut self, node: Node, owner: &[usize]) -> Vec<usize> {
         let [features, heads] = sizes(&node);
-        let shape = node.shape.clone();
-        let wide = vec![shape.first().copied().unwrap_or_default(), 3 * features];
-        let (shares, tensors) = (owner.first().copied(), &node.tensors[..2]);
-        let input = vec![node.inputs[0]];
-        let projected =
-            self.layer(&node, "in_proj", linear(features, 3 * features), input, tensors, shares, wide);
+        let tokens = node.shape.first().copied().unwrap_or_default();
+        let projection = Node {
+            name: "in_proj".into(),
+            operator: linear(features, 3 * features),
+            inputs: vec![node.inputs[0]],
+            tensors: node.tensors[..2].to_vec(),
+            shares: owner.first().copied(),
+            shape: vec![tokens, 3 * features],
+        };
+        let projected = self.layer(&node.name, projection);
         let mut made = vec![projected];
-        for (at, name) in ["query", "key", "value"].into_iter().enumerate() {
-            let slice = Operator::Slice { dim: 1, range: at * features..(at + 1) * features };
-            made.push(self.layer(&node, name, slice, vec![projected], &[], None, shape.clone()));
+        for (at, name) in PARTS.into_iter().enumerate() {
+            let operator = Operator::Slice { dim: 1, range: at * features..(at + 1) * features };
+            let slice = without_tensors(name, operator, vec![projected], &node.shape);
+            made.push(self.layer(&node.name, slice));
         }
         self.finish(node, heads, made, owner)
     }
@@ -107,19 +106,17 @@ impl Unfolding {
         let weights = self.parts_of(&node, node.tensors[0], "weight", features)?;
         let biases = self.parts_of(&node, node.tensors[1], "bias", features)?;
         let mut made = Vec::new();
-        for (at, name) in ["query", "key", "value"].into_iter().enumerate() {
+        for (at, name) in PARTS.into_iter().enumerate() {
             let input = node.inputs[at];
-            let shape = self.graph.nodes[input].shape.clone();
-            let (tensors, shares) = ([weights[at], biases[at]], owner.get(at).copied());
-            made.push(self.layer(
-                &node,
-                name,
-                linear(features, features),
-                vec![input],
-                &tensors,
-                shares,
-                shape,
-            ));
+            let projection = Node {
+                name: name.into(),
+                operator: linear(features, features),
+                inputs: vec![input],
+                tensors: vec![weights[at], biases[at]],
+                shares: owner.get(at).copied(),
+                shape: self.graph.nodes[input].shape.clone(),
+            };
+            made.push(self.layer(&node.name, projection));
         }
         Ok(self.finish(node, heads, made, owner))
     }
@@ -128,15 +125,17 @@ impl Unfolding {
     fn finish(&mut self, node: Node, heads: usize, mut made: Vec<usize>, owner: &[usize]) -> Vec<usize> {
         let [features, _] = sizes(&node);
         let inputs = made[made.len() - 3..].to_vec();
-        let attention = Operator::ScaledDotProductAttention { num_heads: heads };
-        made.push(self.layer(&node, "attention", attention, inputs, &[], None, node.shape.clone()));
+        let operator = Operator::ScaledDotProductAttention { num_heads: heads };
+        let attention = without_tensors("attention", operator, inputs, &node.shape);
+        let attention = self.layer(&node.name, attention);
         let behind = Node {
             operator: linear(features, features),
-            inputs: made.last().copied().into_iter().collect(),
+            inputs: vec![attention],
             tensors: node.tensors[2..].to_vec(),
             shares: owner.last().copied(),
             ..node
         };
+        made.push(attention);
         made.push(self.push(behind));
         made
     }
@@ -147,7 +146,7 @@ impl Unfolding {
             return Ok(*parts);
         }
         let first = self.tensors.len();
-        for (at, name) in ["query", "key", "value"].into_iter().enumerate() {
+        for (at, name) in PARTS.into_iter().enumerate() {
             let part = self.tensors[tensor].narrow(0, at * features, features)?.contiguous()?;
             let spec = &self.graph.tensors[tensor];
             let spec = TensorSpec {
@@ -185,6 +184,10 @@ fn sizes(node: &Node) -> [usize; 2] {
         Operator::MultiHeadAttention { embed_dim, num_heads } => [embed_dim, num_heads],
         _ => [0, 0],
     }
+}
+
+fn without_tensors(name: &str, operator: Operator, inputs: Vec<usize>, shape: &[usize]) -> Node {
+    Node { name: name.into(), operator, inputs, tensors: Vec::new(), shares: None, shape: shape.to_vec() }
 }
 
 fn linear(in_features: usize, out_features: usize) -> Operator {
