@@ -35,6 +35,9 @@ pub mod train;
 pub mod transforms;
 pub mod widgets;
 
+/// The plotters that [`plot::drawing`] takes, so that a drawing of one's own needs no dependency of its own.
+pub use plotters;
+
 pub use error::{Error, ImageProblem, Result};
 pub use input::{input, password};
 pub use seed::{Rng, Seed};

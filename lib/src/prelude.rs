@@ -21,8 +21,8 @@ pub use crate::optim::{
     clip_grad_value, cosine, layer_decay, one_cycle, param_group, rmsprop, sgd, step_decay, vectors,
 };
 pub use crate::plot::{
-    Annotated, Bars, ConfusionMatrix, Curves, HeatMap, Histogram, HistogramsOverTime, ImageGrid, Overlay,
-    Panels, Picture, Scatter, Table, ValueRange, sparkline,
+    Annotated, Bars, ClassOrder, ConfusionMatrix, Curves, HeatMap, Histogram, HistogramsOverTime, ImageGrid,
+    Normalisation, Overlay, Panels, Picture, Scatter, Table, ValueRange, sparkline,
 };
 pub use crate::rich::{Rich, Statistics, display};
 pub use crate::train::{
@@ -30,5 +30,5 @@ pub use crate::train::{
     LearningCurveConfig, LrFindConfig, Monitor, Net, Predictions, Run, RunRecord, Split, TensorBoard,
     found_on,
 };
-pub use crate::{Error, Result, Seed, explain, models, transforms, widgets};
+pub use crate::{Error, Result, Seed, explain, models, plot, transforms, widgets};
 pub use candle_core::{DType, Device, IndexOp, Module, Tensor, Var};

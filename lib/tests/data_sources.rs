@@ -193,3 +193,58 @@ fn a_class_without_a_name_is_an_error_wherever_it_is_used() {
     assert!(data.rich().plain().unwrap().contains("label 7"));
     assert!(data.show_batch(2).text().contains("label 7"));
 }
+
+fn boxed(width: f32, height: f32, area: Option<f64>, ignore: bool) -> Object {
+    let bbox = BBox { x0: 1.0, y0: 2.0, x1: 1.0 + width, y1: 2.0 + height };
+    Object { label: 0, bbox, mask: None, keypoints: Vec::new(), area, ignore }
+}
+
+#[test]
+fn sizes_of_boxes_are_counted_as_coco_counts_them() {
+    let objects = [
+        vec![boxed(31.0, 33.0, None, false), boxed(32.0, 32.0, None, false), boxed(96.0, 96.0, None, false)],
+        // Its mask is small; a group does not count; one that is no box.
+        vec![
+            boxed(200.0, 100.0, Some(900.0), false),
+            boxed(50.0, 50.0, None, true),
+            boxed(0.0, 9.0, None, false),
+        ],
+        vec![],
+    ];
+    let samples = objects.into_iter().enumerate().map(|(at, objects)| {
+        let sample = grey(&at.to_string(), [200, 300], 0, &[]);
+        Sample { target: Target { objects, ..Target::default() }, ..sample }
+    });
+    let data = Dataset::in_memory(samples.collect(), &["thing"]).unwrap().named("things");
+    let sizes = data.box_sizes().unwrap();
+    assert_eq!((sizes.counts(), sizes.ignored(), sizes.flat()), ([2, 1, 1], 1, 1));
+    assert_eq!(sizes.sizes(), [(31.0, 33.0), (200.0, 100.0), (32.0, 32.0), (96.0, 96.0)]);
+    assert_eq!(
+        sizes.text(),
+        "things: 4 boxes in 3 images\n\
+         size    boxes   share  width      height\n\
+         ------  -----  ------  ---------  ---------\n\
+         small       2  50.0 %  31 to 200  33 to 100\n\
+         medium      1  25.0 %  32 to 32   32 to 32\n\
+         large       1  25.0 %  96 to 96   96 to 96\n\
+         images without a box: 1\nboxes of groups or too hard, left out: 1\n\
+         boxes without a width or a height, left out: 1\n"
+    );
+    let svg = sizes.scatter().svg().unwrap();
+    for label in [
+        "small (2)",
+        "medium (1)",
+        "large (1)",
+        "an area of 32 x 32",
+        "an area of 96 x 96",
+        "width",
+        "height",
+    ] {
+        assert!(svg.contains(&format!("\n{label}\n")), "{label} in {svg}");
+    }
+    assert!(sizes.rich().forms.iter().any(|(mime, _)| mime == "text/html"));
+    // Of a part only its own.
+    assert_eq!(data.subset(&[1]).unwrap().box_sizes().unwrap().counts(), [1, 0, 0]);
+    let error = data.subset(&[2]).unwrap().box_sizes().unwrap_err().to_string();
+    assert!(error.contains("with boxes") && error.contains("class_balance"), "{error}");
+}

@@ -3,10 +3,14 @@
 
 #[path = "plot/any.rs"]
 mod any;
+#[path = "plot/confusion.rs"]
+mod confusion;
 #[path = "plot/curves.rs"]
 mod curves;
 #[path = "plot/distributions.rs"]
 mod distributions;
+#[path = "plot/drawing.rs"]
+mod drawing;
 #[path = "plot/reliability.rs"]
 mod reliability;
 

@@ -7,7 +7,7 @@ use candle_core::Device;
 
 use super::batches::{BatchConfig, Batches};
 use super::labels::Labels;
-use super::sample::Sample;
+use super::sample::{Sample, Target};
 use super::source::Source;
 use super::tensors::Tensors;
 use super::transform::{Join, Transform};
@@ -220,6 +220,15 @@ impl Dataset {
     /// When there is no such sample, or its file is missing or damaged.
     pub fn sample(&self, index: usize) -> Result<Sample> {
         self.source.sample(self.place("Dataset::sample", index)?)
+    }
+
+    /// What is to be learnt from sample `index`, before any transform.
+    pub(super) fn target_of(&self, index: usize) -> Result<Target> {
+        let target = self.source.target(self.place("Dataset::target_of", index)?);
+        target.map_err(|error| match error {
+            Error::Interrupted { .. } => error,
+            error => Error::Sample { index, id: self.id(index).unwrap_or_default(), source: Box::new(error) },
+        })
     }
 
     /// Sample `index` as it comes into a batch of this epoch and seed: what is random in the transforms
