@@ -47,6 +47,7 @@ mod rmsprop;
 mod rule;
 mod schedule;
 mod sgd;
+mod show;
 mod slot;
 mod state;
 mod state_file;

@@ -3,6 +3,7 @@
 //! A type of the library implements [`Rich`] in its own module; here are the trait and candle's types.
 
 mod cells;
+mod error;
 mod numbers;
 mod statistics;
 mod tensor;
