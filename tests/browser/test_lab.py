@@ -27,7 +27,7 @@ def notebook(tmp_path):
 
 def see_it_move(notebook, fit, name):
     """Waits until the live output of a running `fit` has changed three times, in its bar and in its curves."""
-    bar, curves = fit.locator(".jp-Cell-outputArea progress"), fit.locator(".jp-Cell-outputArea img")
+    bar, curves = fit.locator(".jp-Cell-outputArea progress"), fit.locator(".jp-Cell-outputArea img").first
     notebook.wait_until(lambda: bar.count() and curves.count(), "the live curves")
     seen = []
     for number in range(4):

@@ -2,11 +2,12 @@
 
 use sconce::explain::{
     ActivationStatistics, AttentionMaps, Attribution, DeletionConfig, DeletionInsertion, Filters, Neighbours,
-    NeighboursConfig, OcclusionConfig, Randomisation,
+    NeighboursConfig, OcclusionConfig, QueryAttention, QueryAttentionConfig, QueryChoice, Randomisation,
 };
+use sconce::models::DetrConfig;
 use sconce::prelude::*;
 
-use super::models::{network, square};
+use super::models::{fill, network, square};
 
 /// Where a window of grey lowers the score.
 pub fn attribution() -> Result<Attribution> {
@@ -31,7 +32,22 @@ pub fn attention_maps() -> Result<AttentionMaps> {
         x.self_attention(2).named("attention").flatten().linear(3)
     })?
     .init(Seed(0), &Device::Cpu)?;
+    fill(&model)?;
     explain::attention_maps(&model, &square()?, None)
+}
+
+/// Where the queries of a small DETR look.
+pub fn query_attention() -> Result<QueryAttention> {
+    let model = DetrConfig::small([3, 64, 64]).architecture()?.init(Seed(1), &Device::Cpu)?;
+    let value = |at: usize| {
+        let (row, column) = (at / 64 % 64, at % 64);
+        let inside = (20..44).contains(&row) && (26..50).contains(&column);
+        if inside { 2.0 } else { row as f32 / 64.0 - 1.0 }
+    };
+    let image: Vec<f32> = (0..3 * 64 * 64).map(value).collect();
+    let image = Tensor::from_vec(image, (1, 3, 64, 64), &Device::Cpu)?;
+    let config = QueryAttentionConfig { queries: QueryChoice::These(vec![0, 7]), ..Default::default() };
+    explain::query_attention(&model, &image, config)?.class_names(&["circle", "square", "cross"])
 }
 
 /// The images that look most alike to the model.

@@ -8,9 +8,9 @@ use sconce::predict::{Classifier, DetectionConfig, Detections, Ranking};
 use sconce::prelude::*;
 
 /// Sets all numbers of a model to some whose sums are exact, so that every machine computes the same.
-fn fill(model: &Model) -> Result<()> {
+pub fn fill(model: &Model) -> Result<()> {
     for (tensor, Parameter { var, .. }) in model.parameters().iter().enumerate() {
-        let value = |at: usize| ((at * 7 + tensor * 3) % 9) as f32 / 8.0 - 0.5;
+        let value = |at: usize| ((at * 7 + tensor * 3) % 13) as f32 / 8.0 - 0.75;
         let values: Vec<f32> = (0..var.elem_count()).map(value).collect();
         var.set(&Tensor::from_vec(values, var.shape(), &Device::Cpu)?)?;
     }

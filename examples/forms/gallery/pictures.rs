@@ -1,8 +1,9 @@
 //! Plots and pictures of plain numbers.
 
 use sconce::plot::{
-    Annotated, Bars, ConfusionMatrix, Curves, Diagram, DiagramBox, HeatMap, ImageGrid, Mark, MarkPoint,
-    Overlay, OverlayScale, Panels, Picture, PointLook, ReliabilityBin, ReliabilityDiagram, StandsFor, Table,
+    Annotated, Bars, ConfusionMatrix, Curves, Diagram, DiagramBox, HeatMap, Histogram, HistogramsOverTime,
+    ImageGrid, Mark, MarkPoint, Overlay, OverlayScale, Panels, Picture, PointLook, ReliabilityBin,
+    ReliabilityDiagram, Scatter, StandsFor, Table,
 };
 use sconce::prelude::*;
 
@@ -104,6 +105,35 @@ pub fn overlay() -> Result<Overlay> {
     let values: Vec<f32> = (0..side * side).map(value).collect();
     let overlay = Overlay::new(disc(side)?, &values, OverlayScale::Signed)?;
     Ok(overlay.title("what speaks for it").note("red speaks for it, blue against it"))
+}
+
+/// 600 numbers that lie around 2, by steps of a rule that every machine computes exactly.
+fn numbers(spread: f64) -> Vec<f64> {
+    (0..600_u32).map(|at| f64::from(at * 37 % 101 + at * 53 % 89) * spread / 64.0 - 1.0).collect()
+}
+
+/// How often which numbers occur.
+pub fn histogram() -> Result<Histogram> {
+    Ok(Histogram::of(&numbers(1.0), 20)?.title("weights"))
+}
+
+/// Histograms one behind the other.
+pub fn histograms_over_time() -> Result<HistogramsOverTime> {
+    let mut over_time = HistogramsOverTime::new("stem.weight").x_label("epoch");
+    for epoch in 1..=12 {
+        over_time.push(f64::from(epoch), Histogram::of(&numbers(0.5 + f64::from(epoch) / 16.0), 24)?);
+    }
+    Ok(over_time)
+}
+
+/// Points in named groups.
+pub fn scatter() -> Result<Scatter> {
+    let group = |number: u32| -> Vec<(f64, f64)> {
+        let place = |at: u32, by: u32| f64::from((at * by + number * 7) % 23) / 8.0 + f64::from(number) * 1.5;
+        (0..40).map(|at| (place(at, 11), place(at, 17))).collect()
+    };
+    let scatter = Scatter::new("embeddings").x_label("first").y_label("second");
+    Ok(scatter.points("cat", &group(0)).points("dog", &group(1)).points("okapi", &group(2)))
 }
 
 /// Boxes and what flows between them.

@@ -1,5 +1,6 @@
 //! Metrics that are more than a number.
 
+use sconce::metrics::{BoxErrorConfig, BoxErrors};
 use sconce::metrics::{
     ClassReport, ClassTally, CocoScores, FoundBox, Interval, RankingCurves, TrueBox, VocInterpolation,
     VocScores, precision_recall_curves, roc_curves,
@@ -60,6 +61,11 @@ fn boxes() -> Result<BoxEvaluation> {
         &[found(0, [5.0, 5.0, 200.0, 165.0], 0.8), found(0, [6.0, 6.0, 100.0, 100.0], 0.4)],
     )?;
     Ok(boxes)
+}
+
+/// What is wrong with the boxes that were found.
+pub fn box_errors() -> Result<BoxErrors> {
+    boxes()?.errors(BoxErrorConfig::default())
 }
 
 /// COCO's numbers.

@@ -64,7 +64,7 @@ impl Rich for Dataset {
         let picture = picture.map_or(String::new(), |([height, width], uri)| {
             format!(
                 "<img src=\"{uri}\" width=\"{width}\" height=\"{height}\" alt=\"one image of each class\" \
-                 style=\"max-width:100%;border:1px solid rgba(128,128,128,.4)\">"
+                 style=\"max-width:100%;height:auto;border:1px solid rgba(128,128,128,.4)\">"
             )
         });
         let description = escape(self.description());

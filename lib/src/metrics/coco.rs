@@ -309,7 +309,7 @@ impl Rich for CocoScores {
         let (table, classes) = (self.table(), self.class_table());
         let text = format!("{title}\n{}\n{}", table.text(), classes.text());
         Bundle::text(text).html(format!(
-            "<div style=\"font-size:13px\"><b>{}</b><div style=\"display:flex;gap:32px;flex-wrap:wrap\">{}{}</div></div>",
+            "<div style=\"font-size:13px\"><b>{}</b><div style=\"display:flex;gap:32px;flex-wrap:wrap;align-items:flex-start\">{}{}</div></div>",
             escape(&title),
             table.html(),
             classes.html(),

@@ -166,6 +166,34 @@ impl Panels {
         })
     }
 
+    /// The plots as HTML, each a picture by itself: beside each other where there is room, below each other where not.
+    ///
+    /// # Errors
+    /// When plotters refuses.
+    pub(crate) fn html(&self) -> Result<String> {
+        let size = [if self.len() == 1 { 640 } else { 440 }, 300];
+        let image = |description: String, svg: Result<String>| Ok(svg::svg_in_html(&svg?, &description));
+        let images: Vec<String> = match &self.plots {
+            Plots::Curves(plots) => plots
+                .iter()
+                .map(|plot| {
+                    let description = plot.description();
+                    let svg = draw_document(size, &description, |area, _| plot.draw(area));
+                    image(description, svg)
+                })
+                .collect::<Result<_>>()?,
+            Plots::Histograms(plots) => plots
+                .iter()
+                .map(|plot| {
+                    let description = plot.description(self.steps());
+                    let svg = draw_document(size, &description, |area, _| plot.draw(area, self.steps()));
+                    image(description, svg)
+                })
+                .collect::<Result<_>>()?,
+        };
+        Ok(format!("<div style=\"display:flex;flex-wrap:wrap;gap:4px\">{}</div>", images.concat()))
+    }
+
     /// The text forms of the plots, one below the other.
     #[must_use]
     pub fn text(&self) -> String {
@@ -187,6 +215,9 @@ impl Panels {
 
 impl Rich for Panels {
     fn rich(&self) -> Bundle {
-        svg::bundle(self.text(), self.svg())
+        match self.html() {
+            Ok(html) => Bundle::text(self.text()).html(html),
+            Err(error) => Bundle::text(format!("{}({error})\n", self.text())),
+        }
     }
 }

@@ -13,6 +13,11 @@ use super::svg::Svg;
 use crate::rich::Rich;
 use crate::{Error, Result};
 
+/// The longer side of a picture that is shown, the next less where its file gets too large.
+const SHOWN: [usize; 4] = [640, 480, 360, 240];
+/// The bytes of a shown picture's file. It stands in the output twice, once within HTML.
+const SHOWN_BYTES: usize = 250_000;
+
 /// Which values become black and which white. What lies outside is cut off.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ValueRange {
@@ -249,10 +254,26 @@ impl Picture {
 
 impl Rich for Picture {
     fn rich(&self) -> Bundle {
-        match self.visible().png() {
-            Ok(png) => Bundle::text(self.text()).png(png),
-            Err(error) => Bundle::text(format!("{} ({error})", self.text())),
+        // A photo's PNG is large: the largest of these whose file is small enough, or the smallest.
+        let mut shown = None;
+        for side in SHOWN {
+            let picture = self.reduced(side).visible();
+            match picture.png() {
+                Ok(png) => shown = Some((picture.size(), png)),
+                Err(error) => return Bundle::text(format!("{} ({error})\n", self.text())),
+            }
+            if shown.as_ref().is_some_and(|(_, png)| png.len() <= SHOWN_BYTES) {
+                break;
+            }
         }
+        let bundle = Bundle::text(format!("{}\n", self.text()));
+        let Some(([height, width], png)) = shown else { return bundle };
+        let html = format!(
+            "<img src=\"data:image/png;base64,{}\" width=\"{width}\" height=\"{height}\" alt=\"{}\" style=\"max-width:100%;height:auto\">",
+            BASE64_STANDARD.encode(&png),
+            self.text()
+        );
+        bundle.html(html).png(png)
     }
 }
 

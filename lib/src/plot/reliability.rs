@@ -7,7 +7,7 @@ use sconce_display::Bundle;
 use super::color::{INK, LINE, MUTED, SERIES, hex};
 use super::number::{count, number};
 use super::save::save;
-use super::svg::{self, Anchor, Svg, TextStyle, title_width};
+use super::svg::{self, Anchor, Svg, TextStyle, text_width, title_width};
 use super::table::Table;
 use crate::rich::Rich;
 use crate::{Error, Result};
@@ -89,7 +89,8 @@ impl ReliabilityDiagram {
     /// # Errors
     /// Never for a diagram that could be made.
     pub fn svg(&self) -> Result<String> {
-        let top = MARGIN + if self.title.is_empty() { 0.0 } else { TITLE + 12.0 };
+        let legend = MARGIN + if self.title.is_empty() { 0.0 } else { TITLE + 8.0 };
+        let top = legend + LABEL + 12.0;
         let [left, base] = [MARGIN + LEFT, top + SIDE];
         let counts = base + GAP + COUNTS;
         let title = title_width(&self.title, TITLE) + 2.0 * MARGIN;
@@ -113,6 +114,12 @@ impl ReliabilityDiagram {
         let line = format!("M{left} {base}L{} {top}", left + SIDE);
         svg.path(&line, &format!("fill=\"none\" stroke=\"{MUTED}\" stroke-dasharray=\"4 4\""));
         let [color, mark, ..] = SERIES.map(|color| hex([color.0, color.1, color.2]));
+        let mut x = MARGIN;
+        for (color, name, height) in [(&color, "right", 10.0), (&mark, "how sure", 3.0)] {
+            svg.rect([x, legend + 6.0 - height / 2.0], [14.0, height], &format!("fill=\"{color}\""));
+            svg.text([x + 19.0, legend + LABEL - 2.0], TextStyle::new(LABEL, INK, Anchor::Start), name);
+            x += 19.0 + text_width(name, LABEL) + 18.0;
+        }
         let step = SIDE / self.bins.len() as f64;
         let most = self.bins.iter().map(|bin| bin.count).max().unwrap_or(0).max(1) as f64;
         for (at, bin) in self.bins.iter().enumerate().filter(|(_, bin)| bin.count > 0) {

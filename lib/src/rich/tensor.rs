@@ -91,7 +91,7 @@ fn read(head: &str, tensor: &Tensor) -> Result<Bundle> {
         Some(Shown { size: [height, width], png, note }) => {
             let html = format!(
                 "<figure style=\"margin:4px 0\"><img src=\"data:image/png;base64,{}\" width=\"{width}\" height=\"{height}\" alt=\"{}\" \
-                 style=\"max-width:100%;border:1px solid rgba(128,128,128,.4)\">\
+                 style=\"max-width:100%;height:auto;border:1px solid rgba(128,128,128,.4)\">\
                  <figcaption style=\"font-size:13px;text-align:left\">{caption}</figcaption>\
                  <details style=\"font-size:13px\"><summary>numbers</summary>{numbers}</details></figure>",
                 BASE64_STANDARD.encode(&png),

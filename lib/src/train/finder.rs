@@ -188,13 +188,26 @@ impl LrSearch {
         let curves = Curves::new("loss by learning rate").logarithmic_x().x_label("learning rate");
         let mut curves = curves.y_label("loss, smoothed").series("loss", &points);
         for (name, rate) in [("suggestion", self.suggestion()), ("steepest", self.steepest())] {
-            if let Ok(rate) = rate
-                && let Some(at) = self.rates.iter().rposition(|&known| known <= rate)
+            if let Some(loss) = rate.as_ref().ok().and_then(|rate| self.loss_at(*rate))
+                && let Ok(rate) = rate
             {
-                curves = curves.series(name, &[(rate, self.losses[at])]);
+                curves = curves.series(name, &[(rate, loss)]);
             }
         }
         curves
+    }
+
+    /// The loss at a rate between those that were taken, on the line that is drawn between them.
+    fn loss_at(&self, rate: f64) -> Option<f64> {
+        let at = self.rates.iter().rposition(|&known| known <= rate)?;
+        let [from, to] = [self.losses[at], *self.losses.get(at + 1).unwrap_or(&self.losses[at])];
+        let next = *self.rates.get(at + 1).unwrap_or(&rate);
+        let part = if next > self.rates[at] {
+            (rate / self.rates[at]).ln() / (next / self.rates[at]).ln()
+        } else {
+            0.0
+        };
+        Some(from + (to - from) * part)
     }
 
     fn sentence(&self) -> String {

@@ -5,7 +5,7 @@ use std::fmt;
 use sconce_display::Bundle;
 
 use super::history::{Epoch, History, value};
-use crate::plot::{Curves, Panels, Table, escape, number, percent, svg_in_html};
+use crate::plot::{Curves, Panels, Table, escape, number, percent};
 use crate::rich::Rich;
 
 /// From where on [`History::gap_with`] calls something too wide, too high or flat. Shares are of the loss with which
@@ -155,10 +155,7 @@ impl Rich for GapReport {
         }
         if self.last.is_some() {
             text += &self.table().text();
-            let picture = match self.curves.svg() {
-                Ok(svg) => svg_in_html(&svg, "training and validation loss, and the gap between them"),
-                Err(error) => escape(&error.to_string()),
-            };
+            let picture = self.curves.html().unwrap_or_else(|error| escape(&error.to_string()));
             html += &format!("{picture}{}", self.table().html());
         }
         Bundle::text(text).html(html + "</div>")

@@ -1,7 +1,7 @@
 use sconce_display::Bundle;
 
 use crate::data::{SkipReport, Skipped, Split};
-use crate::plot::{Curves, Panels, Table, count, number, svg_in_html};
+use crate::plot::{Curves, Panels, Table, count, number};
 use crate::rich::Rich;
 
 /// Curves of single steps are drawn with about so many points, or one for each epoch if there are more.
@@ -266,8 +266,8 @@ impl Rich for History {
         }
         let table = self.table();
         let mut text = if table.is_empty() { self.curves().text() } else { table.text() };
-        let mut html = match self.curves().svg() {
-            Ok(svg) => format!("{}{}", svg_in_html(&svg, "curves of the training so far"), table.html()),
+        let mut html = match self.curves().html() {
+            Ok(curves) => format!("{curves}{}", table.html()),
             Err(error) => {
                 text += &format!("({error})\n");
                 table.html()

@@ -3,7 +3,7 @@
 use sconce_display::Bundle;
 
 use super::learning_curve::{LOSS, LearningCurve};
-use crate::plot::{Curves, Panels, Table, count, escape, number, percent, svg_in_html};
+use crate::plot::{Curves, Panels, Table, count, escape, number, percent};
 use crate::rich::Rich;
 
 /// More images are said to help if the last doubling took away at least this share of the loss.
@@ -78,10 +78,7 @@ impl LearningCurve {
     }
 
     pub(super) fn picture(&self) -> String {
-        match self.curves().svg() {
-            Ok(svg) => svg_in_html(&svg, "loss and metrics over the number of training images"),
-            Err(error) => escape(&error.to_string()),
-        }
+        self.curves().html().unwrap_or_else(|error| escape(&error.to_string()))
     }
 }
 

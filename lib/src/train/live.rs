@@ -3,7 +3,7 @@ use super::epoch::Partial;
 use super::history::History;
 use super::show::epochs;
 use crate::Error;
-use crate::plot::{count, escape, number, svg_in_html};
+use crate::plot::{count, escape, number};
 use crate::progress::{Bar, duration};
 
 /// The display of a fit that is running: one bar with curves below, updated in place.
@@ -135,10 +135,10 @@ impl Live {
         let Live { bar, curves, .. } = self;
         bar.show(fraction, &line, || {
             if let Some(history) = history.filter(|history| history.has_steps()) {
-                *curves = match history.curves().svg() {
-                    Ok(svg) => svg_in_html(&svg, "loss and metrics so far"),
-                    Err(error) => format!("<pre>{}</pre>", escape(&error.to_string())),
-                };
+                *curves = history
+                    .curves()
+                    .html()
+                    .unwrap_or_else(|error| format!("<pre>{}</pre>", escape(&error.to_string())));
             }
             curves.clone()
         });

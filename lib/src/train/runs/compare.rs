@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sconce_display::Bundle;
 
 use super::run::{Run, shortened};
-use crate::plot::{Panels, Table, escape, svg_in_html};
+use crate::plot::{Panels, Table, escape};
 use crate::rich::Rich;
 use crate::{Error, Result};
 
@@ -145,10 +145,7 @@ impl Comparison {
 impl Rich for Comparison {
     fn rich(&self) -> Bundle {
         let differences = |table: String| if self.differences.is_empty() { String::new() } else { table };
-        let picture = match self.curves.svg() {
-            Ok(svg) => svg_in_html(&svg, &format!("curves of {}", self.names.join(", "))),
-            Err(error) => escape(&error.to_string()),
-        };
+        let picture = self.curves.html().unwrap_or_else(|error| escape(&error.to_string()));
         Bundle::text(format!(
             "{}{}\n\n{}",
             differences(self.differences.text()),
