@@ -79,6 +79,8 @@ pub const FORMS: &[(&str, Make)] = &[
     ("learning_curve", || shown(training::learning_curve())),
     ("evaluation", || shown(training::evaluation())),
     ("top_losses", || shown(training::top_losses())),
+    ("misclassified", || shown(training::misclassified())),
+    ("live_plot", || shown(training::live_plot())),
     ("box_error_grid", || shown(training::box_error_grid())),
     ("predictions", || shown(training::predictions())),
     ("one_batch", || shown(training::one_batch())),

@@ -5,7 +5,10 @@ use sconce::losses::SetLosses;
 use sconce::metrics::{BoxErrorConfig, FoundBox, TrueBox};
 use sconce::optim::Optimizer;
 use sconce::prelude::*;
-use sconce::train::{BoxErrorGrid, Comparison, GapReport, LrSearch, OneBatch, TopLosses, compare};
+use sconce::train::{
+    BoxErrorGrid, Comparison, GapReport, LrSearch, Misclassified, MisclassifiedConfig, OneBatch, TopLosses,
+    compare,
+};
 
 use super::models::network;
 
@@ -112,6 +115,23 @@ pub fn evaluation() -> Result<Evaluation> {
 /// The images that it has most wrong.
 pub fn top_losses() -> Result<TopLosses> {
     evaluation()?.top_losses(3)
+}
+
+/// Those that it has wrong.
+pub fn misclassified() -> Result<Misclassified> {
+    evaluation()?.misclassified(MisclassifiedConfig::default())
+}
+
+/// What a loop of one's own has pushed.
+pub fn live_plot() -> Result<LivePlot> {
+    let plot = LivePlot::new("loss of my loop").logarithmic_y();
+    for step in 1..=20 {
+        plot.push(step, 3.0 / f64::from(step));
+        if step % 5 == 0 {
+            plot.push_to("valid", step, 4.0 / f64::from(step));
+        }
+    }
+    Ok(plot)
 }
 
 /// Things in images, and boxes that were found beside them.

@@ -127,9 +127,16 @@ impl Table {
     }
 }
 
-/// Whether a cell reads as a number: digits with signs, separators, an exponent, `%`, or no number at all.
+/// Units that may stand behind a number.
+const UNITS: [&str; 9] = ["%", "M", "bytes", "kB", "MB", "GB", "TB", "ms", "s"];
+
+/// Whether a cell reads as a number: digits with signs, separators, an exponent, a unit, or no number at all.
 fn is_number(cell: &str) -> bool {
-    let plain: String = cell.chars().filter(|c| !matches!(c, ',' | '%' | ' ')).collect();
+    let amount = match cell.rsplit_once(' ') {
+        Some((amount, unit)) if UNITS.contains(&unit) => amount,
+        _ => cell,
+    };
+    let plain: String = amount.chars().filter(|c| !matches!(c, ',' | '%' | ' ')).collect();
     matches!(plain.as_str(), "-" | "–" | "—") || plain.parse::<f64>().is_ok()
 }
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::gallery::FORMS;
 
-/// Types whose forms are those of others: a bundle is what it shows, and widgets (a macro's `$name`) live in a page, where
-/// `tests/widgets.rs` and the tests of clients look at them.
-const ELSEWHERE: [&str; 2] = ["Bundle", "$name"];
+/// Types whose forms are those of others: a bundle is what it shows, judged images are within top losses and the
+/// misclassified, and widgets (a macro's `$name`) live in a page, where `tests/widgets.rs` and the tests of clients look.
+const ELSEWHERE: [&str; 3] = ["Bundle", "JudgedImages", "$name"];
 
 fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {

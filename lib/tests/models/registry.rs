@@ -78,7 +78,7 @@ fn the_list_is_a_table() {
          paper                         weights\n\
          ---------------  -------  -------------  ----------  -------------  ------------------  \
          ----------------------------  ----------------------------\n\
-         resnext50_32x4d  ResNeXt  3 x 224 x 224  25,028,904  4,230 M        81.2 % top-1        \
+         resnext50_32x4d  ResNeXt  3 x 224 x 224  25,028,904        4,230 M  81.2 % top-1        \
          Xie et al., arXiv:1611.05431  IMAGENET1K_V1, IMAGENET1K_V2\n"
     );
     let bundle = few.rich();
