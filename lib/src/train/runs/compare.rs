@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use sconce_display::Bundle;
 
-use super::run::{Run, shortened};
+use super::run::Run;
+use super::shortened::told_apart;
 use crate::plot::{Panels, Table, escape};
 use crate::rich::Rich;
 use crate::{Error, Result};
@@ -78,7 +79,9 @@ fn rows(title: &str, names: &[String], runs: &[Vec<(String, String)>], which: Ro
             same += 1;
             continue;
         }
-        let cells = values.iter().map(|value| value.map_or_else(|| "–".to_owned(), shortened));
+        let mut known = told_apart(&values.iter().copied().flatten().collect::<Vec<_>>()).into_iter();
+        let cells =
+            values.iter().map(|value| value.and_then(|_| known.next()).unwrap_or_else(|| "–".to_owned()));
         table.push(&[name].into_iter().chain(cells).collect::<Vec<_>>());
     }
     (table, same)

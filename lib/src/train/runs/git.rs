@@ -1,6 +1,7 @@
 //! The state of the source that a run was made with.
 
 use std::io::Read;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -16,15 +17,20 @@ const MOST_BYTES: u64 = 1 << 20;
 /// Commit, branch and number of changed files of the repository in which the program runs, or why they are not known. Files
 /// that git does not know are no changes.
 pub(super) fn state() -> Facts {
-    match asked() {
+    state_of(Path::new("."))
+}
+
+fn state_of(folder: &Path) -> Facts {
+    match asked(folder) {
         Ok(answer) => told(&answer),
         Err(why) => vec![("state".into(), why)],
     }
 }
 
-fn asked() -> Result<String, String> {
+fn asked(folder: &Path) -> Result<String, String> {
     let mut child = Command::new("git")
         .args(["status", "--porcelain=v2", "--branch", "--untracked-files=no"])
+        .current_dir(folder)
         // It may refresh its index otherwise, and lock it.
         .env("GIT_OPTIONAL_LOCKS", "0")
         .stdin(Stdio::null())
@@ -82,6 +88,8 @@ fn told(answer: &str) -> Facts {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn text(facts: &Facts) -> String {
@@ -101,9 +109,43 @@ mod tests {
         );
     }
 
+    /// What git says to a command in a folder; `None` where there is no git.
+    fn git(folder: &Path, arguments: &[&str]) -> Option<String> {
+        let who = ["-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"];
+        let output = Command::new("git").args(who).args(arguments).current_dir(folder).output().ok()?;
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Some(String::from_utf8(output.stdout).unwrap().trim().to_owned())
+    }
+
     #[test]
-    fn the_state_is_told_wherever_this_runs() {
-        let facts = state();
-        assert!(facts.iter().any(|(name, value)| name == "state" && !value.is_empty()), "{facts:?}");
+    fn the_state_is_that_of_the_repository() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        if Command::new("git").arg("--version").output().is_err() {
+            let facts = text(&state_of(folder));
+            assert!(facts.starts_with("state=git cannot be run ("), "{facts}");
+            return;
+        }
+        assert_eq!(text(&state_of(folder)), "state=not in a repository of git;");
+        git(folder, &["init", "-q", "-b", "trunk"]);
+        assert_eq!(text(&state_of(folder)), "commit=(initial);branch=trunk;state=clean;changed_files=0;");
+        std::fs::write(folder.join("a.rs"), "fn a() {}").unwrap();
+        git(folder, &["add", "a.rs"]);
+        git(folder, &["commit", "-q", "-m", "a"]);
+        let commit = git(folder, &["rev-parse", "HEAD"]).unwrap();
+        let facts = |state: &str| format!("commit={commit};branch=trunk;{state};");
+        // A file that git does not know is no change.
+        std::fs::write(folder.join("b.rs"), "").unwrap();
+        assert_eq!(text(&state_of(folder)), facts("state=clean;changed_files=0"));
+        std::fs::write(folder.join("a.rs"), "fn b() {}").unwrap();
+        let inside = folder.join("inside");
+        std::fs::create_dir(&inside).unwrap();
+        for place in [folder, &inside] {
+            assert_eq!(text(&state_of(place)), facts("state=dirty;changed_files=1"));
+        }
+        // What git refuses is told with its reason.
+        std::fs::write(folder.join(".git/config"), "no setting").unwrap();
+        let facts = text(&state_of(folder));
+        assert!(facts.starts_with("state=git refuses (") && facts.contains("config"), "{facts}");
     }
 }

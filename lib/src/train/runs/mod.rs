@@ -9,6 +9,7 @@ mod machine;
 mod record;
 mod results;
 mod run;
+mod shortened;
 
 use crate::train::Learner;
 

@@ -8,14 +8,12 @@ use sconce_display::Bundle;
 use super::file::RunFile;
 use super::record::{HISTORY, RUN, no_run};
 use super::results::{self, RunEvaluation};
+use super::shortened::shortened;
 use crate::plot::{Table, escape, number};
 use crate::progress::duration;
 use crate::rich::Rich;
 use crate::train::{Evaluation, History};
 use crate::{Error, Result};
-
-/// A longer value is shown up to here.
-const SHOWN: usize = 60;
 
 /// A run that a [`RunRecord`](super::RunRecord) has kept in a folder: what it was made with and what it has brought, a value
 /// that shows itself as tables and curves.
@@ -173,14 +171,6 @@ impl Run {
         }
         table
     }
-}
-
-/// A value that fits into a table.
-pub(super) fn shortened(value: &str) -> String {
-    if value.chars().count() <= SHOWN {
-        return value.to_owned();
-    }
-    value.chars().take(SHOWN - 1).chain(['…']).collect()
 }
 
 impl Rich for Run {
