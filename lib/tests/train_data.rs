@@ -192,6 +192,7 @@ fn a_learner_trains_on_mixed_batches_and_is_measured_on_whole_images() {
     assert!(accuracy > 0.9, "{accuracy}");
     for epoch in history.epochs() {
         assert_eq!(epoch.train_metrics, [], "a mixed image has no right class");
+        assert!(epoch.mixed, "the history says so");
         assert_eq!(epoch.valid_metrics.len(), 1);
     }
     let losses = history.step_losses();

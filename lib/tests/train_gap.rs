@@ -66,6 +66,32 @@ fn what_is_not_learnt_is_not_learnt_by_heart() {
 }
 
 #[test]
+fn mixed_batches_are_known_without_a_metric_too() {
+    // Format 2 says of each epoch whether its batches were mixed.
+    let json = |mixed: bool| {
+        let losses = [(0.9, 0.9), (0.5, 0.6), (0.3, 0.5), (1.2, 0.45), (1.2, 0.4), (1.1, 0.35), (1.1, 0.3)];
+        let epochs: Vec<String> = (1..)
+            .zip(losses)
+            .map(|(epoch, (train, valid))| {
+                format!(
+                    r#"{{"epoch":{epoch},"train_loss":{train},"train_metrics":{{}},"valid_loss":{valid},"valid_metrics":{{}},"learning_rate":0.001,"mixed":{mixed},"skipped":0,"seconds":1.0,"images_per_second":100.0}}"#
+                )
+            })
+            .collect();
+        let epochs = epochs.join(",");
+        format!(
+            r#"{{"sconce":"history","version":2,"epochs":[{epochs}],"steps":{{"at":[0.5],"loss":[2.3],"learning_rate":[0.001]}},"skipped":{{"train":[],"valid":[]}}}}"#
+        )
+    };
+    let mixed = History::from_json(&json(true)).unwrap();
+    assert!(mixed.epochs()[6].mixed);
+    assert_ne!(mixed.gap().verdict(), Verdict::Diverging);
+    assert_eq!(mixed.gap().gap(), None, "losses of different tasks have no gap");
+    // The same numbers of images that were not mixed are a training that got worse.
+    assert_eq!(History::from_json(&json(false)).unwrap().gap().verdict(), Verdict::Diverging);
+}
+
+#[test]
 fn other_thresholds_give_other_verdicts() {
     let made = history(&[1.5, 1.0, 0.7, 0.5, 0.3, 0.2, 0.1], &[1.4, 1.0, 0.8, 0.75, 0.82, 0.9, 1.1]);
     let verdict = |config: GapConfig| made.gap_with(config).verdict();

@@ -26,10 +26,10 @@ fn learner() -> Result<Learner> {
 /// need quotes, and images that were left out.
 const MADE: &str = r#"{
 "sconce":"history",
-"version":1,
+"version":2,
 "epochs":[
-{"epoch":1,"train_loss":0.1,"train_metrics":{"z":0.30000000000000004,"accuracy":1.0},"valid_loss":null,"valid_metrics":{},"learning_rate":0.001,"skipped":2,"seconds":5e-324,"images_per_second":"inf"},
-{"epoch":2,"train_loss":-0.0,"train_metrics":{"z":0.5},"valid_loss":1.7976931348623157e308,"valid_metrics":{"say \"a, b\"":0.25},"learning_rate":1e-7,"skipped":0,"seconds":1.5,"images_per_second":12.0}
+{"epoch":1,"train_loss":0.1,"train_metrics":{"z":0.30000000000000004,"accuracy":1.0},"valid_loss":null,"valid_metrics":{},"learning_rate":0.001,"mixed":true,"skipped":2,"seconds":5e-324,"images_per_second":"inf"},
+{"epoch":2,"train_loss":-0.0,"train_metrics":{"z":0.5},"valid_loss":1.7976931348623157e308,"valid_metrics":{"say \"a, b\"":0.25},"learning_rate":1e-7,"mixed":false,"skipped":0,"seconds":1.5,"images_per_second":12.0}
 ],
 "steps":{
 "at":[0.3333333333333333,1.0,2.0],
@@ -49,6 +49,7 @@ fn a_made_history_is_written_as_it_was_read() -> Result<()> {
     assert_eq!(history.to_json(), MADE);
     assert_eq!(history.len(), 2);
     assert_eq!(history.epochs()[0].train_metrics[0], ("z".to_owned(), 0.1 + 0.2));
+    assert_eq!(history.epochs().iter().map(|epoch| epoch.mixed).collect::<Vec<_>>(), [true, false]);
     assert!(history.epochs()[1].train_loss.is_sign_negative());
     assert_eq!(history.step_losses()[2], f64::NEG_INFINITY);
     assert_eq!(history.step_learning_rates(), [1e-3, 1e-3, 1e-7]);
@@ -97,8 +98,11 @@ fn every_text_that_was_cut_off_is_refused() {
 fn what_is_wrong_with_a_text_is_named() {
     let cases = [
         (MADE.replace("\"history\"", "\"run\""), "a \"run\" of Sconce"),
-        (MADE.replace("\"version\":1", "\"version\":2"), "a history of format 2, not 1"),
-        (MADE.replace("\"version\":1,", ""), "missing field `version`"),
+        (MADE.replace("\"version\":2", "\"version\":3"), "a history of format 3, not 1 to 2"),
+        (MADE.replace("\"version\":2", "\"version\":0"), "a history of format 0, not 1 to 2"),
+        (MADE.replace("\"version\":2,", ""), "missing field `version`"),
+        (MADE.replace("\"mixed\":true,", ""), "epoch 1 without \"mixed\" in format 2"),
+        (MADE.replace("\"version\":2", "\"version\":1"), "epoch 1 with \"mixed\" in format 1"),
         (MADE.replace("\"at\":[0.3333333333333333,", "\"at\":["), "columns of steps that are [2, 3, 3] long"),
         (
             MADE.replace("0.3333333333333333,1.0", "1.0,0.5"),

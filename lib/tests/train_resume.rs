@@ -12,7 +12,7 @@ use sconce::Result;
 use sconce::data::DataSplit;
 use sconce::metrics::{Average, CalibrationConfig, calibration_error, f1, mcc};
 use sconce::nn::{Loading, Mode, Parameter};
-use sconce::optim::{cosine, sgd};
+use sconce::optim::{ReduceOnPlateau, cosine, sgd};
 use sconce::prelude::{Learner, Sampler, Seed, Split, adagrad, adam, adamw};
 use sconce::train::{Callback, Checkpoints, Control, Epoch, Monitor, Net, StepEnd};
 use small::{bits, learner, net, parts};
@@ -84,6 +84,32 @@ fn with_every_optimizer() -> Result<()> {
     resumed(&|| Ok(learner()?.optimizer(sgd(0.05).momentum(0.9).weight_decay(1e-3))), 9)?;
     resumed(&|| Ok(learner()?.optimizer(adam(0.01))), 9)?;
     resumed(&|| Ok(learner()?.optimizer(adagrad(0.05))), 9)
+}
+
+#[test]
+fn on_a_plateau() -> Result<()> {
+    // Each epoch without a loss that is lower by nine tenths halves the rate: what it is follows from the epochs in the file.
+    let setup = || {
+        let plateau = ReduceOnPlateau::default().factor(0.5).patience(0).threshold(0.9);
+        Ok(learner()?.reduce_on_plateau(plateau, Monitor::valid_loss()))
+    };
+    for steps in [6, 15, 20] {
+        resumed(&setup, steps)?;
+    }
+    let mut whole = setup()?;
+    let history = whole.fit(5)?;
+    // Every step of an epoch is made with what all epochs before it come to.
+    let mut by_hand = ReduceOnPlateau::default().factor(0.5).patience(0).threshold(0.9);
+    let mut scales = vec![1.0];
+    for epoch in history.epochs() {
+        by_hand.observe(epoch.valid_loss.unwrap())?;
+        scales.push(by_hand.scale());
+    }
+    assert!(scales[4] < 1.0, "the rate falls: {scales:?}");
+    for (at, rate) in history.step_places().iter().zip(history.step_learning_rates()) {
+        assert_eq!(rate, 0.01 * scales[at.ceil() as usize - 1], "at {at}");
+    }
+    Ok(())
 }
 
 #[test]
@@ -266,15 +292,34 @@ fn what_does_not_belong_together_is_refused_and_changes_nothing() -> Result<()> 
         refused(&mut learner()?, &broken)?;
     }
     let header = 8 + u64::from_le_bytes(good[..8].try_into().unwrap()) as usize;
+    let (untouched, trained_bits) = (bits(&learner()?)?, bits(&trained)?);
+    let mut fresh = learner()?;
+    fresh.fit(1)?;
+    let fresh = bits(&fresh)?;
+    let mut refusals = 0;
     for _ in 0..300 {
         let mut bytes = good.clone();
-        bytes[rng.below(header)] ^= 1 << rng.below(8);
+        let at = rng.below(header);
+        bytes[at] ^= 1 << rng.below(8);
         fs::write(&broken, bytes).unwrap();
         let mut learner = learner()?;
-        // Some bytes are digits of a number, and others white space.
-        let _ = learner.load(&broken);
-        // Whatever was taken over, training neither panics nor runs away.
-        let _ = learner.fit(1);
+        if learner.load(&broken).is_err() {
+            refusals += 1;
+            assert_eq!(bits(&learner)?, untouched, "byte {at}: a refused file has changed the weights");
+            assert_eq!(learner.history().num_steps(), 0, "byte {at}");
+            learner.fit(1)?;
+            assert_eq!(bits(&learner)?, fresh, "byte {at}: a refused file has left something behind");
+            continue;
+        }
+        // A digit of a number that is only told, such as a loss: the weights are those of the file.
+        assert_eq!(bits(&learner)?, trained_bits, "byte {at}: other weights than the file has");
+        let before = learner.history().len();
+        assert_eq!(before, 1, "byte {at}");
+        if learner.fit(1).is_ok() {
+            assert_eq!(learner.history().len(), before + 1, "byte {at}");
+            assert!(bits(&learner)? != trained_bits, "byte {at}: a fit without a step");
+        }
     }
+    assert!(refusals > 150, "only {refusals} of 300 broken files were refused");
     Ok(())
 }

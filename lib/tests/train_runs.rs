@@ -251,7 +251,8 @@ fn files_that_are_no_run_are_named() {
     };
     for name in ["run.json", "history.json", "evaluation-valid.json"] {
         damaged(name, &|text| text[..text.len() / 2].to_owned(), "EOF");
-        damaged(name, &|text| text.replace("\"version\":1", "\"version\":9"), "format 9");
+        let version = |text: &str| text.replacen("\"version\":", "\"version\":9", 1);
+        damaged(name, &version, "format 9");
         damaged(name, &|text| text.replace("\"sconce\":\"", "\"sconce\":\"x"), "of Sconce");
         damaged(name, &|text| text.replacen("{", "{\"more\":1,", 1), "unknown field `more`");
     }

@@ -30,6 +30,7 @@
 mod accumulation;
 mod adagrad;
 mod adam;
+mod better;
 mod clip;
 mod config;
 #[cfg(feature = "cuda")]
@@ -55,6 +56,7 @@ mod state_file;
 pub use accumulation::Accumulation;
 pub use adagrad::{Adagrad, adagrad};
 pub use adam::{Adam, adam, adamw};
+pub(crate) use better::Better;
 pub use clip::{clip_grad_norm, clip_grad_value};
 pub use config::OptimizerConfig;
 pub use ema::Ema;

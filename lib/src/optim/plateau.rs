@@ -1,5 +1,6 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::better::Better;
 use crate::{Error, Result};
 
 /// Lowers the learning rate when a value that is followed, mostly the validation loss, stops getting better;
@@ -20,19 +21,13 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 pub struct ReduceOnPlateau {
-    wanted: Wanted,
+    wanted: Better,
     factor: f64,
     patience: usize,
     threshold: Threshold,
     cooldown: usize,
     min_scale: f64,
     state: PlateauState,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Wanted {
-    Lower,
-    Higher,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,7 +55,7 @@ impl Default for ReduceOnPlateau {
     /// A tenth of the rate after more than 10 values without one that is lower by a ten-thousandth.
     fn default() -> ReduceOnPlateau {
         ReduceOnPlateau {
-            wanted: Wanted::Lower,
+            wanted: Better::Lower,
             factor: 0.1,
             patience: 10,
             threshold: Threshold::Relative(1e-4),
@@ -74,13 +69,18 @@ impl Default for ReduceOnPlateau {
 impl ReduceOnPlateau {
     /// For values such as the accuracy. Otherwise lower ones are better.
     pub fn higher_is_better(mut self) -> ReduceOnPlateau {
-        self.wanted = Wanted::Higher;
+        self.wanted = Better::Higher;
         self
     }
 
     /// For values such as a loss, as it is unless told.
     pub fn lower_is_better(mut self) -> ReduceOnPlateau {
-        self.wanted = Wanted::Lower;
+        self.wanted = Better::Lower;
+        self
+    }
+
+    pub(crate) fn better(mut self, better: Better) -> ReduceOnPlateau {
+        self.wanted = better;
         self
     }
 
@@ -132,7 +132,7 @@ impl ReduceOnPlateau {
             return Err(wrong("a finite value", value, hint));
         }
         let state = &mut self.state;
-        if state.best.is_none_or(|best| is_better(self.wanted, self.threshold, value, best)) {
+        if state.best.is_none_or(|best| self.wanted.is_better(value, best, margin(self.threshold, best))) {
             (state.best, state.bad) = (Some(value), 0);
         } else {
             state.bad += 1;
@@ -210,15 +210,12 @@ impl ReduceOnPlateau {
     }
 }
 
-fn is_better(wanted: Wanted, threshold: Threshold, value: f64, best: f64) -> bool {
-    let margin = match threshold {
+/// By how much a value must be better than the best one.
+fn margin(threshold: Threshold, best: f64) -> f64 {
+    match threshold {
         // Of its size: PyTorch takes the value with its sign, so that below 0 a worse one may count as better.
         Threshold::Relative(part) => best.abs() * part,
         Threshold::Absolute(difference) => difference,
-    };
-    match wanted {
-        Wanted::Lower => value < best - margin,
-        Wanted::Higher => value > best + margin,
     }
 }
 

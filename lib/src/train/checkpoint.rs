@@ -337,6 +337,7 @@ impl Learner {
             metrics: metrics.collect(),
             skipped: head.skipped,
             seconds: head.seconds,
+            plateau_scale: None,
         }
     }
 }

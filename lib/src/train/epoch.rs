@@ -26,6 +26,9 @@ pub(super) struct Partial {
     pub(super) skipped: usize,
     /// Time spent in its steps.
     pub(super) seconds: f64,
+    /// What the learning rate is multiplied with on a plateau, while its steps are being made: it follows from the complete
+    /// epochs, and would be worked out from them anew for each step otherwise.
+    pub(super) plateau_scale: Option<f64>,
 }
 
 impl Partial {
@@ -95,6 +98,7 @@ impl Learner {
             valid_loss,
             valid_metrics,
             learning_rate,
+            mixed: !self.batch_transforms.is_empty(),
             skipped,
             seconds: partial.seconds,
             images_per_second: partial.mean.images() as f64 / partial.seconds,
@@ -107,6 +111,7 @@ impl Learner {
     fn train_steps(&mut self, live: &mut Live, callbacks: &mut Callbacks) -> Result<Control> {
         let epoch = self.history.len() + 1;
         let batches = self.train_batches(epoch);
+        let plateau_scale = self.plateau_scale()?;
         // A mixed image has no class that a metric could count as right.
         let followed = if self.batch_transforms.is_empty() { self.metrics.as_slice() } else { &[] };
         let partial = self.partial.get_or_insert_with(|| Partial {
@@ -117,7 +122,9 @@ impl Learner {
             metrics: followed.iter().map(Metric::fresh).collect(),
             skipped: 0,
             seconds: 0.0,
+            plateau_scale: None,
         });
+        partial.plateau_scale = plateau_scale;
         let steps = partial.steps;
         if partial.step == steps {
             return Ok(Control::GoOn);

@@ -199,8 +199,8 @@ impl History {
     /// The same by other thresholds; a window of 0 is one of 1.
     ///
     /// The training loss of an epoch is taken while the model learns, with dropout and augmentation, so that it may lie
-    /// above that of validation. Where batches were mixed, which shows in that they have no training metrics, the two
-    /// losses are of different tasks: then only the course of validation is judged.
+    /// above that of validation. Where batches were mixed ([`Epoch::mixed`]), the two losses are of different tasks: then
+    /// only the course of validation is judged.
     #[must_use]
     pub fn gap_with(&self, config: GapConfig) -> GapReport {
         let Facts { verdict, since, best_epoch, gap, reason } = self.judged(&config);
@@ -266,8 +266,7 @@ impl History {
             reason,
         };
         let since = |best: &Best| Some(best.at + 2);
-        let mixed =
-            self.epochs.iter().any(|epoch| epoch.train_metrics.is_empty() && !epoch.valid_metrics.is_empty());
+        let mixed = self.epochs.iter().any(|epoch| epoch.mixed);
         if !mixed && share(best_train.recent - best_train.value) > config.rise {
             let (best, last) = (number(best_train.value), number(train[train.len() - 1]));
             let reason = format!(

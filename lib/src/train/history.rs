@@ -25,6 +25,9 @@ pub struct Epoch {
     pub valid_metrics: Vec<(String, f64)>,
     /// The learning rate at the epoch's end.
     pub learning_rate: f64,
+    /// Whether its training batches were mixed, as by MixUp or CutMix: its training loss is then of another task than its
+    /// validation loss, and it has no training metrics.
+    pub mixed: bool,
     /// How many images of the training and the validation part were left out, with
     /// [`OnError::Skip`](crate::data::OnError::Skip).
     pub skipped: usize,

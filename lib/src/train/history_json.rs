@@ -13,7 +13,7 @@ use crate::{Error, Result, atomic_file};
 /// What a file says of itself, so that no other JSON is taken for a history.
 const KIND: &str = "history";
 /// Of the format.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 /// A larger file is no history: 64 bytes a step, of ten million steps.
 const MOST_BYTES: u64 = 1 << 30;
 
@@ -91,13 +91,14 @@ fn epoch_text(epoch: &Epoch) -> String {
         |metrics: &[(String, f64)]| map(metrics.iter().map(|(name, value)| (name.as_str(), written(*value))));
     format!(
         "{{\"epoch\":{},\"train_loss\":{},\"train_metrics\":{},\"valid_loss\":{},\"valid_metrics\":{},\
-         \"learning_rate\":{},\"skipped\":{},\"seconds\":{},\"images_per_second\":{}}}",
+         \"learning_rate\":{},\"mixed\":{},\"skipped\":{},\"seconds\":{},\"images_per_second\":{}}}",
         epoch.epoch,
         written(epoch.train_loss),
         metrics(&epoch.train_metrics),
         epoch.valid_loss.map_or_else(|| "null".to_owned(), written),
         metrics(&epoch.valid_metrics),
         written(epoch.learning_rate),
+        epoch.mixed,
         epoch.skipped,
         written(epoch.seconds),
         written(epoch.images_per_second),
@@ -141,6 +142,8 @@ struct EpochRow {
     valid_loss: Option<Number>,
     valid_metrics: Pairs<Number>,
     learning_rate: Number,
+    /// Format 1 has it not.
+    mixed: Option<bool>,
     skipped: usize,
     seconds: Number,
     images_per_second: Number,
@@ -188,9 +191,9 @@ fn read(text: &str) -> std::result::Result<History, Wrong> {
     if head.sconce != KIND {
         return Err(wrong(format!("a {:?} of Sconce", head.sconce)));
     }
-    if head.version != VERSION {
+    if !(1..=VERSION).contains(&head.version) {
         let hint = "Read it with the release that wrote it, or a later one.";
-        return Err(Wrong { got: format!("a history of format {}, not {VERSION}", head.version), hint });
+        return Err(Wrong { got: format!("a history of format {}, not 1 to {VERSION}", head.version), hint });
     }
     let whole: Whole =
         serde_json::from_str(text).map_err(|error| wrong(format!("a history with a fault: {error}")))?;
@@ -206,7 +209,7 @@ fn read(text: &str) -> std::result::Result<History, Wrong> {
     if let Some(place) = steps.windows(2).position(|pair| !in_order(pair)) {
         return Err(wrong(format!("step {} that does not come after the one before it", place + 2)));
     }
-    let epochs = whole.epochs.into_iter().enumerate().map(|(place, row)| epoch(place + 1, row));
+    let epochs = whole.epochs.into_iter().enumerate().map(|(place, row)| epoch(head.version, place + 1, row));
     Ok(History {
         epochs: epochs.collect::<std::result::Result<_, _>>()?,
         steps,
@@ -215,7 +218,7 @@ fn read(text: &str) -> std::result::Result<History, Wrong> {
     })
 }
 
-fn epoch(number: usize, row: EpochRow) -> std::result::Result<Epoch, Wrong> {
+fn epoch(version: u64, number: usize, row: EpochRow) -> std::result::Result<Epoch, Wrong> {
     if row.epoch != number {
         return Err(wrong(format!("epoch {} in the place of epoch {number}", row.epoch)));
     }
@@ -225,6 +228,14 @@ fn epoch(number: usize, row: EpochRow) -> std::result::Result<Epoch, Wrong> {
             return Err(wrong(format!("metric {name:?} twice in epoch {number}")));
         }
     }
+    let mixed = match (version, row.mixed) {
+        (1, None) => row.train_metrics.0.is_empty() && !row.valid_metrics.0.is_empty(),
+        (2.., Some(mixed)) => mixed,
+        (_, mixed) => {
+            let with = if mixed.is_some() { "with" } else { "without" };
+            return Err(wrong(format!("epoch {number} {with} \"mixed\" in format {version}")));
+        }
+    };
     let values =
         |Pairs(metrics): Pairs<Number>| metrics.into_iter().map(|(name, value)| (name, value.0)).collect();
     Ok(Epoch {
@@ -234,6 +245,7 @@ fn epoch(number: usize, row: EpochRow) -> std::result::Result<Epoch, Wrong> {
         valid_loss: row.valid_loss.map(|loss| loss.0),
         valid_metrics: values(row.valid_metrics),
         learning_rate: row.learning_rate.0,
+        mixed,
         skipped: row.skipped,
         seconds: row.seconds.0,
         images_per_second: row.images_per_second.0,

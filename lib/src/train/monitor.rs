@@ -1,6 +1,7 @@
 use super::history::Epoch;
 use super::learner::Learner;
 use crate::metrics::Metric;
+use crate::optim::Better;
 use crate::{Error, Result};
 
 /// What tells whether one epoch is better than another: the validation loss, a metric.
@@ -24,12 +25,6 @@ enum Watched {
     TrainLoss,
     ValidLoss,
     Metric(String),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Better {
-    Lower,
-    Higher,
 }
 
 impl Default for Monitor {
@@ -125,14 +120,11 @@ impl Monitor {
     /// Whether `value` is better than `than` by more than `by`, at least 0.
     #[must_use]
     pub fn is_better(&self, value: f64, than: f64, by: f64) -> bool {
-        match self.better {
-            Better::Lower => value < than - by,
-            Better::Higher => value > than + by,
-        }
+        self.better.is_better(value, than, by)
     }
 
-    pub(super) fn higher_is_better(&self) -> bool {
-        self.better == Better::Higher
+    pub(super) fn better(&self) -> Better {
+        self.better
     }
 
     /// The best of some epochs, the first of equal ones, and its value; `None` of none.

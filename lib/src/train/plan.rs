@@ -86,7 +86,8 @@ impl Learner {
             let schedule = OneCycleConfig { rise, start_divisor, ..OneCycleConfig::default() }.into();
             (Scheduled { schedule, unit: Unit::Step }, cycle.peak)
         });
-        let scale = self.plateau_scale()?;
+        let known = self.partial.as_ref().and_then(|partial| partial.plateau_scale);
+        let scale = known.map_or_else(|| self.plateau_scale(), |scale| Ok(Some(scale)))?;
         let Some((Scheduled { schedule, unit }, base)) =
             cycle.or_else(|| self.schedule.clone().map(|scheduled| (scheduled, base)))
         else {
@@ -108,13 +109,9 @@ impl Learner {
     }
 
     /// What the learning rate is multiplied with because it got no better; it follows from the epochs alone.
-    fn plateau_scale(&self) -> Result<Option<f64>> {
+    pub(super) fn plateau_scale(&self) -> Result<Option<f64>> {
         let Some((plateau, monitor)) = &self.plateau else { return Ok(None) };
-        let mut plateau: ReduceOnPlateau = plateau.clone();
-        plateau = match monitor.higher_is_better() {
-            true => plateau.higher_is_better(),
-            false => plateau.lower_is_better(),
-        };
+        let mut plateau: ReduceOnPlateau = plateau.clone().better(monitor.better());
         for epoch in self.history.epochs() {
             plateau.observe(monitor.value(epoch)?)?;
         }
