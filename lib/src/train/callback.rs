@@ -1,5 +1,8 @@
+use candle_core::backprop::GradStore;
+
 use super::history::{Epoch, History};
 use super::learner::Learner;
+use super::step::Gradients;
 use crate::Result;
 
 /// What is to happen beside training: after each step, after each epoch, at the beginning and at the end of a fit. Everything has a
@@ -37,6 +40,12 @@ pub trait Callback: Send {
     /// Whatever is wrong; no step is made then.
     fn on_fit_begin(&mut self, _begin: &FitBegin) -> Result<()> {
         Ok(())
+    }
+
+    /// Whether [`StepEnd::gradients`] of the step with this number, [`StepEnd::total_steps`], is to be there. Gradients are
+    /// freed before callbacks are called where none of them needs them.
+    fn needs_gradients(&self, _total_steps: usize) -> bool {
+        false
     }
 
     /// After the training step of a batch.
@@ -107,6 +116,9 @@ pub struct StepEnd<'a> {
     pub learning_rate: f64,
     /// The norm of all gradients before clipping, where the learner clips by norm and the optimizer has moved.
     pub gradient_norm: Option<f64>,
+    /// The gradients that the optimizer has moved with, after clipping; those of several batches together where they are
+    /// accumulated. There where the optimizer has moved and a callback [needs them](Callback::needs_gradients).
+    pub gradients: Option<&'a GradStore>,
 }
 
 /// An epoch is over.
@@ -151,6 +163,14 @@ pub enum Ending {
 pub(super) struct Callbacks(pub(super) Vec<Box<dyn Callback>>);
 
 impl Callbacks {
+    /// Whether some callback needs the gradients of the step with this number.
+    pub(super) fn gradients_of(&self, total_steps: usize) -> Gradients {
+        match self.0.iter().any(|callback| callback.needs_gradients(total_steps)) {
+            true => Gradients::Keep,
+            false => Gradients::Free,
+        }
+    }
+
     /// Asks all of them; the first reason to stop counts, and the first error.
     pub(super) fn ask(
         &mut self,

@@ -142,7 +142,8 @@ impl Learner {
             let batch = batch?;
             let mode = Mode::Train(self.seed.derive(&format!("epoch {epoch}, step {step}")));
             let place = || format!("in epoch {epoch}, step {step} of {steps}");
-            let done = self.step(&batch, mode, step == steps, &place)?;
+            let gradients = callbacks.gradients_of(self.history.num_steps() + 1);
+            let done = self.step(&batch, mode, step == steps, gradients, &place)?;
             let Learner { partial: Some(partial), history, .. } = self else { break };
             // The parameters have moved: from here on the step counts.
             partial.step = step;
@@ -165,6 +166,7 @@ impl Learner {
                     loss: done.loss,
                     learning_rate: done.learning_rate,
                     gradient_norm: done.gradient_norm,
+                    gradients: done.gradients.as_ref(),
                     learner: self,
                 };
                 control = callbacks.ask(|callback| callback.on_step_end(&end))?;

@@ -104,7 +104,7 @@ impl Learner {
                 least = least.min(smoothed);
                 search.rates.push(rate);
                 search.losses.push(smoothed);
-                self.update(crate::nn::backward(&loss)?)?;
+                self.update(&mut crate::nn::backward(&loss)?)?;
                 progress.at(search.rates.len() as u64)?;
                 if search.rates.len() == steps {
                     break 'search;

@@ -65,7 +65,7 @@ impl Learner {
             if !value.is_finite() {
                 break;
             }
-            self.update(backward(&loss)?)?;
+            self.update(&mut backward(&loss)?)?;
             progress.at(step as u64 + 1)?;
         }
         Ok(found)

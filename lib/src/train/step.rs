@@ -21,6 +21,15 @@ pub(super) struct Done {
     /// Whether the optimizer has moved.
     pub(super) updated: bool,
     pub(super) gradient_norm: Option<f64>,
+    /// Those that the optimizer has moved with, if they were to be kept.
+    pub(super) gradients: Option<GradStore>,
+}
+
+/// Whether the gradients of a step are needed after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gradients {
+    Keep,
+    Free,
 }
 
 impl Learner {
@@ -30,11 +39,15 @@ impl Learner {
         batch: &Batch,
         mode: Mode,
         last: bool,
+        gradients: Gradients,
         place: &dyn Fn() -> String,
     ) -> Result<Done> {
         let size = batch.len();
         let accumulate = self.accumulate;
-        let outcome = self.step_of(batch, mode, last, place);
+        let outcome = self.step_of(batch, mode, last, place).map(|mut done| {
+            done.gradients = done.gradients.filter(|_| gradients == Gradients::Keep);
+            done
+        });
         outcome.map_err(|error| memory_in_words(error, size, accumulate, place))
     }
 
@@ -42,21 +55,30 @@ impl Learner {
         let (loss, output) = self.loss_of(batch, mode)?;
         let value = finite(self, &loss, batch, place)?;
         let gradients = backward(&loss)?;
-        let gradients = if self.accumulate > 1 {
+        let mut gradients = if self.accumulate > 1 {
             let parameters = || self.net.parameters();
             let sum = self.accumulation.get_or_insert_with(|| Accumulation::new(&parameters()));
             sum.add(gradients, batch.len())?;
             if sum.passes() < self.accumulate && !last {
                 // What the next step is going to be made with.
                 let learning_rate = self.pace()?.learning_rate.unwrap_or(self.learning_rate());
-                return Ok(Done { loss: value, output, learning_rate, updated: false, gradient_norm: None });
+                let gradients = None;
+                return Ok(Done {
+                    loss: value,
+                    output,
+                    learning_rate,
+                    updated: false,
+                    gradient_norm: None,
+                    gradients,
+                });
             }
             sum.take()?
         } else {
             gradients
         };
-        let gradient_norm = self.update(gradients).map_err(|error| placed(error, place))?;
-        Ok(Done { loss: value, output, learning_rate: self.learning_rate(), updated: true, gradient_norm })
+        let gradient_norm = self.update(&mut gradients).map_err(|error| placed(error, place))?;
+        let (learning_rate, gradients) = (self.learning_rate(), Some(gradients));
+        Ok(Done { loss: value, output, learning_rate, updated: true, gradient_norm, gradients })
     }
 
     /// The loss of a batch, from which `backward` goes, and the main output.
@@ -70,22 +92,22 @@ impl Learner {
     /// Makes a step with gradients that still wait for others, where the last batches of an epoch could not be read.
     pub(super) fn last_update(&mut self) -> Result<()> {
         if let Some(sum) = self.accumulation.as_mut().filter(|sum| sum.passes() > 0) {
-            let gradients = sum.take()?;
-            self.update(gradients)?;
+            let mut gradients = sum.take()?;
+            self.update(&mut gradients)?;
         }
         Ok(())
     }
 
     /// Moves the parameters; gives the norm of the gradients if it was asked for.
-    pub(super) fn update(&mut self, mut gradients: GradStore) -> Result<Option<f64>> {
+    pub(super) fn update(&mut self, gradients: &mut GradStore) -> Result<Option<f64>> {
         let Pace { learning_rate, momentum } = self.pace()?;
         let (clipping, decay) = (self.clipping, self.ema_decay);
         let parameters = if clipping.is_some() { self.net.parameters() } else { Vec::new() };
         let mut norm = None;
         match clipping {
             None => {}
-            Some(Clipping::Norm(max)) => norm = Some(clip_grad_norm(&mut gradients, &parameters, max)?),
-            Some(Clipping::Value(max)) => clip_grad_value(&mut gradients, &parameters, max)?,
+            Some(Clipping::Norm(max)) => norm = Some(clip_grad_norm(gradients, &parameters, max)?),
+            Some(Clipping::Value(max)) => clip_grad_value(gradients, &parameters, max)?,
         }
         if let (Some(decay), None) = (decay, &self.ema) {
             self.ema = Some(Ema::new(&self.averaged(), decay)?.warmup());
@@ -98,7 +120,7 @@ impl Learner {
         if let Some(momentum) = momentum.filter(|_| optimizer.momentum().is_some()) {
             optimizer.set_momentum(momentum)?;
         }
-        optimizer.step(&gradients)?;
+        optimizer.step(gradients)?;
         self.updates += 1;
         let averaged = if self.ema.is_some() { self.averaged() } else { Vec::new() };
         if let Some(ema) = &mut self.ema {
