@@ -1,10 +1,11 @@
 //! Safetensors files that are whole or not there: weights of models, states of optimizers.
 
-use std::collections::HashMap;
-use std::fs;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::Path;
 
-use safetensors::tensor::TensorView;
+use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensors};
 
 use crate::ops::shape_text;
@@ -21,26 +22,39 @@ pub(crate) struct Entry<'a> {
 
 /// Writes tensors and one metadata entry, key and value. What was there before stays until all is written.
 pub(crate) fn write(path: &Path, entries: &[Entry], metadata: (&str, String)) -> Result<()> {
-    atomic_file::write(path, &bytes(path, entries, metadata)?)
+    atomic_file::write(path, &bytes(path, entries, &[metadata])?)
 }
 
-/// What a file of tensors and one metadata entry holds.
-pub(crate) fn bytes(path: &Path, entries: &[Entry], metadata: (&str, String)) -> Result<Vec<u8>> {
+/// What a file of tensors and metadata holds, the same bytes each time.
+pub(crate) fn bytes(path: &Path, entries: &[Entry], metadata: &[(&str, String)]) -> Result<Vec<u8>> {
     let views = entries.iter().map(|entry| {
         let view = TensorView::new(entry.dtype, entry.shape.to_vec(), &entry.bytes)?;
         Ok((entry.name.as_str(), view))
     });
-    let written = views.collect::<std::result::Result<Vec<_>, _>>().and_then(|views| {
-        // One entry only: several would be written in another order each time.
-        let metadata = HashMap::from([(metadata.0.to_owned(), metadata.1)]);
-        safetensors::serialize(views, Some(metadata))
-    });
-    written.map_err(|error| Error::Format {
+    let written = views
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .and_then(|views| safetensors::serialize(views, None));
+    let refused = |problem: String| Error::Format {
         path: path.to_owned(),
         expected: "tensors that safetensors can hold".into(),
-        got: error.to_string(),
+        got: problem,
         hint: String::new(),
-    })
+    };
+    let written = written.map_err(|error| refused(error.to_string()))?;
+    with_metadata(&written, metadata).ok_or_else(|| refused("a header that cannot be written".into()))
+}
+
+/// The same tensors with metadata in an order of its own: the crate's would be another each time.
+fn with_metadata(written: &[u8], metadata: &[(&str, String)]) -> Option<Vec<u8>> {
+    let (length, rest) = written.split_first_chunk::<8>()?;
+    let (header, values) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
+    let mut header: BTreeMap<&str, serde_json::Value> = serde_json::from_slice(header).ok()?;
+    let entries: BTreeMap<&str, &String> = metadata.iter().map(|(key, value)| (*key, value)).collect();
+    header.insert("__metadata__", serde_json::to_value(entries).ok()?);
+    let mut header = serde_json::to_vec(&header).ok()?;
+    // Values begin at a multiple of 8.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    Some([&(header.len() as u64).to_le_bytes(), header.as_slice(), values].concat())
 }
 
 /// The bytes of a file.
@@ -58,6 +72,25 @@ pub(crate) fn metadata(path: &Path, bytes: &[u8], key: &str) -> Result<Option<St
     let (_, metadata) =
         SafeTensors::read_metadata(bytes).map_err(|error| not_safetensors(path, &error.to_string()))?;
     Ok(metadata.metadata().as_ref().and_then(|entries| entries.get(key).cloned()))
+}
+
+/// What stands under `key` in the metadata of a file, whose values are not read.
+pub(crate) fn metadata_of(path: &Path, key: &str) -> Result<Option<String>> {
+    /// More bytes than any header has.
+    const MOST: u64 = 100_000_000;
+    let io = |source| Error::Io { op: "read", path: path.to_owned(), source };
+    let mut file = File::open(path).map_err(io)?;
+    let mut start = [0; 8];
+    file.read_exact(&mut start).map_err(|error| not_safetensors(path, &error.to_string()))?;
+    let length = u64::from_le_bytes(start);
+    if length > MOST {
+        return Err(not_safetensors(path, &format!("a header of {length} bytes")));
+    }
+    let mut header = Vec::new();
+    file.take(length).read_to_end(&mut header).map_err(io)?;
+    let header: Metadata =
+        serde_json::from_slice(&header).map_err(|error| not_safetensors(path, &error.to_string()))?;
+    Ok(header.metadata().as_ref().and_then(|entries| entries.get(key).cloned()))
 }
 
 fn not_safetensors(path: &Path, problem: &str) -> Error {

@@ -10,12 +10,14 @@ use super::graph::TensorSpec;
 use super::load_report::{LoadReport, Loading};
 use super::loading::Plan;
 use super::model::Model;
+use super::saved_graph::{GRAPH, description};
 use crate::checkpoint::Checkpoint;
 use crate::tensor_file::{self, Entry, kind};
-use crate::{Error, Result};
+use crate::{Error, Result, atomic_file};
 
 impl Model {
-    /// Writes parameters and buffers to a safetensors file, by the names of [`Model::state`]. The file
+    /// Writes parameters and buffers to a safetensors file, by the names of [`Model::state`], and the graph beside them, so that
+    /// [`Model::open`] needs no code that builds it; a model with a layer of your own code is saved without it. The file
     /// is complete or not there: it is written beside its place and then moved.
     ///
     /// # Errors
@@ -28,7 +30,10 @@ impl Model {
             entries.push(Entry { name: spec.name.clone(), dtype: Dtype::F32, shape: &spec.shape, bytes });
         }
         // Readers of other libraries look for this.
-        tensor_file::write(path.as_ref(), &entries, ("format", "pt".into()))
+        let mut metadata = vec![("format", "pt".to_owned())];
+        metadata.extend(description(&self.graph)?.map(|graph| (GRAPH, graph)));
+        let path = path.as_ref();
+        atomic_file::write(path, &tensor_file::bytes(path, &entries, &metadata)?)
     }
 
     /// Takes over the weights of a file: what [`Model::save`] wrote, or a safetensors, `.pth` or `.pt` file

@@ -1,9 +1,11 @@
 //! Options of layers: pixels, height first.
 
+use serde::{Deserialize, Serialize};
+
 use crate::ops::{Divisor, Padding, Rounding, Sliding};
 
 /// Options of [`crate::nn::Value::conv2d_with`]: pixels, height first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conv2dConfig {
     /// The window's size.
     pub kernel: [usize; 2],
@@ -41,7 +43,7 @@ impl Conv2dConfig {
 }
 
 /// Options of [`crate::nn::Value::conv_transpose2d_with`]: pixels, height first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConvTranspose2dConfig {
     /// The window's size.
     pub kernel: [usize; 2],
@@ -82,7 +84,7 @@ impl ConvTranspose2dConfig {
 }
 
 /// Options of [`crate::nn::Value::max_pool2d_with`]: pixels, height first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool2dConfig {
     /// The window's size.
     pub kernel: [usize; 2],
@@ -113,7 +115,7 @@ impl Pool2dConfig {
 }
 
 /// Options of [`crate::nn::Value::avg_pool2d_with`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct AvgPool2dConfig {
     /// The window and how it moves.
     pub window: Pool2dConfig,
@@ -122,7 +124,7 @@ pub struct AvgPool2dConfig {
 }
 
 /// Options of [`crate::nn::Value::linear_with`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinearConfig {
     /// Whether a bias is added.
     pub bias: bool,
@@ -136,7 +138,7 @@ impl Default for LinearConfig {
 }
 
 /// Options of [`crate::nn::Value::layer_norm_with`] and [`crate::nn::Value::layer_norm2d_with`].
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LayerNormConfig {
     /// Added to the variance.
     pub eps: f64,
@@ -150,7 +152,7 @@ impl Default for LayerNormConfig {
 }
 
 /// Options of [`crate::nn::Value::group_norm_with`].
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct GroupNormConfig {
     /// Equal groups of channels that are normalized together.
     pub groups: usize,
@@ -166,7 +168,7 @@ impl Default for GroupNormConfig {
 }
 
 /// The size that [`crate::nn::Value::interpolate`] brings images to: pixels, height first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TargetSize {
     /// This size.
     Pixels([usize; 2]),

@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 use super::initial::Initial;
 use super::operator::Operator;
 use super::outputs::{Output, OutputUse};
@@ -7,7 +9,7 @@ use crate::{Error, Result};
 
 /// A model as data: what is computed from what, in an order in which it can be computed. Everything
 /// that looks into a model or changes it reads this.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Graph {
     pub(crate) nodes: Vec<Node>,
     pub(crate) tensors: Vec<TensorSpec>,
@@ -15,7 +17,7 @@ pub struct Graph {
 }
 
 /// One operation of a [`Graph`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Node {
     /// Unique in the graph: the name given with `named`, or the operator's with a number, `conv2d_1`.
     pub name: String,
@@ -32,7 +34,7 @@ pub struct Node {
 }
 
 /// A tensor that a model keeps.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TensorSpec {
     /// Its name in the state and in saved files: the layer's, a dot and its own, `stem.weight`.
     pub name: String,

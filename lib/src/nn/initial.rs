@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 
 use candle_core::{Device, Tensor};
+use serde::{Deserialize, Serialize};
 
 use super::operator::Operator;
 use crate::{Error, Result, Rng, Seed};
 
 /// The values before training. [`crate::nn::Value::initial`] chooses them for a layer.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Initial {
     /// The same everywhere.
     Constant(f32),
@@ -39,7 +40,7 @@ pub enum Initial {
 }
 
 /// Which connections of a weight (O, I, …) are counted, as PyTorch counts them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fan {
     /// Those that come in to one output: `I · …`.
     In,

@@ -30,6 +30,7 @@ mod outputs;
 mod parts;
 mod positions;
 mod rebuild;
+mod saved_graph;
 mod summary;
 #[cfg(test)]
 mod tests;

@@ -1,3 +1,4 @@
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 use super::config::{
@@ -10,7 +11,7 @@ use crate::ops;
 use crate::ops::{Activation, BatchNormConfig, Interpolation, PadMode, Padding, SinePositionConfig};
 
 /// What a node of the graph computes, with everything that decides the result but the weights.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Operator {
     /// The images that go in.
@@ -204,7 +205,8 @@ pub enum Operator {
         /// How many, and of how many numbers.
         dims: [usize; 2],
     },
-    /// Code of the user's, into which nothing here can look.
+    /// Code of the user's, into which nothing here can look, nor write it to a file.
+    #[serde(skip)]
     Map(Map),
 }
 

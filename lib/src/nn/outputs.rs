@@ -2,6 +2,7 @@
 //! it, and what a run makes.
 
 use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
 
 use super::value::Value;
 use crate::{Error, Result};
@@ -14,7 +15,7 @@ pub struct Outputs {
 }
 
 /// When an output is computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OutputUse {
     /// In training and in use.
     Always,
@@ -23,7 +24,7 @@ pub enum OutputUse {
 }
 
 /// An output of a [`crate::nn::Graph`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
     /// Unique among the outputs; `output` for that of [`crate::nn::Model::build`].
     pub name: String,

@@ -1,5 +1,6 @@
 //! The tensors that layers own, and what they start as.
 
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 use super::initial::Initial;
@@ -16,7 +17,7 @@ pub(super) struct Weight {
 }
 
 /// Who changes a tensor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Role {
     /// The optimizer: it is trained.
     Parameter,

@@ -1,6 +1,7 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::composed;
 use super::elementwise::BLOCK;
@@ -12,7 +13,7 @@ use super::simd::dispatch;
 use crate::Result;
 
 /// What a layer does to every value by itself.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Activation {
     /// `max(x, 0)`. The gradient at 0 is 0.

@@ -2,6 +2,7 @@ use std::ops::Range;
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::composed;
 use super::host::{Real, dtype, output, read, values, with_real};
@@ -11,7 +12,7 @@ use super::window::{Rounding, Sliding, Window};
 use crate::Result;
 
 /// What the sum under a window is divided by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Divisor {
     /// The pixels and the padding under it; PyTorch's `count_include_pad=True`.
     #[default]

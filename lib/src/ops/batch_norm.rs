@@ -1,6 +1,7 @@
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor, Var};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::composed;
 use super::elementwise::BLOCK;
@@ -12,7 +13,7 @@ use super::sums::{Channels, centred_products, squares, sum};
 use crate::{Error, Result};
 
 /// How batch norm behaves; the defaults are the usual ones.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct BatchNormConfig {
     /// Added to the variance, so that a constant channel does not divide by 0.
     pub eps: f64,

@@ -1,5 +1,6 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::composed;
 use super::host::{Real, dtype, output, read, values, with_real};
@@ -8,7 +9,7 @@ use super::record::apply1;
 use crate::Result;
 
 /// How pixels between pixels are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Interpolation {
     /// The pixel whose cell it falls into: `⌊i · H / OH⌋`, as PyTorch's `nearest`.
     Nearest,
@@ -17,7 +18,7 @@ pub enum Interpolation {
 }
 
 /// Which points of the two images lie on each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Corners {
     /// The corners of the corner pixels; PyTorch's `align_corners=False`.
     #[default]

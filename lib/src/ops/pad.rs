@@ -1,11 +1,12 @@
 use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
 
 use super::operands::{check, shape_error};
 use super::window::Padding;
 use crate::Result;
 
 /// What the pixels around an image are.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum PadMode {
     /// This value.
     Constant(f64),

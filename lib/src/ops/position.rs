@@ -1,4 +1,5 @@
 use candle_core::{Device, Tensor};
+use serde::{Deserialize, Serialize};
 
 use super::operands::{check, shape_error, shape_text};
 use crate::{Error, Result};
@@ -23,7 +24,7 @@ pub fn position_embedding(x: &Tensor, embedding: &Tensor) -> Result<Tensor> {
 }
 
 /// Options of [`sine_position_embedding`].
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SinePositionConfig {
     /// D, the numbers for each position: half of them for its row, half for its column. A multiple of 4.
     pub embed_dim: usize,

@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 use super::operands::{shape_error, shape_text};
 use crate::{Error, Result};
 
@@ -20,7 +22,7 @@ impl Default for Sliding {
 }
 
 /// Pixels added on each side of an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Padding {
     /// Above the first row.
     pub top: usize,
@@ -69,7 +71,7 @@ impl std::fmt::Display for Padding {
 }
 
 /// What becomes of pixels at the far edge that do not fill a whole window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Rounding {
     /// They are left out.
     #[default]

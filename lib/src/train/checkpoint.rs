@@ -278,7 +278,7 @@ impl Learner {
         };
         let head = serde_json::to_string(&head)
             .map_err(|error| wrong(path, format!("a state that JSON cannot hold: {error}"), ""))?;
-        tensor_file::bytes(path, &entries, (KEY, head))
+        tensor_file::bytes(path, &entries, &[(KEY, head)])
     }
 
     /// The net's state as it is to be used and, where averages are followed, the parameters that training goes on from.

@@ -4,5 +4,6 @@
 mod bad_input;
 mod graphs;
 mod prune;
+mod saved;
 mod zeroed;
 mod zoo;

@@ -3,8 +3,10 @@
 use candle_core::Device;
 use sconce::compress::{PruneConfig, prune_channels};
 use sconce::models::{self, ModelConfig};
+use sconce::nn::Model;
 use sconce::{Result, Seed};
 
+use super::saved::same;
 use super::zeroed::{check, lively};
 
 fn prunes(name: &str, config: ModelConfig) -> Result<()> {
@@ -13,6 +15,12 @@ fn prunes(name: &str, config: ModelConfig) -> Result<()> {
     for ratio in [0.3, 0.7] {
         let pruned = prune_channels(&model, &PruneConfig::ratio(ratio))?;
         check(&model, &pruned, 1e-4)?;
+        if ratio > 0.5 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("net.safetensors");
+            pruned.model.save(&path)?;
+            same(&pruned.model, &Model::open(&path, &Device::Cpu)?)?;
+        }
         let report = &pruned.report;
         let left = report.multiply_adds_after() as f64 / report.multiply_adds_before() as f64;
         // Of a layer between two that lose their share, the square of what stays is left; heads and MLPs alone are less.
