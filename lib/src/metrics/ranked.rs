@@ -120,16 +120,21 @@ impl Odds {
     }
 }
 
-/// The scores of each of these classes against all others, in order.
-pub(super) fn ranked_classes(logits: &Logits, answers: &Answers, classes: &[usize]) -> Vec<Ranked> {
+/// The scores of each of these classes against all others, in order. Each is made when it is asked for: it takes four times the
+/// memory of its logits, and half of that once more while it is sorted.
+pub(super) fn ranked_classes<'a>(
+    logits: &'a Logits,
+    answers: &'a Answers,
+    classes: &'a [usize],
+) -> impl Iterator<Item = Ranked> + 'a {
     let odds = odds(logits, answers);
-    let ranked = |&class: &usize| {
+    let ranked = move |&class: &usize| {
         Ranked::new(logits.rows().enumerate().map(|(sample, row)| {
             let score = odds.get(sample).map_or_else(|| f64::from(row[class]), |odds| odds.log(row, class));
             (score, sample, answers.holds(logits.classes(), sample, class))
         }))
     };
-    classes.iter().map(ranked).collect()
+    classes.iter().map(ranked)
 }
 
 /// The scores of all classes in one order.

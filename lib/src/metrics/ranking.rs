@@ -1,5 +1,7 @@
 //! Metrics that look at the order of scores, and so need all of them.
 
+use std::borrow::Borrow;
+
 use candle_core::Tensor;
 
 use super::average::Average;
@@ -16,8 +18,9 @@ use crate::{Error, Result};
 /// classes macro, weighted and either class are the same; or logits (B, K) with f32 tags (B, K) of 0 and 1.
 ///
 /// It has no value for a class of which there is nothing, or nothing else: the error names the class. It keeps the logits
-/// of all samples as f32 and their targets: 4 bytes a logit, and 4 a label or 1 a tag. Scores are the logarithms of odds,
-/// so that very sure predictions do not become ties as their probabilities would.
+/// of all samples as f32 and their targets: 4 bytes a logit, and 4 a label or 1 a tag, and puts them in order class by class
+/// when it is asked for its value; an interval, and [`Average::Micro`], keep the order of all classes, 16 bytes a logit
+/// more. Scores are the logarithms of odds, so that very sure predictions do not become ties as their probabilities would.
 ///
 /// ```
 /// use sconce::prelude::*;
@@ -74,66 +77,77 @@ impl Ordered {
         Ok((logits, answers))
     }
 
-    /// What is asked of the scores, put in order once.
-    fn ordered(&self, logits: &Logits, answers: &Answers) -> Result<Order> {
+    fn asked(&self, logits: &Logits, answers: &Answers) -> Result<Asked> {
         let classes = logits.classes();
         let two = classes == 2 && matches!(answers, Answers::Classes(_));
-        let (classes, ranked) = match self.average {
-            Average::Micro => (vec![0], vec![ranked_together(logits, answers)]),
+        let asked = match self.average {
             Average::Class(class) if class >= classes => {
                 let expected = format!("a class below {classes}");
                 return Err(argument(&self.op, expected, class.to_string(), "Classes count from 0."));
             }
-            Average::Class(class) => (vec![class], ranked_classes(logits, answers, &[class])),
-            Average::Macro | Average::Weighted => {
-                let classes: Vec<usize> = (0..classes).collect();
-                let ranked = ranked_classes(logits, answers, &classes);
-                (classes, ranked)
-            }
+            Average::Class(class) => vec![class],
+            Average::Macro | Average::Weighted => (0..classes).collect(),
+            Average::Micro => vec![0],
         };
-        Ok(Order { classes, ranked, two })
+        Ok(Asked { classes: asked, two })
     }
-}
 
-/// Classes with their scores in order.
-struct Order {
-    classes: Vec<usize>,
-    ranked: Vec<Ranked>,
-    /// Whether what is not of the one class is of the other.
-    two: bool,
-}
+    /// The scores in order, class by class, or all in one.
+    fn ordered<'a>(
+        &self,
+        logits: &'a Logits,
+        answers: &'a Answers,
+        classes: &'a [usize],
+    ) -> Box<dyn Iterator<Item = Ranked> + 'a> {
+        match self.average {
+            Average::Micro => Box::new(std::iter::once_with(|| ranked_together(logits, answers))),
+            _ => Box::new(ranked_classes(logits, answers, classes)),
+        }
+    }
 
-impl Order {
-    fn value(&self, op: &str, quality: Quality, average: Average, times: Option<&[u32]>) -> Result<f64> {
-        let mut values = Vec::with_capacity(self.ranked.len());
-        let mut support = Vec::with_capacity(self.ranked.len());
-        for (class, ranked) in self.classes.iter().zip(&self.ranked) {
-            let (value, totals) = match quality {
-                Quality::RocAuc => ranked.roc_auc(times),
-                Quality::AveragePrecision => ranked.average_precision(times),
+    /// The metric of scores in order, of which one at a time need be there.
+    fn of<R: Borrow<Ranked>>(
+        &self,
+        asked: &Asked,
+        ranked: impl Iterator<Item = R>,
+        times: Option<&[u32]>,
+    ) -> Result<f64> {
+        let mut values = Vec::with_capacity(asked.classes.len());
+        let mut support = Vec::with_capacity(asked.classes.len());
+        for (&class, ranked) in asked.classes.iter().zip(ranked) {
+            let (value, totals) = match self.quality {
+                Quality::RocAuc => ranked.borrow().roc_auc(times),
+                Quality::AveragePrecision => ranked.borrow().average_precision(times),
             };
-            let alone = matches!(average, Average::Class(_) | Average::Micro);
-            if value.is_none() && (quality == Quality::RocAuc || alone) {
-                return Err(undefined(op, *class, self, average, totals));
+            let alone = matches!(self.average, Average::Class(_) | Average::Micro);
+            if value.is_none() && (self.quality == Quality::RocAuc || alone) {
+                return Err(undefined(&self.op, class, asked, self.average, totals));
             }
             values.push(value);
             support.push(totals[0]);
         }
-        let average = if average == Average::Weighted { average } else { Average::Macro };
-        average.of(op, &values, &support)
+        let average = if self.average == Average::Weighted { self.average } else { Average::Macro };
+        average.of(&self.op, &values, &support)
     }
 }
 
+/// The classes whose order is asked for.
+struct Asked {
+    classes: Vec<usize>,
+    /// Whether what is not of the one class is of the other.
+    two: bool,
+}
+
 /// There is nothing of a class, or nothing else.
-fn undefined(op: &str, class: usize, order: &Order, average: Average, totals: [u64; 2]) -> Error {
+fn undefined(op: &str, class: usize, asked: &Asked, average: Average, totals: [u64; 2]) -> Error {
     let hint = "Without both it has no value: take a larger part of the data, or split it by class.";
     if average == Average::Micro {
         let got = format!("{} that are and {} that are not", totals[0], totals[1]);
         return argument(op, "classes that are there and classes that are not", got, hint);
     }
-    let other = if order.two { format!("class {}", 1 - class.min(1)) } else { "others".to_owned() };
+    let other = if asked.two { format!("class {}", 1 - class.min(1)) } else { "others".to_owned() };
     // Of two classes it is the other one that is missing where there is nothing else.
-    let missing = if order.two && totals[0] > 0 { 1 - class.min(1) } else { class };
+    let missing = if asked.two && totals[0] > 0 { 1 - class.min(1) } else { class };
     missing_class(
         op,
         missing,
@@ -160,7 +174,8 @@ impl Accumulate for Ordered {
     fn value(&self) -> Result<f64> {
         match &self.taken {
             Some((logits, answers)) if logits.len() > 0 => {
-                self.ordered(logits, answers)?.value(&self.op, self.quality, self.average, None)
+                let asked = self.asked(logits, answers)?;
+                self.of(&asked, self.ordered(logits, answers, &asked.classes), None)
             }
             _ => Err(nothing_taken_in(&self.op)),
         }
@@ -182,8 +197,10 @@ impl Accumulate for Ordered {
 
     fn redrawn(&self, output: &Tensor, targets: &Tensor) -> Result<Redrawn> {
         let (logits, answers) = self.read(output, targets)?;
-        let order = self.ordered(&logits, &answers)?;
-        let (op, quality, average) = (self.op.clone(), self.quality, self.average);
-        Ok(Box::new(move |times| order.value(&op, quality, average, Some(times))))
+        let asked = self.asked(&logits, &answers)?;
+        // Put in order once for all resamples: 16 bytes a logit.
+        let ranked: Vec<Ranked> = self.ordered(&logits, &answers, &asked.classes).collect();
+        let metric = Ordered { taken: None, ..self.clone() };
+        Ok(Box::new(move |times| metric.of(&asked, ranked.iter(), Some(times))))
     }
 }

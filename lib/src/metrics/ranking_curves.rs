@@ -12,6 +12,10 @@ use crate::Result;
 use crate::plot::{Curves, Table, count, number, svg_in_html};
 use crate::rich::Rich;
 
+/// A table has no more rows; of more classes those with the least area.
+const ROWS: usize = 50;
+/// No more classes without a curve are named.
+const NAMED: usize = 20;
 /// So many curves can be told apart; of more classes those with the least area are drawn.
 const DRAWN: usize = 6;
 
@@ -19,10 +23,15 @@ const DRAWN: usize = 6;
 ///
 /// With two classes there is the curve of the second alone, as scikit-learn has it. A class without samples, and for ROC
 /// one without others, has no curve; the table says so.
+///
+/// It keeps the logits, 4 bytes each; the points of a class are worked out when they are asked for, since those of all
+/// classes would be six times as much.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RankingCurves {
     kind: Kind,
     classes: Vec<ClassCurve>,
+    logits: Logits,
+    answers: Answers,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,11 +42,11 @@ enum Kind {
 
 #[derive(Debug, Clone, PartialEq)]
 struct ClassCurve {
+    class: usize,
     name: String,
     support: u64,
     /// `None` where there is no curve.
     area: Option<f64>,
-    points: Vec<RankingPoint>,
 }
 
 /// A point of a ROC or precision-recall curve: all samples whose score is at least `threshold` are said to be of the
@@ -108,14 +117,14 @@ fn curves<S: AsRef<str>>(
     let first = usize::from(logits.classes() == 2 && matches!(answers, Answers::Classes(_)));
     let classes: Vec<usize> = (first..logits.classes()).collect();
     let curves = classes.iter().zip(ranked_classes(&logits, &answers, &classes)).map(|(&class, ranked)| {
-        let ((area, [support, _]), points) = match kind {
-            Kind::Roc => (ranked.roc_auc(None), roc_points(&ranked)),
-            Kind::PrecisionRecall => (ranked.average_precision(None), precision_recall_points(&ranked)),
+        let (area, [support, _]) = match kind {
+            Kind::Roc => ranked.roc_auc(None),
+            Kind::PrecisionRecall => ranked.average_precision(None),
         };
-        let points = if area.is_some() { points } else { Vec::new() };
-        ClassCurve { name: class_names[class].as_ref().to_owned(), support, area, points }
+        ClassCurve { class, name: class_names[class].as_ref().to_owned(), support, area }
     });
-    Ok(RankingCurves { kind, classes: curves.collect() })
+    let classes = curves.collect();
+    Ok(RankingCurves { kind, classes, logits, answers })
 }
 
 /// The probability whose odds have this logarithm.
@@ -152,9 +161,20 @@ impl RankingCurves {
 
     /// The points of a class's curve, the highest threshold first.
     #[must_use]
-    pub fn points(&self, class_name: &str) -> Option<&[RankingPoint]> {
-        let found = self.classes.iter().find(|class| class.name == class_name && class.area.is_some());
-        found.map(|class| class.points.as_slice())
+    pub fn points(&self, class_name: &str) -> Option<Vec<RankingPoint>> {
+        let found = self.classes.iter().find(|class| class.name == class_name && class.area.is_some())?;
+        self.points_of(&[found]).pop()
+    }
+
+    /// The points of these classes.
+    fn points_of(&self, classes: &[&ClassCurve]) -> Vec<Vec<RankingPoint>> {
+        let classes: Vec<usize> = classes.iter().map(|class| class.class).collect();
+        let ranked = ranked_classes(&self.logits, &self.answers, &classes);
+        let points = ranked.map(|ranked| match self.kind {
+            Kind::Roc => roc_points(&ranked),
+            Kind::PrecisionRecall => precision_recall_points(&ranked),
+        });
+        points.collect()
     }
 
     fn area_name(&self) -> &'static str {
@@ -192,11 +212,12 @@ impl RankingCurves {
         };
         let mut curves =
             Curves::new(&self.title(drawn.len())).x_label(x_label).y_label(y_label).y_range(0.0..1.0);
-        for class in drawn {
+        let points = self.points_of(&drawn);
+        for (class, points) in drawn.into_iter().zip(points) {
             let area = class.area.map_or_else(String::new, number);
             let points = match self.kind {
-                Kind::Roc => class.points.iter().map(|point| (point.x, point.y)).collect(),
-                Kind::PrecisionRecall => stairs(&class.points),
+                Kind::Roc => points.iter().map(|point| (point.x, point.y)).collect(),
+                Kind::PrecisionRecall => stairs(&points),
             };
             curves = curves.series(&format!("{} ({area})", class.name), &points);
         }
@@ -210,10 +231,19 @@ impl RankingCurves {
     #[must_use]
     pub fn text(&self) -> String {
         let mut table = Table::new(&["class", self.area_name(), "samples"]);
-        for class in &self.classes {
+        let mut shown: Vec<&ClassCurve> = self.classes.iter().collect();
+        if shown.len() > ROWS {
+            let area = |class: &ClassCurve| class.area.unwrap_or(f64::INFINITY);
+            shown.sort_by(|a, b| area(a).total_cmp(&area(b)));
+            shown.truncate(ROWS);
+        }
+        for class in shown {
             let area = class.area.map_or_else(|| "–".to_owned(), number);
             let support = count(usize::try_from(class.support).unwrap_or(usize::MAX));
             table.push(&[class.name.clone(), area, support]);
+        }
+        if let Some(more) = self.classes.len().checked_sub(ROWS).filter(|&more| more > 0) {
+            table.push(&[format!("and {} with a larger area or none", count(more))]);
         }
         let missing: Vec<&str> = self
             .classes
@@ -223,7 +253,14 @@ impl RankingCurves {
             .collect();
         let none = match missing.is_empty() {
             true => String::new(),
-            false => format!("no curve without samples of a class and others: {}\n", missing.join(", ")),
+            false => {
+                let named = missing[..missing.len().min(NAMED)].join(", ");
+                let more = match missing.len().saturating_sub(NAMED) {
+                    0 => String::new(),
+                    more => format!(" and {} more", count(more)),
+                };
+                format!("no curve without samples of a class and others: {named}{more}\n")
+            }
         };
         format!("{}{none}", table.text())
     }

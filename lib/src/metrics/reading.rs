@@ -16,7 +16,7 @@ pub(super) enum Infinite {
 }
 
 /// Raw logits (B, C), row by row.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Logits {
     values: Vec<f32>,
     classes: usize,
