@@ -87,7 +87,8 @@ fn a_run_is_kept_with_all_that_it_follows_from() {
     let [kept] = again.evaluations() else { panic!("{:?}", again.evaluations()) };
     assert_eq!((kept.part.as_str(), kept.images, kept.loss), ("test", 30, evaluation.loss()));
     assert_eq!(kept.metrics, evaluation.metrics());
-    assert_eq!(kept.confusion.concat(), evaluation.confusion_matrix().counts());
+    assert_eq!(&kept.confusion, evaluation.confusion_counts());
+    assert_eq!(kept.confusion.counts(), evaluation.confusion_matrix().counts());
     assert_eq!(kept.class_names, ["left", "right"]);
     let text = again.rich().plain().unwrap().to_owned();
     for part in ["optimizer.lr", "evaluated test accuracy", "best valid loss", "complete"] {
@@ -256,6 +257,26 @@ fn files_that_are_no_run_are_named() {
         damaged(name, &|text| text.replace("\"sconce\":\"", "\"sconce\":\"x"), "of Sconce");
         damaged(name, &|text| text.replacen("{", "{\"more\":1,", 1), "unknown field `more`");
     }
+    let pairs = |text: &str, with: &str| {
+        let (before, _) = text.split_once("\"confusion\":").unwrap();
+        format!("{before}\"confusion\":{with}}}")
+    };
+    for (with, part) in [
+        ("[[0,2,1]]", "[0, 2, 1] in the place of a pair of 2 classes"),
+        ("[[0,1,0]]", "[0, 1, 0] in the place"),
+        ("[[1,0,1],[0,1,1]]", "[0, 1, 1] in the place"),
+        ("[[1,1]]", "[1, 1] in the place"),
+    ] {
+        damaged("evaluation-valid.json", &|text| pairs(text, with), part);
+    }
+    // What format 1 said of the same counts.
+    let name = "evaluation-valid.json";
+    let whole = read(&folder, name);
+    let first = |rows: &str| pairs(&whole, rows).replacen("\"version\":2", "\"version\":1", 1);
+    std::fs::write(folder.join(name), first("[[3,0],[1,4]]")).unwrap();
+    assert_eq!(Run::open(&folder).unwrap().evaluations()[0].confusion.counts(), [3, 0, 1, 4]);
+    std::fs::write(folder.join(name), &whole).unwrap();
+    damaged(name, &|_| first("[[3,0]]"), "not 2 x 2");
     damaged("run.json", &|text| text.replace("\"until\":2", "\"until\":-2"), "fault");
 }
 

@@ -84,7 +84,7 @@ impl Rule for Overlap {
 
     fn add(&self, sums: &mut ConfusionCounts, item: &Vec<(u32, u32)>, times: u64) {
         for &(cell, pixels) in item {
-            sums.add(cell as usize, u64::from(pixels) * times);
+            sums.add(u64::from(cell), u64::from(pixels) * times);
         }
     }
 

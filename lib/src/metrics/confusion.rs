@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -10,19 +12,20 @@ use crate::Result;
 
 const OP: &str = "confusion matrix";
 
-/// How often each class was taken for each other, gathered batch by batch.
-/// [`crate::plot::ConfusionMatrix`] makes a picture of it.
+/// How often each class was taken for each other, gathered batch by batch. Only pairs of classes that occur take memory, so
+/// that there may be any number of classes. [`crate::plot::ConfusionMatrix`] makes a picture of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfusionCounts {
     num_classes: usize,
-    counts: Vec<u64>,
+    /// By `target * num_classes + predicted`; none is 0.
+    counts: BTreeMap<u64, u64>,
 }
 
 impl ConfusionCounts {
     /// No counts yet.
     #[must_use]
     pub fn new(num_classes: usize) -> ConfusionCounts {
-        ConfusionCounts { num_classes, counts: vec![0; num_classes * num_classes] }
+        ConfusionCounts { num_classes, counts: BTreeMap::new() }
     }
 
     /// Counts one batch: raw logits (B, `num_classes`) and u32 labels (B,); or, pixel by pixel, logits
@@ -42,7 +45,7 @@ impl ConfusionCounts {
         }
         if logits.rank() == 4 {
             for (cell, pixels) in confused_pixels(OP, logits, targets)?.into_iter().flatten() {
-                self.counts[cell as usize] += u64::from(pixels);
+                self.add(u64::from(cell), u64::from(pixels));
             }
             return Ok(());
         }
@@ -75,19 +78,23 @@ impl ConfusionCounts {
             ));
         }
         for (&target, &predicted) in targets.iter().zip(predicted) {
-            self.add(target as usize * self.num_classes + predicted as usize, 1);
+            self.record_pair([target, predicted], 1);
         }
         Ok(())
     }
 
     /// Whether these are counts of so many classes.
     pub(super) fn is_of(&self, num_classes: usize) -> bool {
-        self.num_classes == num_classes && Some(self.counts.len()) == num_classes.checked_mul(num_classes)
+        let cells = (num_classes as u64).checked_mul(num_classes as u64);
+        let last = self.counts.last_key_value().map(|(cell, _)| *cell);
+        self.num_classes == num_classes && cells.is_some_and(|cells| last.is_none_or(|last| last < cells))
     }
 
     /// Adds to the count of a cell.
-    pub(super) fn add(&mut self, cell: usize, times: u64) {
-        self.counts[cell] += times;
+    pub(super) fn add(&mut self, cell: u64, times: u64) {
+        if times > 0 {
+            *self.counts.entry(cell).or_default() += times;
+        }
     }
 
     /// The number of classes.
@@ -96,30 +103,42 @@ impl ConfusionCounts {
         self.num_classes
     }
 
-    /// The counts, row by row: `counts[t * num_classes + p]` samples of true class `t` were taken for `p`.
+    /// All counts, row by row: `counts[t * num_classes + p]` samples of true class `t` were taken for `p`. Of many classes
+    /// that is much, 800 MB of 10,000; [`ConfusionCounts::pairs`] has those that are not 0.
     #[must_use]
-    pub fn counts(&self) -> &[u64] {
-        &self.counts
+    pub fn counts(&self) -> Vec<u64> {
+        let mut counts = vec![0; self.num_classes * self.num_classes];
+        for ([target, predicted], times) in self.pairs() {
+            counts[target as usize * self.num_classes + predicted as usize] = times;
+        }
+        counts
+    }
+
+    /// Counts a pair `[true, predicted]` of classes below `num_classes` so many times.
+    pub(crate) fn record_pair(&mut self, [target, predicted]: [u32; 2], times: u64) {
+        self.add(u64::from(target) * self.num_classes as u64 + u64::from(predicted), times);
+    }
+
+    /// The pairs `[true, predicted]` of classes that occur, in their order, and how often.
+    pub fn pairs(&self) -> impl Iterator<Item = ([u32; 2], u64)> {
+        let classes = self.num_classes.max(1) as u64;
+        self.counts
+            .iter()
+            .map(move |(cell, &times)| ([(cell / classes) as u32, (cell % classes) as u32], times))
     }
 
     /// How many samples were counted.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.counts.iter().sum()
+        self.counts.values().sum()
     }
 
     /// For each class how often it was found, falsely found, and missed.
     #[must_use]
     pub fn tallies(&self) -> Vec<ClassTally> {
         let mut tallies = vec![ClassTally::default(); self.num_classes];
-        for (at, &count) in self.counts.iter().enumerate() {
-            let (target, predicted) = (at / self.num_classes, at % self.num_classes);
-            if target == predicted {
-                tallies[target].true_positives += count;
-            } else {
-                tallies[target].false_negatives += count;
-                tallies[predicted].false_positives += count;
-            }
+        for (pair, times) in self.pairs() {
+            ClassTally::add_pair(&mut tallies, pair, times);
         }
         tallies
     }

@@ -6,16 +6,17 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::history::{Epoch, History, Step};
-use super::json_text::{Number, Pairs, lines, map, quoted, written};
+use super::json_text::{Kind, Number, Pairs, Wrong, lines, map, quoted, written, wrong};
 use crate::data::{SkipReport, Skipped};
 use crate::{Error, Result, atomic_file};
 
-/// What a file says of itself, so that no other JSON is taken for a history.
-const KIND: &str = "history";
-/// Of the format.
-const VERSION: u64 = 2;
-/// A larger file is no history: 64 bytes a step, of ten million steps.
-const MOST_BYTES: u64 = 1 << 30;
+const KIND: Kind = Kind {
+    name: "history",
+    versions: 1..=2,
+    // 64 bytes a step, of ten million steps.
+    most_bytes: 1 << 30,
+    writer: "History::save_json",
+};
 
 impl History {
     /// All that is known of the training, as JSON: `epochs`, a row each; `steps`, columns of equal length; what was
@@ -29,8 +30,10 @@ impl History {
             format!("[{}]", values.join(","))
         };
         format!(
-            "{{\n\"sconce\":\"{KIND}\",\n\"version\":{VERSION},\n\"epochs\":{},\n\"steps\":{{\n\"at\":{},\n\"loss\":{},\n\
+            "{{\n\"sconce\":\"{}\",\n\"version\":{},\n\"epochs\":{},\n\"steps\":{{\n\"at\":{},\n\"loss\":{},\n\
              \"learning_rate\":{}\n}},\n\"skipped\":{{\"train\":{},\"valid\":{}}}\n}}\n",
+            KIND.name,
+            KIND.versions.end(),
             lines(&epochs),
             column(|step| step.at),
             column(|step| step.loss),
@@ -68,21 +71,7 @@ impl History {
     /// A file that cannot be read, and as [`History::from_json`].
     pub fn load_json(path: impl AsRef<Path>) -> Result<History> {
         let path = path.as_ref();
-        let format = |got: String, hint: &str| Error::Format {
-            path: path.to_owned(),
-            expected: "a history that History::save_json wrote".into(),
-            got,
-            hint: hint.into(),
-        };
-        let io = |source| Error::Io { op: "read", path: path.to_owned(), source };
-        let size = std::fs::metadata(path).map_err(io)?.len();
-        if size > MOST_BYTES {
-            return Err(format(format!("a file of {size} bytes"), "Is it the right file?"));
-        }
-        let bytes = std::fs::read(path).map_err(io)?;
-        let text = String::from_utf8(bytes)
-            .map_err(|error| format(format!("bytes that are no text ({error})"), DAMAGED))?;
-        read(&text).map_err(|Wrong { got, hint }| format(got, hint))
+        read(&KIND.text_of(path)?).map_err(|wrong| KIND.refused(path, wrong))
     }
 }
 
@@ -112,13 +101,6 @@ fn skipped_text(report: &SkipReport) -> String {
         format!("{{\"index\":{index},\"id\":{},\"path\":{path},\"error\":{}}}", quoted(id), quoted(error))
     });
     lines(&samples.collect::<Vec<_>>())
-}
-
-/// What a text holds, before it is known to be a history.
-#[derive(Deserialize)]
-struct Head {
-    sconce: String,
-    version: u64,
 }
 
 #[derive(Deserialize)]
@@ -173,30 +155,8 @@ struct SkippedRow {
     error: String,
 }
 
-/// In what way a text is no history, and what to do.
-struct Wrong {
-    got: String,
-    hint: &'static str,
-}
-
-const DAMAGED: &str = "It is damaged, was cut off, or is of another program; save the history again.";
-
-fn wrong(got: impl Into<String>) -> Wrong {
-    Wrong { got: got.into(), hint: DAMAGED }
-}
-
 fn read(text: &str) -> std::result::Result<History, Wrong> {
-    let head: Head =
-        serde_json::from_str(text).map_err(|error| wrong(format!("text with a fault: {error}")))?;
-    if head.sconce != KIND {
-        return Err(wrong(format!("a {:?} of Sconce", head.sconce)));
-    }
-    if !(1..=VERSION).contains(&head.version) {
-        let hint = "Read it with the release that wrote it, or a later one.";
-        return Err(Wrong { got: format!("a history of format {}, not 1 to {VERSION}", head.version), hint });
-    }
-    let whole: Whole =
-        serde_json::from_str(text).map_err(|error| wrong(format!("a history with a fault: {error}")))?;
+    let (version, whole): (u64, Whole) = KIND.read(text)?;
     let StepColumns { at, loss, learning_rate } = whole.steps;
     if at.len() != loss.len() || at.len() != learning_rate.len() {
         let lengths = [at.len(), loss.len(), learning_rate.len()];
@@ -209,7 +169,7 @@ fn read(text: &str) -> std::result::Result<History, Wrong> {
     if let Some(place) = steps.windows(2).position(|pair| !in_order(pair)) {
         return Err(wrong(format!("step {} that does not come after the one before it", place + 2)));
     }
-    let epochs = whole.epochs.into_iter().enumerate().map(|(place, row)| epoch(head.version, place + 1, row));
+    let epochs = whole.epochs.into_iter().enumerate().map(|(place, row)| epoch(version, place + 1, row));
     Ok(History {
         epochs: epochs.collect::<std::result::Result<_, _>>()?,
         steps,

@@ -1,11 +1,16 @@
-//! JSON whose numbers come back bit for bit, those that are not finite among them, and whose maps keep their order.
+//! JSON whose numbers come back bit for bit, those that are not finite among them, and whose maps keep their order; and how
+//! what a text says of itself is checked.
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::RangeInclusive;
+use std::path::Path;
 
-use serde::de::{MapAccess, Visitor};
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+
+use crate::Error;
 
 /// A number as JSON writes it: the shortest text that reads back as the same, and a string (`"inf"`, `"-inf"`, `"NaN"`)
 /// where JSON has no number.
@@ -77,6 +82,80 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
             }
         }
         deserializer.deserialize_map(InOrder(PhantomData))
+    }
+}
+
+/// What a text says of itself, so that no other JSON is taken for it: `"sconce"` with a name, and `"version"`.
+pub(super) struct Kind {
+    pub(super) name: &'static str,
+    /// Versions of the format that can be read; the last is written.
+    pub(super) versions: RangeInclusive<u64>,
+    /// A larger file is none.
+    pub(super) most_bytes: u64,
+    /// Who wrote it, for errors.
+    pub(super) writer: &'static str,
+}
+
+/// In what way a text is not of its kind, and what to do.
+pub(super) struct Wrong {
+    pub(super) got: String,
+    pub(super) hint: &'static str,
+}
+
+const DAMAGED: &str = "It is damaged, was cut off, or is of another program; save it again.";
+
+/// A text that is damaged in this way.
+pub(super) fn wrong(got: impl Into<String>) -> Wrong {
+    Wrong { got: got.into(), hint: DAMAGED }
+}
+
+#[derive(Deserialize)]
+struct Head {
+    sconce: String,
+    version: u64,
+}
+
+impl Kind {
+    /// What a text of this kind holds, and the version of its format.
+    pub(super) fn read<T: DeserializeOwned>(&self, text: &str) -> Result<(u64, T), Wrong> {
+        let head: Head =
+            serde_json::from_str(text).map_err(|error| wrong(format!("text with a fault: {error}")))?;
+        if head.sconce != self.name {
+            return Err(wrong(format!("a {:?} of Sconce", head.sconce)));
+        }
+        if !self.versions.contains(&head.version) {
+            let [first, last] = [self.versions.start(), self.versions.end()];
+            let known = if first == last { last.to_string() } else { format!("{first} to {last}") };
+            return Err(Wrong {
+                got: format!("a {} of format {}, not {known}", self.name, head.version),
+                hint: "Read it with the release that wrote it, or a later one.",
+            });
+        }
+        let whole = serde_json::from_str(text)
+            .map_err(|error| wrong(format!("a {} with a fault: {error}", self.name)))?;
+        Ok((head.version, whole))
+    }
+
+    /// The text of a file, if it is no larger than one of this kind can be.
+    pub(super) fn text_of(&self, path: &Path) -> crate::Result<String> {
+        let io = |source| Error::Io { op: "read", path: path.to_owned(), source };
+        let size = std::fs::metadata(path).map_err(io)?.len();
+        if size > self.most_bytes {
+            return Err(self.refused(path, wrong(format!("a file of {size} bytes"))));
+        }
+        let bytes = std::fs::read(path).map_err(io)?;
+        String::from_utf8(bytes)
+            .map_err(|error| self.refused(path, wrong(format!("bytes that are no text ({error})"))))
+    }
+
+    /// The error of a file that is not of this kind.
+    pub(super) fn refused(&self, path: &Path, Wrong { got, hint }: Wrong) -> Error {
+        Error::Format {
+            path: path.to_owned(),
+            expected: format!("the {} that {} wrote", self.name, self.writer),
+            got,
+            hint: hint.into(),
+        }
     }
 }
 

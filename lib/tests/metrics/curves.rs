@@ -133,3 +133,44 @@ fn a_report_has_a_line_for_each_class_and_the_means() {
         "{text}"
     );
 }
+
+#[test]
+fn a_thousand_classes_stay_readable() {
+    // Sample i is of class i / 2, for classes 0 to 39 of 1000; the class's logit is higher for the first of the two.
+    let (samples, classes) = (80, 1000);
+    let value = |sample: usize, class: usize| match class == sample / 2 {
+        true => 3.0 - (sample % 2) as f32,
+        false => ((sample * 31 + class * 17) % 50) as f32 / 50.0,
+    };
+    let values: Vec<f32> = (0..samples * classes).map(|at| value(at / classes, at % classes)).collect();
+    let logits = Tensor::from_vec(values, (samples, classes), &Device::Cpu).unwrap();
+    let labels: Vec<u32> = (0..samples as u32).map(|sample| sample / 2).collect();
+    let targets = Tensor::new(labels, &Device::Cpu).unwrap();
+    let names: Vec<String> = (0..classes).map(|class| format!("n{class}")).collect();
+    let curves = roc_curves(&logits, &targets, &names).unwrap();
+    assert_eq!(curves.by_class().len(), classes);
+    assert_eq!(curves.by_class()[39].1, Some(1.0));
+    let points = curves.points("n7").unwrap();
+    assert_eq!((points[1].x, points[1].y, points.last().unwrap().x), (0.0, 0.5, 1.0));
+    assert!(curves.points("n40").is_none(), "nothing of that class");
+    let text = curves.text();
+    assert!(text.contains("and 950 with a larger area or none"), "{text}");
+    assert!(text.contains("n59 and 940 more"), "{text}");
+    assert!(text.lines().count() < 60, "{text}");
+    assert_eq!(curves, curves.clone());
+}
+
+#[test]
+fn counts_of_many_classes_take_what_occurs() {
+    // Of 10^6 classes a matrix would have 10^12 places.
+    let mut counts = ConfusionCounts::new(1_000_000);
+    counts.record(&[999_999, 0, 999_999], &[0, 0, 0]).unwrap();
+    assert_eq!(counts.pairs().collect::<Vec<_>>(), [([0, 0], 1), ([999_999, 0], 2)]);
+    assert_eq!(counts.total(), 3);
+    let tallies = counts.tallies();
+    assert_eq!((tallies[999_999].false_negatives, tallies[0].false_positives), (2, 2));
+    assert!(counts.record(&[1_000_000], &[0]).is_err());
+    let mut few = ConfusionCounts::new(2);
+    few.record(&[0, 1, 1], &[1, 1, 1]).unwrap();
+    assert_eq!(few.counts(), [0, 1, 0, 2]);
+}

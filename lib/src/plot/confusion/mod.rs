@@ -73,8 +73,13 @@ impl ConfusionMatrix {
                 hint: "The counts lie row by row, a row for each true class.".into(),
             });
         }
-        let names = class_names.iter().map(|name| name.as_ref().to_owned()).collect();
-        Ok(ConfusionMatrix { names, counts: counts.to_vec(), normalisation: None })
+        let names: Vec<String> = class_names.iter().map(|name| name.as_ref().to_owned()).collect();
+        Ok(ConfusionMatrix::of(names, counts.to_vec()))
+    }
+
+    /// Of counts that are known to be as many as there are pairs of names.
+    pub(crate) fn of(names: Vec<String>, counts: Vec<u64>) -> ConfusionMatrix {
+        ConfusionMatrix { names, counts, normalisation: None }
     }
 
     /// Shows parts instead of counts, in the picture and in the text. [`ConfusionMatrix::counts`] stays as it is.

@@ -5,13 +5,10 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::facts::{Facts, joined};
-use crate::train::json_text::{Number, Pairs, lines, map, quoted, written};
-use crate::{Error, Result, atomic_file};
+use crate::train::json_text::{Kind, Number, Pairs, lines, map, quoted, written};
+use crate::{Result, atomic_file};
 
-const KIND: &str = "run";
-const VERSION: u64 = 1;
-/// A larger file says nothing of a run.
-const MOST_BYTES: u64 = 1 << 26;
+const KIND: Kind = Kind { name: "run", versions: 1..=1, most_bytes: 1 << 26, writer: "RunRecord" };
 
 /// The content of `run.json`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -80,7 +77,9 @@ impl RunFile {
             })
             .collect();
         let text = format!(
-            "{{\n\"sconce\":\"{KIND}\",\n\"version\":{VERSION},\n\"begun\":{},\n\"settings\":{{\n{}\n}},\n\"fits\":{}\n}}\n",
+            "{{\n\"sconce\":\"{}\",\n\"version\":{},\n\"begun\":{},\n\"settings\":{{\n{}\n}},\n\"fits\":{}\n}}\n",
+            KIND.name,
+            KIND.versions.end(),
             quoted(&self.begun),
             sections.join(",\n"),
             lines(&fits)
@@ -89,7 +88,8 @@ impl RunFile {
     }
 
     pub(super) fn load(path: &Path) -> Result<RunFile> {
-        let whole: Whole = read(path, KIND)?;
+        let whole = KIND.read(&KIND.text_of(path)?);
+        let (_, whole): (_, Whole) = whole.map_err(|wrong| KIND.refused(path, wrong))?;
         let facts = |Pairs(facts): Pairs<String>| facts;
         let fits = whole.fits.into_iter().map(|row| Fit {
             begun: row.begun,
@@ -125,37 +125,4 @@ struct FitRow {
     ending: String,
     seconds: Number,
     changed: Pairs<String>,
-}
-
-#[derive(Deserialize)]
-struct Head {
-    sconce: String,
-    version: u64,
-}
-
-/// A file of this kind, of the format that is written here.
-pub(super) fn read<T: for<'de> Deserialize<'de>>(path: &Path, kind: &str) -> Result<T> {
-    let wrong = |got: String, hint: &str| Error::Format {
-        path: path.to_owned(),
-        expected: format!("the {kind} that RunRecord wrote"),
-        got,
-        hint: hint.into(),
-    };
-    let damaged = "The file is damaged, or of another program.";
-    let io = |source| Error::Io { op: "read", path: path.to_owned(), source };
-    let size = std::fs::metadata(path).map_err(io)?.len();
-    if size > MOST_BYTES {
-        return Err(wrong(format!("a file of {size} bytes"), damaged));
-    }
-    let bytes = std::fs::read(path).map_err(io)?;
-    let head: Head = serde_json::from_slice(&bytes)
-        .map_err(|error| wrong(format!("text with a fault: {error}"), damaged))?;
-    if head.sconce != kind {
-        return Err(wrong(format!("a {:?} of Sconce", head.sconce), damaged));
-    }
-    if head.version != VERSION {
-        let hint = "Read it with the release that wrote it, or a later one.";
-        return Err(wrong(format!("format {}, not {VERSION}", head.version), hint));
-    }
-    serde_json::from_slice(&bytes).map_err(|error| wrong(format!("a fault: {error}"), damaged))
 }

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::file::read;
 use crate::data::Split;
+use crate::metrics::ConfusionCounts;
 use crate::train::Evaluation;
-use crate::train::json_text::{Number, Pairs, map, quoted, written};
+use crate::train::json_text::{Kind, Number, Pairs, Wrong, lines, map, quoted, written, wrong};
 use crate::{Result, atomic_file};
 
-const KIND: &str = "evaluation";
+const KIND: Kind = Kind { name: "evaluation", versions: 1..=2, most_bytes: 1 << 30, writer: "RunRecord" };
 
 /// What an evaluation has found, as a run keeps it.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,8 +24,8 @@ pub struct RunEvaluation {
     pub loss: f64,
     /// The metrics by name.
     pub metrics: Vec<(String, f64)>,
-    /// How often an image of the class of the row was taken for the class of the column.
-    pub confusion: Vec<Vec<u64>>,
+    /// How often images of each class were taken for each.
+    pub confusion: ConfusionCounts,
     /// The names of the classes.
     pub class_names: Vec<String>,
 }
@@ -42,7 +42,48 @@ struct Whole {
     loss: Number,
     metrics: Pairs<Number>,
     class_names: Vec<String>,
-    confusion: Vec<Vec<u64>>,
+    confusion: Confusion,
+}
+
+/// Format 1 has a row of counts for each true class, format 2 `[true, predicted, images]` for each pair that occurs.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Confusion(Vec<Vec<u64>>);
+
+impl Confusion {
+    fn counts(&self, version: u64, classes: usize) -> std::result::Result<ConfusionCounts, Wrong> {
+        let Confusion(rows) = self;
+        let mut counts = ConfusionCounts::new(classes);
+        if version == 1 {
+            if rows.len() != classes || rows.iter().any(|row| row.len() != classes) {
+                return Err(wrong(format!("a confusion matrix that is not {classes} x {classes}")));
+            }
+            for (target, row) in (0..).zip(rows) {
+                for (predicted, &images) in (0..).zip(row) {
+                    counts.record_pair([target, predicted], images);
+                }
+            }
+            return Ok(counts);
+        }
+        let mut before = None;
+        for row in rows {
+            let pair = match row.as_slice() {
+                &[target, predicted, images] if images > 0 => {
+                    u32::try_from(target).ok().zip(u32::try_from(predicted).ok()).map(|pair| (pair, images))
+                }
+                _ => None,
+            };
+            let known = |class: u32| (class as usize) < classes;
+            match pair.filter(|((target, predicted), _)| known(*target) && known(*predicted)) {
+                Some(((target, predicted), images)) if before < Some([target, predicted]) => {
+                    before = Some([target, predicted]);
+                    counts.record_pair([target, predicted], images);
+                }
+                _ => return Err(wrong(format!("{row:?} in the place of a pair of {classes} classes"))),
+            }
+        }
+        Ok(counts)
+    }
 }
 
 fn path(folder: &Path, part: &str) -> PathBuf {
@@ -53,18 +94,20 @@ fn path(folder: &Path, part: &str) -> PathBuf {
 pub(super) fn save(folder: &Path, evaluation: &Evaluation) -> Result<()> {
     let part = evaluation.split().to_string();
     let metrics = evaluation.metrics().iter().map(|(name, value)| (name.as_str(), written(*value)));
-    let matrix = evaluation.confusion_matrix();
-    let names: Vec<String> = matrix.class_names().iter().map(|name| quoted(name)).collect();
-    let rows = matrix.counts().chunks(matrix.class_names().len().max(1)).map(|row| format!("{row:?}"));
+    let names: Vec<String> = evaluation.class_names().iter().map(|name| quoted(name)).collect();
+    let pairs = evaluation.confusion_counts().pairs();
+    let pairs = pairs.map(|([target, predicted], images)| format!("[{target},{predicted},{images}]"));
     let text = format!(
-        "{{\n\"sconce\":\"{KIND}\",\n\"version\":1,\n\"part\":{},\n\"images\":{},\n\"loss\":{},\n\"metrics\":{},\n\
-         \"class_names\":[{}],\n\"confusion\":[\n{}\n]\n}}\n",
+        "{{\n\"sconce\":\"{}\",\n\"version\":{},\n\"part\":{},\n\"images\":{},\n\"loss\":{},\n\"metrics\":{},\n\
+         \"class_names\":[{}],\n\"confusion\":{}\n}}\n",
+        KIND.name,
+        KIND.versions.end(),
         quoted(&part),
         evaluation.targets().len(),
         written(evaluation.loss()),
         map(metrics),
         names.join(","),
-        rows.collect::<Vec<_>>().join(",\n"),
+        lines(&pairs.collect::<Vec<_>>()),
     );
     atomic_file::write(&path(folder, &part), text.as_bytes())
 }
@@ -75,7 +118,10 @@ pub(super) fn load(folder: &Path) -> Result<Vec<RunEvaluation>> {
     for part in [Split::Train, Split::Valid, Split::Test] {
         let path = path(folder, &part.to_string());
         if path.exists() {
-            let Whole { part, images, loss, metrics, confusion, class_names, .. } = read(&path, KIND)?;
+            let refused = |wrong| KIND.refused(&path, wrong);
+            let (version, whole): (_, Whole) = KIND.read(&KIND.text_of(&path)?).map_err(refused)?;
+            let Whole { part, images, loss, metrics, confusion, class_names, .. } = whole;
+            let confusion = confusion.counts(version, class_names.len()).map_err(refused)?;
             let metrics = metrics.0.into_iter().map(|(name, value)| (name, value.0)).collect();
             found.push(RunEvaluation { part, images, loss: loss.0, metrics, confusion, class_names });
         }
