@@ -80,21 +80,22 @@ impl BoxSizes {
             1 => "1 box".to_owned(),
             total => format!("{} boxes", count(total)),
         };
-        format!("{}: {boxes} in {} images", self.name, count(self.images))
+        let images = match self.images {
+            1 => "1 image".to_owned(),
+            images => format!("{} images", count(images)),
+        };
+        format!("{}: {boxes} in {images}", self.name)
     }
 
     /// Width and height of each box, on logarithmic axes.
     #[must_use]
     pub fn scatter(&self) -> Scatter {
-        let plot = Scatter::new(&self.title()).x_label("width").y_label("height");
+        let sizes = NAMES.iter().zip(self.counts()).map(|(name, boxes)| format!("{} {name}", count(boxes)));
+        let title = format!("{}: {}", self.title(), sizes.collect::<Vec<_>>().join(", "));
+        let plot = Scatter::new(&title).x_label("width").y_label("height");
         let plot = plot.logarithmic_x().logarithmic_y();
-        let plot = NAMES
-            .iter()
-            .zip(&self.sizes)
-            .filter(|(_, sizes)| !sizes.is_empty())
-            .fold(plot, |plot, (name, sizes)| {
-                plot.points(&format!("{name} ({})", count(sizes.len())), sizes)
-            });
+        let there = NAMES.iter().zip(&self.sizes).filter(|(_, sizes)| !sizes.is_empty());
+        let plot = there.fold(plot, |plot, (name, sizes)| plot.points(name, sizes));
         SIDES.iter().fold(plot, |plot, side| {
             // Of all widths from a hundredth to a hundred times the side.
             let steps = (-POINTS..=POINTS).map(|step| 10_f64.powf(2.0 * f64::from(step) / f64::from(POINTS)));

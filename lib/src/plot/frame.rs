@@ -1,7 +1,6 @@
 //! What stands around a plot: title, legend and axes.
 
 use plotters::chart::ChartContext;
-use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -11,6 +10,7 @@ use super::document::{Area, FINER, INK, LABEL, MARGIN, MUTED, TITLE, bold, fine,
 use super::number::number;
 use super::scale::Scale;
 use super::svg::{fitted, text_width};
+use super::ticks::{Ticked, between, logarithmic_ticks};
 use crate::Result;
 
 const GRID: RGBColor = RGBColor(232, 236, 240);
@@ -19,7 +19,7 @@ const AXIS: RGBColor = RGBColor(140, 149, 159);
 pub(super) const NAMED: usize = 40;
 
 /// A part of a document in which points of two numbers have a place.
-pub(super) type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+pub(super) type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Ticked, Ticked>>;
 
 /// How a series is shown in the legend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,7 +139,7 @@ impl Frame<'_> {
     fn tick(&self, axis: usize, place: f64) -> String {
         let value = self.axes[axis].value(place);
         let near = value.round();
-        let whole = self.is_whole(axis);
+        let whole = self.names_whole(axis);
         // Between epoch 1 and 2 there is nothing to name.
         if whole && (near - value).abs() > 1e-9 {
             return String::new();
@@ -147,17 +147,19 @@ impl Frame<'_> {
         number(self.scales[axis].value(if whole { near } else { value }))
     }
 
-    /// Whether only whole numbers are named. Of a logarithm these are the powers of ten, where there are some.
-    fn is_whole(&self, axis: usize) -> bool {
-        match self.scales[axis] {
-            Scale::Logarithmic => self.axes[axis].whole_numbers() > 2,
-            Scale::Linear => self.whole[axis],
-        }
+    fn names_whole(&self, axis: usize) -> bool {
+        self.whole[axis] && self.scales[axis] == Scale::Linear
     }
 
-    /// No grid line where nothing is named.
-    fn ticks(&self, axis: usize, most: usize) -> usize {
-        if self.is_whole(axis) { self.axes[axis].whole_numbers().min(most) } else { most }
+    /// Where an axis has its ticks, about so many.
+    fn ticks(&self, axis: usize, most: usize) -> Vec<f64> {
+        let ends = self.axes[axis];
+        match self.scales[axis] {
+            Scale::Logarithmic => logarithmic_ticks(ends, most),
+            // No grid line where nothing is named.
+            Scale::Linear if self.whole[axis] => between(ends.drawn(), ends.whole_numbers().min(most)),
+            Scale::Linear => between(ends.drawn(), most),
+        }
     }
 
     /// Draws the axes, and gives what lies between them.
@@ -177,7 +179,10 @@ impl Frame<'_> {
             .margin_bottom(fine(6.0))
             .x_label_area_size(fine(x_room))
             .y_label_area_size(fine(y_room))
-            .build_cartesian_2d(x_axis.drawn(), y_axis.drawn())
+            .build_cartesian_2d(
+                Ticked::over(x_axis.drawn(), self.ticks(0, 10)),
+                Ticked::over(y_axis.drawn(), self.ticks(1, ticks)),
+            )
             .map_err(refused)?;
         chart
             .configure_mesh()
@@ -189,8 +194,6 @@ impl Frame<'_> {
             .axis_desc_style(style(LABEL, &INK))
             .x_desc(self.labels[0])
             .y_desc(self.labels[1])
-            .x_labels(self.ticks(0, 10))
-            .y_labels(self.ticks(1, ticks))
             .x_label_formatter(&|place| self.tick(0, *place))
             .y_label_formatter(&|place| self.tick(1, *place))
             .draw()

@@ -29,6 +29,7 @@ mod scatter;
 mod sparkline;
 mod svg;
 mod table;
+mod ticks;
 
 pub use annotated::{Annotated, Mark, MarkPoint, PointLook};
 pub use bars::Bars;

@@ -36,6 +36,12 @@ fn on_a_logarithmic_axis_equal_ratios_are_equal_distances() {
     assert!(svg.contains("y is logarithmic; 2 not above 0 left out\""));
     // 1000 to 0.1 in one line of text: equal steps, too.
     assert!(curves.text().contains("train  █▆▅·▃·▁"), "{}", curves.text());
+    // Where there are few powers of ten, other round numbers stand between them.
+    for (ends, labels) in [((3.0, 40.0), ["5", "10", "20"]), ((0.42, 0.58), ["0.45", "0.5", "0.55"])] {
+        let narrow = Curves::new("").series("s", &[(0.0, ends.0), (1.0, ends.1)]).logarithmic_y();
+        let shown = texts(&narrow.svg().unwrap());
+        assert!(labels.iter().all(|label| shown.contains(&(*label).to_owned())), "{labels:?} in {shown:?}");
+    }
     // A range that has no place there is left aside; nothing at all can be drawn, too.
     assert_eq!(curves.clone().y_range(0.0..10.0).svg().unwrap(), svg);
     assert_ne!(curves.y_range(1.0..10.0).svg().unwrap(), svg);
