@@ -5,11 +5,16 @@
 
 #![allow(clippy::print_stdout)] // A program for the terminal: its results go to stdout.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use sconce::explain::{CamConfig, DeletionConfig, IntegratedGradientsConfig, NeighboursConfig};
+use sconce::explain::{
+    CamConfig, DeletionConfig, EmbedConfig, IntegratedGradientsConfig, NeighboursConfig,
+    QueryAttentionConfig, QueryChoice, TsneConfig,
+};
+use sconce::models::DetrConfig;
 use sconce::optim::OptimizerConfig;
 use sconce::prelude::*;
+use sconce::train::Histograms;
 
 fn main() -> Result<()> {
     let folder = PathBuf::from(std::env::args().nth(1).unwrap_or_else(|| "target/inside".into()));
@@ -27,8 +32,12 @@ fn main() -> Result<()> {
     })?
     .init(Seed(42), &Device::Cpu)?;
     let optimizer: OptimizerConfig = adamw(3e-3).into();
+    let few = data.valid.images()?.narrow(0, 0, 64)?;
+    let histograms = Histograms::every(10).activations(&few, &["low", "high"])?;
     let mut learner = Learner::new(model, data).loss(cross_entropy()).optimizer(optimizer).seed(Seed(42));
+    learner = learner.callback(histograms.clone());
     learner.fit(8)?;
+    histograms.save(folder.join("histograms.svg"))?;
     let net = learner.model()?;
 
     let images = test.images()?; // (N, 1, 8, 8)
@@ -50,16 +59,38 @@ fn main() -> Result<()> {
         explain::nearest_neighbours(net, &images.narrow(0, 0, 4)?, &images, NeighboursConfig::default())?;
     alike.grid()?.save(folder.join("neighbours.svg"))?;
     display(&explain::activation_statistics(net, &images)?);
+
+    let points = explain::embed(net, &images, EmbedConfig::default())?;
+    let points = points.classes(&test.labels()?, test.class_names())?;
+    points.pca(2)?.scatter().save(folder.join("pca.svg"))?;
+    let plane = points.tsne(TsneConfig::default())?;
+    plane.scatter().save(folder.join("tsne.svg"))?;
+    display(&plane);
+    let kept = points.trustworthiness(plane.points(), 5)?;
+    queries(&folder)?;
     println!("pictures are in {}", folder.display());
 
     let complete = integrated.completeness().map_or(f64::INFINITY, |completeness| completeness.error());
     if complete > 0.05 {
         return Err(wrong("attributions that add up to 5 %", &format!("an error of {complete}")));
     }
+    if kept < 0.9 {
+        return Err(wrong("a plane that keeps neighbours, 0.9 of 1", &kept.to_string()));
+    }
     if curves.deletion_area() >= curves.insertion_area() {
         return Err(wrong("less area under deletion than under insertion", &format!("{curves:?}")));
     }
     Ok(())
+}
+
+/// Where the queries of a detector look that has learnt nothing yet: anywhere.
+fn queries(folder: &Path) -> Result<()> {
+    let net = DetrConfig::small([3, 64, 64]).architecture()?.init(Seed(1), &Device::Cpu)?;
+    let image = Tensor::randn(0_f32, 1.0, (3, 64, 64), &Device::Cpu)?;
+    let config = QueryAttentionConfig { queries: QueryChoice::These(vec![0, 1, 2]), ..Default::default() };
+    let seen = explain::query_attention(&net, &image, config)?;
+    display(&seen);
+    seen.grid()?.save(folder.join("queries.svg"))
 }
 
 fn wrong(expected: &str, got: &str) -> Error {

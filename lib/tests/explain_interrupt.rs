@@ -3,7 +3,8 @@
 
 use candle_core::{DType, Device, Tensor};
 use sconce::explain::{
-    self, DeletionConfig, IntegratedGradientsConfig, NeighboursConfig, OcclusionConfig, SmoothGradConfig,
+    self, DeletionConfig, EmbedConfig, Embedding, IntegratedGradientsConfig, NeighboursConfig,
+    OcclusionConfig, SmoothGradConfig, TsneConfig, TsneStart,
 };
 use sconce::nn::Model;
 use sconce::{Error, Result, Seed};
@@ -15,8 +16,10 @@ fn what_runs_a_model_many_times_stops() -> Result<()> {
         .init(Seed(1), &Device::Cpu)?;
     let x = Tensor::ones((1, 1, 8, 8), DType::F32, &Device::Cpu)?;
     let map = explain::saliency(&net, &x, Some(0))?;
+    let points = Embedding::new("points", &Tensor::randn(0_f32, 1.0, (40, 4), &Device::Cpu)?)?;
+    let random = TsneConfig { perplexity: 5.0, start: TsneStart::Random(Seed(1)), ..TsneConfig::default() };
     interrupt::request();
-    let stopped: [Result<()>; 6] = [
+    let stopped: [Result<()>; 11] = [
         explain::occlusion(&net, &x, OcclusionConfig { batch: 4, ..Default::default() }).map(|_| ()),
         explain::smooth_grad(&net, &x, SmoothGradConfig { batch: 4, ..Default::default() }).map(|_| ()),
         explain::integrated_gradients(&net, &x, IntegratedGradientsConfig { batch: 4, ..Default::default() })
@@ -26,6 +29,11 @@ fn what_runs_a_model_many_times_stops() -> Result<()> {
         explain::nearest_neighbours(&net, &x, &x, NeighboursConfig { count: 1, ..Default::default() })
             .map(|_| ()),
         explain::randomisation(&net, Seed(1), |net| explain::saliency(net, &x, Some(0))).map(|_| ()),
+        explain::activation_statistics(&net, &x).map(|_| ()),
+        explain::embed(&net, &x, EmbedConfig::default()).map(|_| ()),
+        points.pca(2).map(|_| ()),
+        points.tsne(random).map(|_| ()),
+        points.trustworthiness(&[[0.0; 2]; 40], 5).map(|_| ()),
     ];
     interrupt::reset();
     for result in stopped {

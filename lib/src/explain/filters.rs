@@ -4,9 +4,14 @@ use sconce_display::{Bundle, Content};
 
 use super::layer::{called, quoted};
 use crate::nn::{Model, Operator};
-use crate::plot::{ImageGrid, Picture, Table, ValueRange, number};
+use crate::plot::{ImageGrid, Picture, Table, ValueRange, count, number};
 use crate::rich::Rich;
 use crate::{Error, Result};
+
+/// So many pictures are drawn.
+const PICTURES: usize = 256;
+/// So many filters are in the table.
+const ROWS: usize = 256;
 
 /// The weights of a convolution as pictures. Made by [`filters`].
 #[derive(Debug, Clone, PartialEq)]
@@ -81,7 +86,7 @@ impl Filters {
     }
 
     /// The filters on one scale, on which 0 is the middle: over 3 channels in colour, over one in grey, over others a
-    /// picture for each filter and channel.
+    /// picture for each filter and channel. The first 256 pictures; [`Filters::values`] has all weights.
     ///
     /// # Errors
     /// If there is nothing to draw.
@@ -94,15 +99,23 @@ impl Filters {
             3 => format!("channels as red, green and blue, from -{0} to {0}", number(f64::from(end))),
             _ => format!("black is -{0}, white is {0}", number(f64::from(end))),
         };
+        let pictures = if channels == 3 { filters } else { filters * channels };
+        let note = match pictures > PICTURES {
+            true => format!("{note}; the first {PICTURES} of {} pictures", count(pictures)),
+            false => note,
+        };
         let mut grid = ImageGrid::new()
             .title(&format!("{}, {filters} filters of {channels} x {height} x {width}", self.layer))
             .note(&note);
-        for (filter, values) in self.each().enumerate() {
+        for (filter, values) in self.each().enumerate().take(PICTURES) {
             if channels == 3 {
                 grid.push(Picture::from_values([3, height, width], values, range)?, &filter.to_string());
                 continue;
             }
             for (channel, values) in values.chunks((height * width).max(1)).enumerate() {
+                if grid.len() >= PICTURES {
+                    break;
+                }
                 let caption = if channels == 1 { filter.to_string() } else { format!("{filter}:{channel}") };
                 grid.push(Picture::from_values([1, height, width], values, range)?, &caption);
             }
@@ -110,11 +123,11 @@ impl Filters {
         Ok(grid)
     }
 
-    /// Each filter's least, mean and greatest weight, and its length.
+    /// The least, mean and greatest weight of each of the first 256 filters, and its length.
     #[must_use]
     pub fn table(&self) -> Table {
         let mut table = Table::new(&["filter", "min", "mean", "max", "length"]);
-        for (filter, values) in self.each().enumerate() {
+        for (filter, values) in self.each().enumerate().take(ROWS) {
             let values = || values.iter().copied().map(f64::from);
             let numbers = [
                 values().fold(f64::INFINITY, f64::min),
@@ -132,7 +145,10 @@ impl Rich for Filters {
     fn rich(&self) -> Bundle {
         let [filters, channels, height, width] = self.shape;
         let title = format!("{}: {filters} filters of {channels} x {height} x {width}\n", self.layer);
-        let text = format!("{title}{}", self.table().text());
+        let mut text = format!("{title}{}", self.table().text());
+        if filters > ROWS {
+            text += &format!("({} more filters)\n", count(filters - ROWS));
+        }
         match self.grid() {
             Ok(grid) => grid.rich().with("text/plain", Content::Text(text)),
             Err(error) => Bundle::text(format!("{text}({error})\n")),

@@ -1,5 +1,7 @@
 //! Whether a map says anything about the model: what is left of it when the weights are gone.
 
+use std::collections::BTreeSet;
+
 use sconce_display::Bundle;
 
 use super::attribution::Attribution;
@@ -74,8 +76,13 @@ pub fn randomisation(
     }
     let mut progress = Progress::start("randomisation", Unit::Steps, Some(nodes.len() as u64));
     let mut layers = Vec::with_capacity(nodes.len());
-    for last in 0..nodes.len() {
-        let random = model.with_random(&nodes[..=last], seed)?;
+    let random = model.copied()?;
+    let mut drawn = BTreeSet::new();
+    for (last, &node) in nodes.iter().enumerate() {
+        // A tensor that layers share is drawn once.
+        let tensors: Vec<usize> =
+            graph.nodes()[node].tensors.iter().copied().filter(|&tensor| drawn.insert(tensor)).collect();
+        random.redraw(&tensors, seed)?;
         let map = {
             let _quiet = Quiet::begin();
             explain(&random)?
@@ -94,7 +101,7 @@ pub fn randomisation(
             });
         }
         layers.push(RandomisedLayer {
-            layer: graph.nodes()[nodes[last]].name.clone(),
+            layer: graph.nodes()[node].name.clone(),
             correlation: spearman(trained.values(), map.values()),
             correlation_of_sizes: spearman(&sizes(trained.values()), &sizes(map.values())),
         });

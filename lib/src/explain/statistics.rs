@@ -7,7 +7,12 @@ use super::subject::named;
 use crate::Result;
 use crate::nn::{Model, Operator};
 use crate::plot::{Table, number, percent};
+use crate::progress::{Progress, Unit};
 use crate::rich::{Rich, Statistics};
+
+/// Layers that are kept at once, at most, and their values, at most: 256 MB.
+const TOGETHER: usize = 16;
+const VALUES: usize = 1 << 26;
 
 /// What each layer gives out for a batch. Made by [`activation_statistics`].
 #[derive(Debug, Clone, PartialEq)]
@@ -35,16 +40,21 @@ pub struct LayerActivations {
 /// at some dozens of images: few images leave many channels constant.
 ///
 /// # Errors
-/// If the model cannot take `x`.
+/// If the model cannot take `x`; an interrupt.
 pub fn activation_statistics(model: &Model, x: &Tensor) -> Result<ActivationStatistics> {
+    let op = "explain::activation_statistics";
     let leads = model.leads_to_output();
     let nodes = model.graph().nodes();
     let wanted: Vec<usize> =
         (0..nodes.len()).filter(|&node| leads[node] && nodes[node].operator != Operator::Input).collect();
-    // All at once would need the memory of all layers; one at a time would compute the first ones again and again.
+    let sizes = sizes(model, x, &wanted);
+    let mut progress = Progress::start("activation statistics", Unit::Layers, Some(wanted.len() as u64));
     let mut layers = Vec::with_capacity(wanted.len());
-    for wanted in wanted.chunks(16) {
-        let values = model.values(x, wanted).map_err(named("explain::activation_statistics"))?;
+    while layers.len() < wanted.len() {
+        progress.at(layers.len() as u64)?;
+        let together = together(&sizes[layers.len()..]);
+        let wanted = &wanted[layers.len()..layers.len() + together];
+        let values = model.values(x, wanted).map_err(named(op))?;
         for (&node, values) in wanted.iter().zip(values) {
             layers.push(LayerActivations {
                 layer: nodes[node].name.clone(),
@@ -55,6 +65,28 @@ pub fn activation_statistics(model: &Model, x: &Tensor) -> Result<ActivationStat
         }
     }
     Ok(ActivationStatistics { layers })
+}
+
+/// How many values each of these nodes gives for the batch.
+fn sizes(model: &Model, x: &Tensor, nodes: &[usize]) -> Vec<usize> {
+    let &[batch, channels, height, width] = x.dims() else {
+        // The model says what is wrong with it.
+        return vec![0; nodes.len()];
+    };
+    let shapes = model.graph().infer([channels, height, width]).unwrap_or_default();
+    let size = |&node: &usize| shapes.get(node).map_or(0, |shape| shape.iter().product::<usize>() * batch);
+    nodes.iter().map(size).collect()
+}
+
+/// How many of the next layers are kept at once, at least one: all would need the memory of all layers, and one at a time
+/// would compute the first ones again and again.
+fn together(sizes: &[usize]) -> usize {
+    let mut sum = 0_usize;
+    let fits = sizes.iter().take(TOGETHER).take_while(|&&size| {
+        sum = sum.saturating_add(size);
+        sum <= VALUES
+    });
+    fits.count().max(1)
 }
 
 fn zeros(values: &Tensor) -> Result<f64> {
@@ -107,5 +139,19 @@ impl Rich for ActivationStatistics {
     fn rich(&self) -> Bundle {
         let text = format!("what {} layers give out\n{}", self.layers.len(), self.table().text());
         self.table().rich().with("text/plain", Content::Text(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_kept_than_there_is_room_for() {
+        assert_eq!(together(&[1, 1, 1]), 3);
+        assert_eq!(together(&[1; 40]), TOGETHER);
+        assert_eq!(together(&[VALUES / 2, VALUES / 2, 1]), 2);
+        assert_eq!(together(&[VALUES * 3, 1]), 1);
+        assert_eq!(together(&[1, usize::MAX, usize::MAX]), 1);
     }
 }

@@ -1,7 +1,6 @@
 //! What those need who look into a model that runs: values of nodes, a run that goes on from one, the weights of
 //! attention, other weights in some layers.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use candle_core::{Tensor, Var};
@@ -113,21 +112,24 @@ impl Model {
         self.graph.nodes[node].tensors.iter().map(|&tensor| self.vars[tensor].as_detached_tensor()).collect()
     }
 
-    /// A model with weights of its own, of the same values but for the parameters of `nodes`: these are drawn at random
-    /// with the mean and the spread that they have here. Running statistics stay.
-    pub(crate) fn with_random(&self, nodes: &[usize], seed: Seed) -> Result<Model> {
-        let tensors: BTreeSet<usize> =
-            nodes.iter().flat_map(|&node| self.graph.nodes[node].tensors.iter().copied()).collect();
-        let mut vars = Vec::with_capacity(self.vars.len());
-        for (index, (spec, var)) in self.graph.tensors.iter().zip(&self.vars).enumerate() {
-            let value = var.as_tensor().copy()?.detach();
-            let value = match tensors.contains(&index) && spec.role == Role::Parameter {
-                true => redrawn(&value, seed.derive(&spec.name))?,
-                false => value,
-            };
-            vars.push(Var::from_tensor(&value)?);
-        }
+    /// A model with weights of its own, of the same values.
+    pub(crate) fn copied(&self) -> Result<Model> {
+        let copy = |var: &Var| -> Result<Var> { Ok(Var::from_tensor(&var.as_tensor().copy()?.detach())?) };
+        let vars = self.vars.iter().map(copy).collect::<Result<_>>()?;
         Ok(Model::new(Arc::clone(&self.graph), vars, self.device.clone()))
+    }
+
+    /// Draws some of the graph's tensors at random, with the mean and the spread that they have here, if they are
+    /// parameters: running statistics stay.
+    pub(crate) fn redraw(&self, tensors: &[usize], seed: Seed) -> Result<()> {
+        for &tensor in tensors {
+            let spec = &self.graph.tensors[tensor];
+            if spec.role == Role::Parameter {
+                let value = self.vars[tensor].as_detached_tensor();
+                self.vars[tensor].set(&redrawn(&value, seed.derive(&spec.name))?)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -207,7 +209,8 @@ mod tests {
         let before: Vec<Vec<f32>> =
             net.vars.iter().map(|var| var.flatten_all()?.to_vec1()).collect::<candle_core::Result<_>>()?;
         let node = net.graph().index("fc")?;
-        let random = net.with_random(&[node], Seed(1))?;
+        let random = net.copied()?;
+        random.redraw(&net.graph().nodes()[node].tensors, Seed(1))?;
         for ((spec, var), before) in random.tensors().zip(&before) {
             let same = var.flatten_all()?.to_vec1::<f32>()? == *before;
             assert_eq!(same, !spec.name.starts_with("fc."), "{}", spec.name);

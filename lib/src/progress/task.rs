@@ -15,6 +15,7 @@ pub(crate) enum Unit {
     Files,
     Images,
     Bytes,
+    Layers,
     Resamples,
     Steps,
 }
@@ -70,6 +71,7 @@ impl Progress {
             Unit::Files => format!("{} files", count(usize::try_from(amount).unwrap_or(usize::MAX))),
             Unit::Images => format!("{} images", count(usize::try_from(amount).unwrap_or(usize::MAX))),
             Unit::Bytes => bytes(amount),
+            Unit::Layers => format!("{} layers", count(usize::try_from(amount).unwrap_or(usize::MAX))),
             Unit::Resamples => format!("{} resamples", count(usize::try_from(amount).unwrap_or(usize::MAX))),
             Unit::Steps => format!("{} steps", count(usize::try_from(amount).unwrap_or(usize::MAX))),
         }

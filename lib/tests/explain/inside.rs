@@ -60,6 +60,50 @@ fn filters_are_the_weights() -> Result<()> {
     Ok(())
 }
 
+/// Of thousands of pictures and rows the first are shown, and the others counted.
+#[test]
+fn what_is_shown_of_many_is_bounded() -> Result<()> {
+    let net = Model::build([1, 2, 2], |x| {
+        x.conv2d(20, 3).named("few").conv2d(300, 3).named("many").global_avg_pool().linear(2)
+    })?
+    .init(Seed(1), &Device::Cpu)?;
+    let many = explain::filters(&net, Some("many"))?;
+    assert_eq!((many.shape(), many.grid()?.len()), ([300, 20, 3, 3], 256));
+    let text = many.rich().plain().unwrap().to_owned();
+    assert!(text.contains("(44 more filters)") && text.lines().count() < 270, "{text}");
+    assert!(many.grid()?.svg()?.contains("the first 256 of 6,000 pictures"));
+    let few = explain::filters(&net, Some("few"))?;
+    assert_eq!(few.grid()?.len(), 20);
+    assert!(!few.rich().plain().unwrap().contains("more filters"));
+    let images = Tensor::randn(0_f32, 1.0, (20, 1, 2, 2), &Device::Cpu)?;
+    let config = NeighboursConfig { count: 2, ..Default::default() };
+    let found = explain::nearest_neighbours(&net, &images, &images, config)?;
+    let text = found.rich().plain().unwrap().to_owned();
+    assert!(text.contains("(4 more queries)") && text.lines().count() < 40, "{text}");
+    assert_eq!(found.of(19)?[0].index, 19);
+    Ok(())
+}
+
+/// Layers whose values do not fit together are computed in several runs, with the same result.
+#[test]
+fn statistics_are_the_same_in_any_number_of_runs() -> Result<()> {
+    let net = Model::build([1, 8, 8], |x| {
+        (0..20).fold(x, |x, at| x.conv2d(2, 3).named(format!("layer{at}")).relu()).flatten().linear(2)
+    })?
+    .init(Seed(1), &Device::Cpu)?;
+    let x = Tensor::randn(0_f32, 1.0, (3, 1, 8, 8), &Device::Cpu)?;
+    let statistics = explain::activation_statistics(&net, &x)?;
+    let names: Vec<&str> = statistics.layers().iter().map(|layer| layer.layer.as_str()).collect();
+    assert_eq!(statistics.layers().len(), 42, "{names:?}");
+    for name in ["layer0", "layer9", "layer19"] {
+        let layer = statistics.layers().iter().find(|layer| layer.layer == name).unwrap();
+        let values = net.features(&x, &[name])?.get(name)?.flatten_all()?.to_vec1::<f32>()?;
+        let greatest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        assert_eq!((layer.values.count, layer.values.max), (values.len(), f64::from(greatest)), "{name}");
+    }
+    Ok(())
+}
+
 #[test]
 fn statistics_find_what_is_dead() -> Result<()> {
     let net = Model::build([1, 4, 4], |x| {
