@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::Path;
 
+use candle_core::{DType, Tensor};
 use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensors};
 
@@ -18,6 +19,30 @@ pub(crate) struct Entry<'a> {
     pub(crate) shape: &'a [usize],
     /// The values, least significant byte first.
     pub(crate) bytes: Vec<u8>,
+}
+
+/// The values of a tensor, least significant byte first, and their type in a file; `None` for a type that is not written:
+/// all but F32, F64, U32, I64 and U8.
+pub(crate) fn values(tensor: &Tensor) -> Result<Option<(Dtype, Vec<u8>)>> {
+    let flat = tensor.flatten_all()?;
+    Ok(Some(match tensor.dtype() {
+        DType::F32 => (Dtype::F32, of_f32(&flat.to_vec1()?)),
+        DType::F64 => (Dtype::F64, of_f64(&flat.to_vec1()?)),
+        DType::U32 => (Dtype::U32, flat.to_vec1::<u32>()?.into_iter().flat_map(u32::to_le_bytes).collect()),
+        DType::I64 => (Dtype::I64, flat.to_vec1::<i64>()?.into_iter().flat_map(i64::to_le_bytes).collect()),
+        DType::U8 => (Dtype::U8, flat.to_vec1::<u8>()?),
+        _ => return Ok(None),
+    }))
+}
+
+/// Numbers, least significant byte first.
+pub(crate) fn of_f32(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// Numbers, least significant byte first.
+pub(crate) fn of_f64(values: &[f64]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
 /// Writes tensors and one metadata entry, key and value. What was there before stays until all is written.

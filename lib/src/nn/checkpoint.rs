@@ -25,8 +25,7 @@ impl Model {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let mut entries = Vec::new();
         for (spec, var) in self.tensors() {
-            let values = var.as_tensor().flatten_all()?.to_vec1::<f32>()?;
-            let bytes = values.into_iter().flat_map(f32::to_le_bytes).collect();
+            let bytes = tensor_file::of_f32(&var.as_tensor().flatten_all()?.to_vec1()?);
             entries.push(Entry { name: spec.name.clone(), dtype: Dtype::F32, shape: &spec.shape, bytes });
         }
         // Readers of other libraries look for this.

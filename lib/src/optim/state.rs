@@ -1,8 +1,9 @@
 use candle_core::{DType, Tensor, Var};
 use safetensors::Dtype;
 
-use crate::Result;
 use crate::ops::has_kernels;
+use crate::tensor_file::{self, of_f32, of_f64};
+use crate::{Error, Result};
 
 /// What is kept for one parameter from step to step, in its own precision: for each number that the rule keeps
 /// per element one vector, or one tensor on a device that has no kernels of ours. Zero until the first step.
@@ -49,14 +50,6 @@ impl State {
     }
 }
 
-fn of_f32(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
-}
-
-fn of_f64(values: &[f64]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
-}
-
 fn to_f32(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()
 }
@@ -65,13 +58,15 @@ fn to_f64(bytes: &[u8]) -> Vec<f64> {
     bytes.as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()
 }
 
-/// The values of an F32 or F64 tensor, least significant byte first.
+/// The values of a tensor, least significant byte first.
 pub(super) fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>> {
-    let flat = tensor.flatten_all()?;
-    Ok(match tensor.dtype() {
-        DType::F32 => of_f32(&flat.to_vec1()?),
-        _ => of_f64(&flat.to_vec1()?),
-    })
+    let values = tensor_file::values(tensor)?.ok_or_else(|| Error::Argument {
+        op: "an optimizer's state".into(),
+        expected: "F32 or F64 numbers".into(),
+        got: tensor.dtype().as_str().to_uppercase(),
+        hint: "Parameters are F32 or F64.".into(),
+    })?;
+    Ok(values.1)
 }
 
 /// A tensor of the shape, type and place of `old` with other values, as [`bytes_of`] gives them.

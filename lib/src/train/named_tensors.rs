@@ -8,7 +8,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::checkpoint::{DAMAGED, wrong};
 use crate::nn::Parameter;
-use crate::{Error, Result};
+use crate::{Error, Result, tensor_file};
 
 /// Tensors by their names.
 pub(super) type Named = Vec<(String, Tensor)>;
@@ -54,26 +54,10 @@ pub(super) fn in_order(
 
 /// The values of a tensor, least significant byte first.
 pub(super) fn bytes(name: &str, tensor: &Tensor) -> Result<(Dtype, Vec<u8>)> {
-    let flat = tensor.flatten_all()?;
-    match tensor.dtype() {
-        DType::F32 => {
-            Ok((Dtype::F32, flat.to_vec1::<f32>()?.into_iter().flat_map(f32::to_le_bytes).collect()))
-        }
-        DType::F64 => {
-            Ok((Dtype::F64, flat.to_vec1::<f64>()?.into_iter().flat_map(f64::to_le_bytes).collect()))
-        }
-        DType::U32 => {
-            Ok((Dtype::U32, flat.to_vec1::<u32>()?.into_iter().flat_map(u32::to_le_bytes).collect()))
-        }
-        DType::I64 => {
-            Ok((Dtype::I64, flat.to_vec1::<i64>()?.into_iter().flat_map(i64::to_le_bytes).collect()))
-        }
-        DType::U8 => Ok((Dtype::U8, flat.to_vec1::<u8>()?)),
-        dtype => Err(Error::Argument {
-            op: "Learner::save".into(),
-            expected: "a state of F32, F64, U32, I64 or U8 tensors".into(),
-            got: format!("{name} of type {}", dtype.as_str().to_uppercase()),
-            hint: "Let Net::state give it in one of these types.".into(),
-        }),
-    }
+    tensor_file::values(tensor)?.ok_or_else(|| Error::Argument {
+        op: "Learner::save".into(),
+        expected: "a state of F32, F64, U32, I64 or U8 tensors".into(),
+        got: format!("{name} of type {}", tensor.dtype().as_str().to_uppercase()),
+        hint: "Let Net::state give it in one of these types.".into(),
+    })
 }
