@@ -2,8 +2,8 @@
 
 use sconce::data::care::{LabelErrorConfig, LabelErrors, Leaks, Scan, ScanConfig, label_errors};
 use sconce::data::{
-    BBox, ChannelStatistics, ClassBalance, Image, Keypoint, Mask, Object, Pixels, Sample, SkipReport,
-    Skipped, Target, Visibility,
+    BBox, BoxSizes, ChannelStatistics, ClassBalance, Image, Keypoint, Mask, Object, Pixels, Sample,
+    SkipReport, Skipped, Target, Visibility,
 };
 use sconce::prelude::*;
 
@@ -70,6 +70,20 @@ pub fn sample() -> Result<Sample> {
     let image = Image::new([height, width, 1], Pixels::U8(grey))?;
     let target = Target { labels: vec![2], objects: vec![car], ..Target::default() };
     Ok(Sample { id: "street".into(), image, target })
+}
+
+/// How large the things in a set are.
+pub fn box_sizes() -> Result<BoxSizes> {
+    let samples = (1..=6_u16).map(|at| {
+        let mut sample = sample()?;
+        let side = f32::from(at) * 9.0;
+        for object in &mut sample.target.objects {
+            object.bbox = BBox { x0: 2.0, y0: 2.0, x1: 2.0 + side, y1: 2.0 + side / f32::from(1 + at % 3) };
+        }
+        sample.id = format!("street-{at}");
+        Ok(sample)
+    });
+    Dataset::in_memory(samples.collect::<Result<Vec<_>>>()?, &["tree", "car", "street"])?.box_sizes()
 }
 
 /// Samples that could not be read.

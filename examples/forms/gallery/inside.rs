@@ -4,6 +4,7 @@ use sconce::explain::{
     ActivationStatistics, AttentionMaps, Attribution, DeletionConfig, DeletionInsertion, Filters, Neighbours,
     NeighboursConfig, OcclusionConfig, QueryAttention, QueryAttentionConfig, QueryChoice, Randomisation,
 };
+use sconce::explain::{Embedding, Pca, Tsne, TsneConfig};
 use sconce::models::DetrConfig;
 use sconce::prelude::*;
 
@@ -48,6 +49,28 @@ pub fn query_attention() -> Result<QueryAttention> {
     let image = Tensor::from_vec(image, (1, 3, 64, 64), &Device::Cpu)?;
     let config = QueryAttentionConfig { queries: QueryChoice::These(vec![0, 7]), ..Default::default() };
     explain::query_attention(&model, &image, config)?.class_names(&["circle", "square", "cross"])
+}
+
+/// Eighteen points in four dimensions, in two groups.
+pub fn embedding() -> Result<Embedding> {
+    let value = |at: usize| {
+        let (point, column) = (at / 4, at % 4);
+        (if point % 2 == column % 2 { 4.0 } else { 0.0 }) + ((point * 5 + column * 3) % 7) as f32 / 8.0
+    };
+    let values = Tensor::from_vec((0..72).map(value).collect::<Vec<f32>>(), (18, 4), &Device::Cpu)?;
+    let labels: Vec<u32> = (0..18).map(|point| point % 2).collect();
+    let names = ["even".to_owned(), "odd".to_owned()];
+    Embedding::new("points", &values)?.classes(&Tensor::new(labels, &Device::Cpu)?, &names)
+}
+
+/// Along the directions in which they differ most.
+pub fn pca() -> Result<Pca> {
+    embedding()?.pca(2)
+}
+
+/// In a plane, neighbours beside each other; a few steps only, because many would make much of the last bit.
+pub fn tsne() -> Result<Tsne> {
+    embedding()?.tsne(TsneConfig { perplexity: 4.0, steps: 20, early_steps: 10, ..TsneConfig::default() })
 }
 
 /// The images that look most alike to the model.

@@ -1,6 +1,7 @@
 //! Models, their files, and what they say of an image.
 
 use sconce::checkpoint::Checkpoint;
+use sconce::compress::{PruneConfig, PruneReport, prune_channels};
 use sconce::data::{Image, Pixels};
 use sconce::models::ModelList;
 use sconce::nn::LoadReport;
@@ -77,6 +78,11 @@ fn with_file<T>(name: &str, read: impl FnOnce(&std::path::Path) -> Result<T>) ->
     let value = read(&path)?;
     std::fs::remove_file(&path).map_err(|source| io("remove", source))?;
     Ok(value)
+}
+
+/// What goes when half of the channels go.
+pub fn prune_report() -> Result<PruneReport> {
+    Ok(prune_channels(&network()?, &PruneConfig::ratio(0.5))?.report)
 }
 
 /// A file of weights.

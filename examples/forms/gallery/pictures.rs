@@ -5,6 +5,8 @@ use sconce::plot::{
     ImageGrid, Mark, MarkPoint, Overlay, OverlayScale, Panels, Picture, PointLook, ReliabilityBin,
     ReliabilityDiagram, Scatter, StandsFor, Table,
 };
+use sconce::plot::{Drawing, drawing};
+use sconce::plotters::prelude::{BLUE, ChartBuilder, LineSeries};
 use sconce::prelude::*;
 
 /// A grey picture of a slope with a bright disc.
@@ -134,6 +136,23 @@ pub fn scatter() -> Result<Scatter> {
     };
     let scatter = Scatter::new("embeddings").x_label("first").y_label("second");
     Ok(scatter.points("cat", &group(0)).points("dog", &group(1)).points("okapi", &group(2)))
+}
+
+/// What somebody drew with plotters.
+pub fn own_drawing() -> Result<Drawing> {
+    let parabola = drawing([480, 280], |area| {
+        let mut chart = ChartBuilder::on(area)
+            .margin(10)
+            .x_label_area_size(30)
+            .y_label_area_size(40)
+            .caption("a parabola", ("sans-serif", 18))
+            .build_cartesian_2d(-1.0..1.0, 0.0..1.0)?;
+        chart.configure_mesh().draw()?;
+        let points = (-16..=16).map(|at| f64::from(at) / 16.0);
+        chart.draw_series(LineSeries::new(points.map(|x| (x, x * x)), &BLUE))?;
+        Ok(())
+    })?;
+    Ok(parabola.description("a parabola from -1 to 1"))
 }
 
 /// Boxes and what flows between them.
