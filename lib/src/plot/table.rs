@@ -98,7 +98,8 @@ impl Table {
         text
     }
 
-    /// The table as an HTML element that takes its colours from the page, light or dark.
+    /// The table as an HTML element that takes its colours from the page, light or dark. One that is wider than the page
+    /// can be moved to and fro by itself.
     #[must_use]
     pub fn html(&self) -> String {
         let style = |column: usize| {
@@ -106,7 +107,9 @@ impl Table {
             format!("text-align:{side};padding:2px 12px 2px 0")
         };
         let styles: Vec<String> = (0..self.columns.len()).map(style).collect();
-        let mut html = String::from("<table style=\"border-collapse:collapse;margin:4px 0\"><thead><tr>");
+        let mut html = String::from(
+            "<div style=\"overflow-x:auto\"><table style=\"border-collapse:collapse;margin:4px 0\"><thead><tr>",
+        );
         for (name, style) in self.columns.iter().zip(&styles) {
             let _ = write!(
                 html,
@@ -122,7 +125,7 @@ impl Table {
             }
             html += "</tr>";
         }
-        html += "</tbody></table>";
+        html += "</tbody></table></div>";
         html
     }
 }
