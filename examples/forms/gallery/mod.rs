@@ -86,6 +86,7 @@ pub const FORMS: &[(&str, Make)] = &[
     ("evaluation", || shown(training::evaluation())),
     ("top_losses", || shown(training::top_losses())),
     ("misclassified", || shown(training::misclassified())),
+    ("histograms", || shown(training::histograms())),
     ("live_plot", || shown(training::live_plot())),
     ("box_error_grid", || shown(training::box_error_grid())),
     ("predictions", || shown(training::predictions())),

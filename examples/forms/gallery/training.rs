@@ -6,8 +6,8 @@ use sconce::metrics::{BoxErrorConfig, FoundBox, TrueBox};
 use sconce::optim::Optimizer;
 use sconce::prelude::*;
 use sconce::train::{
-    BoxErrorGrid, Comparison, GapReport, LrSearch, Misclassified, MisclassifiedConfig, OneBatch, TopLosses,
-    compare,
+    BoxErrorGrid, Comparison, GapReport, Histograms, LrSearch, Misclassified, MisclassifiedConfig, OneBatch,
+    TopLosses, compare,
 };
 
 use super::models::network;
@@ -134,6 +134,13 @@ pub fn live_plot() -> Result<LivePlot> {
     Ok(plot)
 }
 
+/// How weights and gradients lay while it learnt.
+pub fn histograms() -> Result<Histograms> {
+    let histograms = Histograms::every(1).only("scores.*");
+    learner()?.callback(histograms.clone()).fit(2)?;
+    Ok(histograms)
+}
+
 /// Things in images, and boxes that were found beside them.
 pub fn box_error_grid() -> Result<BoxErrorGrid> {
     let (height, width) = (64, 96);
@@ -167,7 +174,7 @@ pub fn one_batch() -> Result<OneBatch> {
 
 /// Which learning rate to take.
 pub fn lr_search() -> Result<LrSearch> {
-    learner()?.lr_find(LrFindConfig { steps: 12, ..LrFindConfig::default() })
+    learner()?.lr_find(LrFindConfig { start: 1e-4, end: 1.0, steps: 16, ..LrFindConfig::default() })
 }
 
 /// The parts of a loss over sets of boxes.

@@ -15,6 +15,8 @@ use crate::rich::Rich;
 use crate::{Error, Result};
 
 const CAPTION: f64 = 13.0;
+/// From the edge of the card to its caption.
+const INSET: f64 = 6.0;
 const LABEL: f64 = 11.0;
 /// Part of a pixel's colour that a mask over it has.
 const COVER: f64 = 0.45;
@@ -162,12 +164,14 @@ impl Annotated {
         let scale = if longest > 720 { 720.0 / longest as f64 } else { visible_factor(longest) as f64 };
         let drawn = [width as f64 * scale, height as f64 * scale];
         let top = if self.caption.is_empty() { 0.0 } else { CAPTION + 10.0 };
-        let size =
-            [drawn[0].max(text_width(&self.caption, CAPTION).min(720.0)).ceil(), (drawn[1] + top).ceil()];
+        let size = [
+            drawn[0].max((text_width(&self.caption, CAPTION) + 2.0 * INSET).min(720.0)).ceil(),
+            (drawn[1] + top).ceil(),
+        ];
         let mut svg = Svg::new(size, self.text().trim_end());
         if !self.caption.is_empty() {
             let style = TextStyle::new(CAPTION, INK, Anchor::Start);
-            svg.text([0.0, CAPTION], style, &fitted(&self.caption, CAPTION, size[0]));
+            svg.text([INSET, CAPTION + 2.0], style, &fitted(&self.caption, CAPTION, size[0] - 2.0 * INSET));
         }
         let shown = if scale < 1.0 { base.reduced(drawn[0].max(drawn[1]) as usize) } else { base };
         svg.picture([0.0, top], drawn, &shown)?;

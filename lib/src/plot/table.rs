@@ -104,7 +104,10 @@ impl Table {
     pub fn html(&self) -> String {
         let style = |column: usize| {
             let side = if self.is_numeric(column) { "right" } else { "left" };
-            format!("text-align:{side};padding:2px 12px 2px 0")
+            // What is short stays in a line in a narrow window too; the table can be moved there.
+            let short = self.rows.iter().all(|row| Table::cell(row, column).chars().count() <= SHORT);
+            let wrap = if short { ";white-space:nowrap" } else { "" };
+            format!("text-align:{side};padding:2px 12px 2px 0{wrap}")
         };
         let styles: Vec<String> = (0..self.columns.len()).map(style).collect();
         let mut html = String::from(
@@ -130,6 +133,8 @@ impl Table {
     }
 }
 
+/// A column whose cells have no more letters is not broken into lines.
+const SHORT: usize = 20;
 /// Units that may stand behind a number.
 const UNITS: [&str; 9] = ["%", "M", "bytes", "kB", "MB", "GB", "TB", "ms", "s"];
 
