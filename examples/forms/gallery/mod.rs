@@ -61,6 +61,7 @@ pub const FORMS: &[(&str, Make)] = &[
     ("feature_maps", || shown(models::feature_maps())),
     ("model_list", || shown(models::model_list())),
     ("prune_report", || shown(models::prune_report())),
+    ("sensitivity", || shown(models::sensitivity())),
     ("checkpoint", || shown(models::checkpoint())),
     ("load_report", || shown(models::load_report())),
     ("ranking", || shown(models::ranking())),

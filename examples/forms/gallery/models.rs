@@ -1,7 +1,7 @@
 //! Models, their files, and what they say of an image.
 
 use sconce::checkpoint::Checkpoint;
-use sconce::compress::{PruneConfig, PruneReport, prune_channels};
+use sconce::compress::{PruneConfig, PruneReport, Sensitivity, prune_channels};
 use sconce::data::{Image, Pixels};
 use sconce::models::ModelList;
 use sconce::nn::LoadReport;
@@ -129,4 +129,12 @@ pub fn detections() -> Result<Detections> {
     let boxes = [[0.33_f32, 0.46, 0.44, 0.5], [0.78, 0.7, 0.25, 0.4], [0.5, 0.5, 1.0, 1.0]];
     let boxes = Tensor::new(&boxes, &Device::Cpu)?;
     Detections::of_set(&photo()?, &logits, &boxes, &["bear", "bush"], DetectionConfig::default())
+}
+
+/// What its layers bear.
+pub fn sensitivity() -> Result<Sensitivity> {
+    let image = square()?;
+    sconce::compress::sensitivity(&network()?, &[0.25, 0.5, 0.75], &PruneConfig::default(), |net| {
+        Ok(f64::from(net.forward(&image, Mode::Eval)?.flatten_all()?.max(0)?.to_scalar::<f32>()?))
+    })
 }

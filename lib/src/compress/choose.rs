@@ -82,6 +82,11 @@ impl<'a> Choice<'a> {
             }
             Scope::Global => self.global(ratio),
         };
+        self.take(counts)
+    }
+
+    /// So many sets of each group, as far as its limits allow it.
+    fn take(&self, counts: Vec<usize>) -> Vec<bool> {
         let mut removed = vec![false; self.trace.ties.len()];
         for (((group, sets), most), count) in self.groups.iter().zip(&self.ranked).zip(&self.most).zip(counts)
         {
@@ -93,6 +98,15 @@ impl<'a> Choice<'a> {
         }
         self.leave_some(&mut removed);
         removed
+    }
+
+    /// The same of one group alone.
+    pub(super) fn removed_of(&self, group: usize, share: f64) -> Vec<bool> {
+        let counts = self.ranked.iter().enumerate().map(|(at, sets)| match at == group {
+            true => (sets.len() as f64 * share).round() as usize,
+            false => 0,
+        });
+        self.take(counts.collect())
     }
 
     /// How many sets stay where `kept` should, so that whole multiples of channels stay.

@@ -48,13 +48,19 @@ impl Group {
         groups
     }
 
-    /// The layers as a report names them.
+    /// The layers as errors name them.
     pub(super) fn name(&self) -> String {
-        match self.layers.as_slice() {
-            [] => String::new(),
-            [only] => only.clone(),
-            [first, rest @ ..] => format!("{first} and {} more", rest.len()),
+        layers_in_words(&self.layers)
+    }
+}
+
+/// Layers that hang together, in few words.
+pub(super) fn layers_in_words(layers: &[String]) -> String {
+    match layers {
+        [first, second, third, rest @ ..] if !rest.is_empty() => {
+            format!("{first}, {second}, {third} and {} more", rest.len())
         }
+        few => few.join(", "),
     }
 }
 

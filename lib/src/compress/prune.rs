@@ -75,6 +75,33 @@ impl PruneConfig {
         PruneConfig { target: PruneTarget::Channels(share), ..PruneConfig::default() }
     }
 
+    /// The same in so many steps, each of which takes its share of what the step before it has left: to be trained between them,
+    /// which loses less than all at once. A latency is the same for each step.
+    ///
+    /// ```
+    /// use sconce::{compress::{PruneConfig, prune_channels}, prelude::*};
+    /// # fn main() -> sconce::Result<()> {
+    /// let data = datasets::digits()?.split([0.7, 0.15, 0.15], Seed(42))?;
+    /// let mut net = Model::build([1, 8, 8], |x| x.conv2d(32, 3).batch_norm().relu().flatten().linear(10))?
+    ///     .init(Seed(42), &Device::Cpu)?;
+    /// for _ in 0..2 {
+    ///     net = prune_channels(&net, &PruneConfig::ratio(0.75).in_steps(2))?.model;
+    ///     Learner::new(net.clone(), data.clone()).optimizer(adamw(1e-3)).fit(1)?;
+    /// }
+    /// assert_eq!(net.graph().tensors()[0].shape[0], 8);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn in_steps(mut self, steps: usize) -> PruneConfig {
+        let share = |share: f64| 1.0 - (1.0 - share).powf(1.0 / steps.max(1) as f64);
+        self.target = match self.target {
+            PruneTarget::Channels(all) => PruneTarget::Channels(share(all)),
+            PruneTarget::MultiplyAdds(all) => PruneTarget::MultiplyAdds(share(all)),
+            latency @ PruneTarget::Latency { .. } => latency,
+        };
+        self
+    }
+
     /// At least this share of the multiply-adds goes.
     #[must_use]
     pub fn multiply_adds(share: f64) -> PruneConfig {

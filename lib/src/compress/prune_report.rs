@@ -1,5 +1,6 @@
 use sconce_display::Bundle;
 
+use super::groups::layers_in_words;
 use crate::nn::Model;
 use crate::plot::{Table, count, percent};
 use crate::rich::Rich;
@@ -112,12 +113,7 @@ impl PruneReport {
     fn table(&self) -> Table {
         let mut table = Table::new(&["layers", "channels", "left"]);
         for group in &self.groups {
-            let layers = match group.layers.as_slice() {
-                layers if layers.len() <= 3 => layers.join(", "),
-                [first, second, rest @ ..] => format!("{first}, {second} and {} more", rest.len()),
-                _ => String::new(),
-            };
-            table.push(&[layers, count(group.before), count(group.after)]);
+            table.push(&[layers_in_words(&group.layers), count(group.before), count(group.after)]);
         }
         table
     }

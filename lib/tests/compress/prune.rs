@@ -1,7 +1,9 @@
 //! Structured pruning.
 
 use candle_core::{Device, Tensor};
-use sconce::compress::{ChannelNorms, Importance, PruneConfig, PruneTarget, Scope, Taylor, prune_channels};
+use sconce::compress::{
+    ChannelNorms, Importance, PruneConfig, PruneTarget, Scope, Taylor, prune_channels, sensitivity,
+};
 use sconce::nn::{Mode, Model};
 use sconce::prelude::{Loss, Rich, backward, cross_entropy, datasets};
 use sconce::{Result, Seed};
@@ -191,6 +193,32 @@ fn the_old_model_and_what_is_frozen_stay_as_they_were() -> Result<()> {
         let apart = (before - after)?.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>()?;
         assert_eq!(apart, 0.0, "{name}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_scan_says_what_each_layer_bears() -> Result<()> {
+    let model = cnn()?;
+    let mut seen = Vec::new();
+    let scan = sensitivity(&model, &[0.25, 0.75], &PruneConfig::default(), |net| {
+        seen.push(net.num_parameters());
+        Ok(net.num_parameters() as f64)
+    })?;
+    assert_eq!(scan.baseline(), model.num_parameters() as f64);
+    let names: Vec<Vec<String>> = scan.layers().iter().map(|layer| layer.layers.clone()).collect();
+    assert_eq!(names, [vec!["conv2d_1".to_owned(), "narrow".into()], vec!["wide".into()]]);
+    // One group at a time: 6 and 18 of the 24 wide channels, each with 145 weights before and 144 after it, and its norm.
+    let wide: Vec<f64> = scan.layers()[1].points.iter().map(|(_, value)| scan.baseline() - value).collect();
+    assert_eq!(wide, [6.0 * (145.0 + 144.0 + 2.0), 18.0 * (145.0 + 144.0 + 2.0)]);
+    assert_eq!(seen.len(), 5);
+    for (shares, words) in [(vec![], "[]"), (vec![0.5, 1.0], "1.0")] {
+        let error =
+            sensitivity(&model, &shares, &PruneConfig::default(), |_| Ok(0.0)).unwrap_err().to_string();
+        assert!(error.contains("0 to below 1") && error.contains(words), "{error}");
+    }
+    let error =
+        sensitivity(&model, &[0.5], &PruneConfig::default(), |_| Ok(f64::NAN)).unwrap_err().to_string();
+    assert!(error.contains("finite") && error.contains("NaN"), "{error}");
     Ok(())
 }
 
