@@ -98,8 +98,9 @@ fn row(rows: &Rows, at: usize, perplexity: f64) -> Result<Vec<f32>> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     /// By hand: of two others, 1 and 2 away, with the perplexity that weights 2 to 1 have.
@@ -130,7 +131,8 @@ mod tests {
         assert_eq!(got.len(), wanted.len());
         for (at, (got, wanted)) in got.iter().zip(wanted).enumerate() {
             let error = (f64::from(*got) - wanted.as_f64().unwrap()).abs();
-            assert!(error < 1e-6, "{at}: {got}, not {wanted}");
+            // scikit-learn ends its search at an entropy within 1e-5 of what is asked for.
+            assert!(error < 5e-6, "{at}: {got}, not {wanted}");
         }
         let both = joint(got.clone(), 40);
         let sum: f64 = both.iter().map(|&value| f64::from(value)).sum();
