@@ -103,7 +103,7 @@ fn repeats_have_other_images_and_are_averaged() {
     assert!((curve.measured("loss").unwrap()[0].1 - mean).abs() < 1e-12);
     let deviation = (seen[0].2 - seen[1].2).abs() / 2f64.sqrt();
     let text = curve.table().text();
-    assert!(text.contains("± loss") && text.contains(&sconce::plot::number(deviation)), "{text}");
+    assert!(text.contains("± loss") && text.contains(&plot::number(deviation)), "{text}");
     assert_eq!(curve.advice(), None, "there is one size only");
 }
 
