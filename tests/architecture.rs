@@ -219,6 +219,13 @@ fn the_parts_of_the_library_keep_apart() {
     {
         assert_sees_none_of(source, module, &["predict"]);
     }
+    let under_live =
+        ["nn", "ops", "plot", "progress", "data", "losses", "optim", "metrics", "models", "transforms"];
+    for module in under_live {
+        assert_sees_none_of(source, module, &["live"]);
+    }
+    let above_live = ["nn", "ops", "data", "losses", "optim", "metrics", "models", "explain", "train"];
+    assert_sees_none_of(source, "live", &above_live);
     for module in ["checkpoint", "pickle", "download"] {
         let above = ["nn", "data", "losses", "optim", "metrics", "models", "train"];
         assert_sees_none_of(source, module, &above);
