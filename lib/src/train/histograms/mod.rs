@@ -128,7 +128,7 @@ impl Histograms {
     ///     optimizer.step(&gradients)?;
     ///     histograms.record(step, &net, &gradients)?;
     /// }
-    /// assert_eq!(histograms.plot("linear.weight", HistogramOf::Weights)?.len(), 4);
+    /// assert_eq!(histograms.plot("linear_1.weight", HistogramOf::Weights)?.len(), 4);
     /// # Ok::<(), sconce::Error>(())
     /// ```
     ///
