@@ -6,6 +6,7 @@ use candle_core::{DType, Device, Tensor, Var};
 
 use super::super::columns::Convolution;
 use super::super::max_pool2d::MaxPool2d;
+use super::super::precision::Precision;
 use super::super::window::{Padding, Rounding, Sliding, Window};
 use super::super::{self as ops, dropout::Dropout};
 use super::axis_sums::AxisSums;
@@ -112,7 +113,7 @@ fn blocks_of_images_give_what_the_whole_batch_gives() -> Result<()> {
     let weight = var(&[6, 2, 3, 2], || rng.normal() as f32);
     let small = var(&[5, 6, output[0], output[1]], || rng.normal() as f32);
     let run = |most| -> Result<Vec<Tensor>> {
-        let columns = convolution::Columns { sizes, most };
+        let columns = convolution::Columns { sizes, most, precision: Precision::Full };
         let forward = columns.forward(&x, &weight, None)?;
         let dx = columns.input_gradient(&weight, &small, None)?;
         Ok(vec![forward, dx, columns.weight_gradient(&x, &small)?])
