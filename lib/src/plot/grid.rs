@@ -94,7 +94,9 @@ impl ImageGrid {
         let (small, large) = match shown.len() {
             0 | 1 => (192, 448),
             2..=4 => (128, 224),
-            _ => (72, 128),
+            5..=24 => (72, 128),
+            // Eight in a row; more of each would make an output of megabytes.
+            _ => (72, 80),
         };
         let scale = if longest <= small {
             (small / longest) as f64
