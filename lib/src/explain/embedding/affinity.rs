@@ -101,6 +101,8 @@ fn row(rows: &Rows, at: usize, perplexity: f64) -> Result<Vec<f32>> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::io::Read as _;
+
     use super::*;
 
     /// By hand: of two others, 1 and 2 away, with the perplexity that weights 2 to 1 have.
@@ -124,9 +126,12 @@ mod tests {
         let fixture: serde_json::Value =
             serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let wanted = fixture["conditional"].as_array().unwrap();
-        let images = crate::data::datasets::digits()?.images()?.narrow(0, 0, 40)?; // (40, 1, 8, 8), in 0..=1
-        let values = images.flatten_all()?.to_vec1::<f32>()?;
-        let rows = Rows { width: 64, values: values.into_iter().map(|value| value * 16.0).collect() };
+        let packed: &[u8] = include_bytes!("../../data/digits.csv.gz");
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(packed).read_to_string(&mut text).unwrap();
+        // The first 40 digits; behind the pixels of each stands its class.
+        let pixels = text.lines().take(40).flat_map(|line| line.split(',').take(64));
+        let rows = Rows { width: 64, values: pixels.map(|value| value.parse().unwrap()).collect() };
         let got = conditional(&rows, 7.0)?;
         assert_eq!(got.len(), wanted.len());
         for (at, (got, wanted)) in got.iter().zip(wanted).enumerate() {
