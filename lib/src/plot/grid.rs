@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use rayon::prelude::*;
 use sconce_display::Bundle;
 
 use super::color::{INK, MUTED};
@@ -133,6 +134,16 @@ impl ImageGrid {
     /// When a picture cannot be encoded.
     pub fn svg(&self) -> Result<String> {
         let layout = self.layout();
+        self.drawn(&layout, &self.reduced(&layout))
+    }
+
+    /// The pictures that are shown, with no more pixels than are drawn.
+    fn reduced(&self, layout: &Layout) -> Vec<Picture> {
+        let shown = &self.items[..self.items.len().min(MOST)];
+        shown.par_iter().map(|(picture, _)| layout.reduced(picture)).collect()
+    }
+
+    fn drawn(&self, layout: &Layout, reduced: &[Picture]) -> Result<String> {
         let footer = self.footer();
         let [cell_width, cell_height] = layout.cell;
         let step = [cell_width + GAP, cell_height + GAP + if layout.captioned { CAPTION + 6.0 } else { 0.0 }];
@@ -151,7 +162,7 @@ impl ImageGrid {
                 &fitted(&self.title, TITLE, width - 2.0 * MARGIN),
             );
         }
-        for (at, (picture, caption)) in self.items.iter().take(MOST).enumerate() {
+        for (at, ((picture, caption), reduced)) in self.items.iter().zip(reduced).enumerate() {
             let x = MARGIN + (at % layout.columns) as f64 * step[0];
             let y = top + (at / layout.columns) as f64 * step[1];
             let [drawn_height, drawn_width] = layout.drawn(picture);
@@ -160,7 +171,7 @@ impl ImageGrid {
                 (y + (cell_height - drawn_height) / 2.0).floor(),
             ];
             svg.open_explained(caption);
-            svg.picture(corner, [drawn_width, drawn_height], &layout.reduced(picture))?;
+            svg.picture(corner, [drawn_width, drawn_height], reduced)?;
             if !caption.is_empty() {
                 let center = [x + cell_width / 2.0, y + cell_height + CAPTION + 2.0];
                 let style = TextStyle::new(CAPTION, INK, Anchor::Middle);
@@ -183,33 +194,8 @@ impl ImageGrid {
     #[must_use]
     pub fn picture(&self) -> Option<Picture> {
         let layout = self.layout();
-        let shown: Vec<Picture> = self
-            .items
-            .iter()
-            .take(MOST)
-            .map(|(picture, _)| layout.reduced(picture).enlarged(layout.factor()))
-            .collect();
-        let gap = GAP as usize / 2;
-        let cell_height = shown.iter().map(|picture| picture.size()[0]).max()?;
-        let cell_width = shown.iter().map(|picture| picture.size()[1]).max()?;
-        let [height, width] =
-            [layout.rows * (cell_height + gap) - gap, layout.columns * (cell_width + gap) - gap];
-        let grey = shown.iter().all(Picture::is_grey);
-        let channels = if grey { 1 } else { 3 };
-        let mut pixels = vec![255; height * width * channels];
-        for (at, picture) in shown.iter().enumerate() {
-            let [rows, columns] = picture.size();
-            let top = at / layout.columns * (cell_height + gap) + (cell_height - rows) / 2;
-            let left = at % layout.columns * (cell_width + gap) + (cell_width - columns) / 2;
-            for row in 0..rows {
-                for column in 0..columns {
-                    let to = ((top + row) * width + left + column) * channels;
-                    pixels[to..to + channels].copy_from_slice(&picture.pixel([row, column])[..channels]);
-                }
-            }
-        }
-        let size = [height, width];
-        if grey { Picture::grey(size, pixels).ok() } else { Picture::rgb(size, pixels).ok() }
+        let reduced = self.reduced(&layout);
+        together(&layout, &reduced)
     }
 
     /// The grid as a PNG file, without captions.
@@ -265,6 +251,32 @@ impl ImageGrid {
     }
 }
 
+/// Pictures in rows on white; `None` where there are none.
+fn together(layout: &Layout, reduced: &[Picture]) -> Option<Picture> {
+    let shown: Vec<Picture> = reduced.iter().map(|picture| picture.enlarged(layout.factor())).collect();
+    let gap = GAP as usize / 2;
+    let cell_height = shown.iter().map(|picture| picture.size()[0]).max()?;
+    let cell_width = shown.iter().map(|picture| picture.size()[1]).max()?;
+    let [height, width] =
+        [layout.rows * (cell_height + gap) - gap, layout.columns * (cell_width + gap) - gap];
+    let grey = shown.iter().all(Picture::is_grey);
+    let channels = if grey { 1 } else { 3 };
+    let mut pixels = vec![255; height * width * channels];
+    for (at, picture) in shown.iter().enumerate() {
+        let [rows, columns] = picture.size();
+        let top = at / layout.columns * (cell_height + gap) + (cell_height - rows) / 2;
+        let left = at % layout.columns * (cell_width + gap) + (cell_width - columns) / 2;
+        for row in 0..rows {
+            for column in 0..columns {
+                let to = ((top + row) * width + left + column) * channels;
+                pixels[to..to + channels].copy_from_slice(&picture.pixel([row, column])[..channels]);
+            }
+        }
+    }
+    let size = [height, width];
+    if grey { Picture::grey(size, pixels).ok() } else { Picture::rgb(size, pixels).ok() }
+}
+
 /// How a grid is laid out. Lengths are CSS pixels.
 struct Layout {
     /// Drawn pixels per picture pixel: a whole number, or at most 1.
@@ -298,9 +310,16 @@ impl Layout {
 
 impl Rich for ImageGrid {
     fn rich(&self) -> Bundle {
-        match self.picture().map(|picture| picture.png()) {
-            None => svg::bundle(self.text(), self.svg()),
-            Some(Ok(png)) => svg::bundle(self.text(), self.svg()).png(png),
+        let layout = self.layout();
+        let reduced = self.reduced(&layout);
+        // Most of it is to encode each picture, and all of them once more.
+        let (png, svg) = rayon::join(
+            || together(&layout, &reduced).map(|picture| picture.png()),
+            || self.drawn(&layout, &reduced),
+        );
+        match png {
+            None => svg::bundle(self.text(), svg),
+            Some(Ok(png)) => svg::bundle(self.text(), svg).png(png),
             Some(Err(error)) => svg::bundle(self.text(), Err(error)),
         }
     }

@@ -177,19 +177,23 @@ impl Picture {
             |length: usize| ((length * side.max(1)) as f64 / longer as f64).round().max(1.0) as usize;
         let (height, width) = (shrink(self.height), shrink(self.width));
         let mut pixels = Vec::with_capacity(height * width * self.channels);
+        let columns: Vec<_> =
+            (0..width).map(|column| column * self.width / width..(column + 1) * self.width / width).collect();
+        let mut sums = vec![0_u64; width * self.channels];
         for row in 0..height {
             let rows = row * self.height / height..(row + 1) * self.height / height;
-            for column in 0..width {
-                let columns = column * self.width / width..(column + 1) * self.width / width;
-                let area = (rows.len() * columns.len()) as u64;
-                for channel in 0..self.channels {
-                    let sum: u64 = rows
-                        .clone()
-                        .flat_map(|y| columns.clone().map(move |x| (y * self.width + x) * self.channels))
-                        .map(|at| u64::from(self.pixels[at + channel]))
-                        .sum();
-                    pixels.push(((sum + area / 2) / area) as u8);
+            sums.fill(0);
+            for line in self.pixels.chunks_exact(self.width * self.channels).take(rows.end).skip(rows.start) {
+                for (columns, sums) in columns.iter().zip(sums.chunks_exact_mut(self.channels)) {
+                    let area = &line[columns.start * self.channels..columns.end * self.channels];
+                    for pixel in area.chunks_exact(self.channels) {
+                        sums.iter_mut().zip(pixel).for_each(|(sum, &value)| *sum += u64::from(value));
+                    }
                 }
+            }
+            for (columns, sums) in columns.iter().zip(sums.chunks_exact(self.channels)) {
+                let area = (rows.len() * columns.len()) as u64;
+                pixels.extend(sums.iter().map(|sum| ((sum + area / 2) / area) as u8));
             }
         }
         Picture { height, width, channels: self.channels, pixels }
