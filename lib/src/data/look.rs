@@ -1,6 +1,7 @@
 //! Samples as pictures, with all that is known of them.
 
 use candle_core::{Device, Tensor};
+use rayon::prelude::*;
 use sconce_display::Bundle;
 
 use super::collate::channels_first;
@@ -191,8 +192,10 @@ pub(super) fn images_grid(
 ) -> Result<ImageGrid> {
     let range = range_of(images);
     let mut grid = ImageGrid::new();
-    for (at, image) in images.iter().enumerate() {
-        grid.push(finished(at, image.picture(range)?)?, captions.get(at).map_or("", String::as_str));
+    let pictures: Vec<Picture> =
+        images.par_iter().map(|image| image.picture(range)).collect::<Result<_>>()?;
+    for (at, picture) in pictures.into_iter().enumerate() {
+        grid.push(finished(at, picture)?, captions.get(at).map_or("", String::as_str));
     }
     let mut notes = Vec::new();
     if let Some(other) = images.iter().find(|image| image.channels() != image.shape[0]) {

@@ -1,6 +1,7 @@
 //! A plane of a tensor, made small enough to be drawn.
 
 use candle_core::{Layout, Tensor, WithDType};
+use rayon::prelude::*;
 
 use super::values::{Question, ask, position};
 use crate::Result;
@@ -42,9 +43,8 @@ impl Question for Plane {
         // Halved, because the difference of two huge values could overflow.
         let width = high / 2.0 - low / 2.0;
         let [rows, columns] = [0, 1].map(|axis| looks(dims[axis], self.cells[axis]));
-        let mut cells = Vec::with_capacity(self.cells[0] * self.cells[1]);
-        for rows in &rows {
-            for columns in &columns {
+        let row = |rows: &Vec<usize>| {
+            let cell = |columns: &Vec<usize>| {
                 let mut sum = 0.0;
                 for row in rows {
                     for column in columns {
@@ -54,16 +54,17 @@ impl Question for Plane {
                     }
                 }
                 let mean = sum / (rows.len() * columns.len()) as f64;
-                cells.push(match (width > 0.0, mean.is_finite()) {
+                match (width > 0.0, mean.is_finite()) {
                     (true, true) => mean.clamp(0.0, 1.0) as f32,
                     (true, false) => f32::NAN,
                     (false, _) => constant(rows, columns, |row, column| {
                         storage[start + row * strides[0] + column * strides[1]].to_f64()
                     }),
-                });
-            }
-        }
-        cells
+                }
+            };
+            columns.iter().map(cell).collect::<Vec<f32>>()
+        };
+        rows.par_iter().flat_map_iter(row).collect()
     }
 }
 
