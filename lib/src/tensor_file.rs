@@ -73,9 +73,9 @@ pub(crate) fn bytes(path: &Path, entries: &[Entry], metadata: &[(&str, String)])
 fn with_metadata(written: &[u8], metadata: &[(&str, String)]) -> Option<Vec<u8>> {
     let (length, rest) = written.split_first_chunk::<8>()?;
     let (header, values) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
-    let mut header: BTreeMap<&str, serde_json::Value> = serde_json::from_slice(header).ok()?;
+    let mut header: BTreeMap<String, serde_json::Value> = serde_json::from_slice(header).ok()?;
     let entries: BTreeMap<&str, &String> = metadata.iter().map(|(key, value)| (*key, value)).collect();
-    header.insert("__metadata__", serde_json::to_value(entries).ok()?);
+    header.insert("__metadata__".into(), serde_json::to_value(entries).ok()?);
     let mut header = serde_json::to_vec(&header).ok()?;
     // Values begin at a multiple of 8.
     header.resize(header.len().next_multiple_of(8), b' ');

@@ -268,7 +268,7 @@ fn a_summary_lists_layers_shapes_parameters_and_multiply_adds() -> Result<()> {
     assert_eq!(
         summary.text(),
         "\
-layer         operator                         output     parameters  multiply-adds  memory
+layer         operator                         output     parameters  multiply-adds     memory
 ------------  -------------------------------  ---------  ----------  -------------  ---------
 input         input                            (2, 6, 6)                             288 bytes
 stem          conv2d 2 -> 4, 3 x 3, padding 1  (4, 6, 6)          76          2,592  576 bytes
@@ -281,7 +281,7 @@ add_1         add of relu_1, relu_2            (4, 6, 6)                        
 max_pool2d_1  max_pool2d 2 x 2, stride 2       (4, 3, 3)                             144 bytes
 dropout_1     dropout 0.25                     (4, 3, 3)                             144 bytes
 flatten_1     flatten                          (36)                                  144 bytes
-head          linear 36 -> 3                   (3)               111            108  12 bytes
+head          linear 36 -> 3                   (3)               111            108   12 bytes
 351 parameters, 7,884 multiply-adds per image; 1.5 kB of weights, 4.8 kB of outputs per image
 "
     );

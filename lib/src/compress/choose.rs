@@ -1,6 +1,7 @@
 //! Which channels go.
 
 use super::groups::Group;
+use super::heads::attention_of;
 use super::prune::{PruneConfig, Scope};
 use super::trace::Trace;
 use crate::pattern::matches;
@@ -27,7 +28,7 @@ impl<'a> Choice<'a> {
         let layers = || groups.iter().flat_map(|group| &group.layers);
         let patterns = config.exclude.iter().chain(config.limits.iter().map(|(pattern, _)| pattern));
         for pattern in patterns {
-            if !layers().any(|layer| matches(pattern, layer)) {
+            if !layers().any(|layer| names(pattern, layer)) {
                 let names: Vec<&str> = layers().map(String::as_str).collect();
                 return Err(refused(
                     format!("the name of one of {}", names.join(", ")),
@@ -42,7 +43,7 @@ impl<'a> Choice<'a> {
         let mut ranked = Vec::with_capacity(groups.len());
         let mut most = Vec::with_capacity(groups.len());
         for group in groups {
-            let any = |pattern: &String| group.layers.iter().any(|layer| matches(pattern, layer));
+            let any = |pattern: &String| group.layers.iter().any(|layer| names(pattern, layer));
             let limits = config.limits.iter().filter(|(pattern, _)| any(pattern)).map(|(_, limit)| *limit);
             let excluded = config.exclude.iter().any(any);
             let limit = if excluded { 0.0 } else { limits.fold(1.0, f64::min) };
@@ -116,17 +117,19 @@ impl<'a> Choice<'a> {
         kept.max(1).next_multiple_of(step.max(1))
     }
 
-    /// For each group how many of its sets are among those that count least of all groups' together. A group's numbers are
+    /// For each group how many of its sets are among those that count least of all groups' together that may lose any. A group's numbers are
     /// divided by their mean first: layers have weights of other sizes.
     fn global(&self, ratio: f64) -> Vec<usize> {
         let mut all = Vec::new();
         for (group, sets) in self.ranked.iter().enumerate() {
             let mean = sets.iter().map(|(_, score)| score).sum::<f64>() / sets.len().max(1) as f64;
-            // The last one of a group is never in question.
-            let asked = sets.len().saturating_sub(1);
+            // What must stay is not in question, nor the last one of a group.
+            let most = (sets.len() as f64 * self.most[group]).floor() as usize;
+            let asked = most.min(sets.len().saturating_sub(1));
             all.extend(sets[..asked].iter().map(|(_, score)| (score / mean.max(f64::MIN_POSITIVE), group)));
         }
-        let total: usize = self.ranked.iter().map(Vec::len).sum();
+        let open = self.ranked.iter().zip(&self.most).filter(|(_, most)| **most > 0.0);
+        let total: usize = open.map(|(sets, _)| sets.len()).sum();
         let wanted = (total as f64 * ratio).round() as usize;
         all.sort_by(|a, b| a.0.total_cmp(&b.0));
         let mut counts = vec![0; self.ranked.len()];
@@ -151,6 +154,11 @@ impl<'a> Choice<'a> {
             }
         }
     }
+}
+
+/// Whether a pattern names a layer, by itself or by the attention that it is a part of.
+fn names(pattern: &str, layer: &str) -> bool {
+    matches(pattern, layer) || attention_of(layer).is_some_and(|attention| matches(pattern, attention))
 }
 
 fn common_divisor(a: usize, b: usize) -> usize {

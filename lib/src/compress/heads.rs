@@ -54,6 +54,12 @@ pub(super) fn unfolded(parts: Parts) -> Result<Parts> {
 /// What an attention projects, in the order of its matrix.
 const PARTS: [&str; 3] = ["query", "key", "value"];
 
+/// The attention that a layer called `layer` was unfolded from, if it may have been.
+pub(super) fn attention_of(layer: &str) -> Option<&str> {
+    let (attention, part) = layer.rsplit_once('.')?;
+    (part == "in_proj" || PARTS.contains(&part)).then_some(attention)
+}
+
 struct Unfolding {
     graph: Graph,
     tensors: Vec<candle_core::Tensor>,
@@ -149,8 +155,12 @@ impl Unfolding {
         for (at, name) in PARTS.into_iter().enumerate() {
             let part = self.tensors[tensor].narrow(0, at * features, features)?.contiguous()?;
             let spec = &self.graph.tensors[tensor];
+            let mut free = format!("{}.{name}.{kind}", node.name);
+            while self.graph.tensors.iter().any(|spec| spec.name == free) {
+                free.push('_');
+            }
             let spec = TensorSpec {
-                name: format!("{}.{name}.{kind}", node.name),
+                name: free,
                 shape: part.dims().to_vec(),
                 initial: spec.initial,
                 role: spec.role,

@@ -1,5 +1,7 @@
 //! How much a channel matters.
 
+use std::collections::HashSet;
+
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Tensor};
 
@@ -65,10 +67,20 @@ impl Taylor {
     /// Adds what the gradients of a batch say, before any step of an optimizer with them.
     ///
     /// # Errors
-    /// Gradients that are not this model's, or not finite.
+    /// Gradients that are not this model's, or not finite; a layer with a frozen weight, whose gradient nobody has.
     pub fn add(&mut self, gradients: &GradStore) -> Result<()> {
         let mut parts = self.model.parts()?;
         let parameters = self.model.parameters();
+        let learnt: HashSet<&str> = parameters.iter().map(|parameter| parameter.name.as_str()).collect();
+        let taken = sides(&parts.graph);
+        for (spec, _) in parts.graph.tensors.iter().zip(&taken).filter(|(_, side)| side.is_some()) {
+            if !learnt.contains(spec.name.as_str()) {
+                let got = format!("{}, which is frozen", spec.name);
+                let hint =
+                    "Unfreeze it while batches are added: without a gradient it would seem to need nothing.";
+                return Err(refused("weights that are trained", &got, hint));
+            }
+        }
         let mut found = 0;
         for (spec, tensor) in parts.graph.tensors.iter().zip(&mut parts.tensors) {
             let parameter = parameters.iter().find(|parameter| parameter.name == spec.name);

@@ -12,6 +12,7 @@ use super::importance::{Importance, scores};
 use super::prune_report::{Cost, KeptIndices, PruneReport, PrunedGroup};
 use super::trace::{ChannelNorms, Trace};
 use crate::nn::{Mode, Model, Parts};
+use crate::progress::{Progress, Unit};
 use crate::{Error, Result};
 
 /// What is to go, and by what it is chosen. [`PruneConfig::ratio`] is where to start.
@@ -25,10 +26,11 @@ pub struct PruneConfig {
     pub scope: Scope,
     /// What becomes of channels that a layer norm takes together.
     pub norms: ChannelNorms,
-    /// So many channels, or a multiple of them, stay in a layer where it has as many: 8 suits vector units. 1 unless told.
+    /// Of the channels of a group of layers that may go, this many or a multiple of it stays, or all: 8 suits vector units. 1 unless
+    /// told. A layer that has other channels, too, or shares its own with a concatenation, may have another number.
     pub round_to: usize,
     /// Names of layers, `*` for any characters, that keep all their channels, and with them all layers whose channels hang together with
-    /// theirs.
+    /// theirs. An attention's name stands for its heads.
     pub exclude: Vec<String>,
     /// Names of layers with the largest share, from 0 to 1, that they may lose.
     pub limits: Vec<(String, f64)>,
@@ -76,7 +78,7 @@ impl PruneConfig {
     }
 
     /// The same in so many steps, each of which takes its share of what the step before it has left: to be trained between them,
-    /// which loses less than all at once. A latency is the same for each step.
+    /// which loses less than all at once. A latency is the same for each step, and so are limits, of what a step finds.
     ///
     /// ```
     /// use sconce::{compress::{PruneConfig, prune_channels}, prelude::*};
@@ -93,7 +95,9 @@ impl PruneConfig {
     /// ```
     #[must_use]
     pub fn in_steps(mut self, steps: usize) -> PruneConfig {
-        let share = |share: f64| 1.0 - (1.0 - share).powf(1.0 / steps.max(1) as f64);
+        // What is no share stays what it was, to be refused as it is.
+        let part = |share: f64| 1.0 - (1.0 - share).powf(1.0 / steps.max(1) as f64);
+        let share = |share: f64| if (0.0..1.0).contains(&share) { part(share) } else { share };
         self.target = match self.target {
             PruneTarget::Channels(all) => PruneTarget::Channels(share(all)),
             PruneTarget::MultiplyAdds(all) => PruneTarget::MultiplyAdds(share(all)),
@@ -140,7 +144,7 @@ pub struct Pruned {
 /// ```
 ///
 /// # Errors
-/// If the target is not a share below 1 or cannot be reached, a layer is of code of your own (the error names it), a name of a layer is
+/// An interrupt while latencies are measured. If the target is not a share below 1 or cannot be reached, a layer is of code of your own (the error names it), a name of a layer is
 /// none, or weights are not finite.
 pub fn prune_channels(model: &Model, config: &PruneConfig) -> Result<Pruned> {
     config.check()?;
@@ -248,13 +252,26 @@ impl Search<'_> {
     }
 
     fn latency(&self, milliseconds: f64, batch: usize) -> Result<Vec<bool>> {
+        // All, none, and the halvings between.
+        let total = (HALVINGS + 2) * (RUNS + 1);
+        let (mut progress, mut done) = (Progress::start("latency", Unit::Steps, Some(total as u64)), 0);
         let found = self.least(|removed| {
             let model = self.model(removed)?;
             let image = &model.graph().nodes()[0].shape;
+            let values = image.iter().try_fold(batch, |values, &side| values.checked_mul(side));
+            if values.is_none_or(|values| values > 1 << 40) {
+                return Err(refused(
+                    "a batch that fits into a memory".into(),
+                    format!("{batch} images"),
+                    "Take fewer images.",
+                ));
+            }
             let x = Tensor::zeros([&[batch], image.as_slice()].concat(), DType::F32, model.device())?;
             let mut times = Vec::with_capacity(RUNS);
             // The first run makes what the others find.
             for run in 0..=RUNS {
+                progress.at(done)?;
+                done += 1;
                 let start = Instant::now();
                 let y = model.forward(&x, Mode::Eval)?;
                 // A GPU has ended when a value is here.

@@ -12,7 +12,7 @@ use super::importance::scores;
 use super::prune::PruneConfig;
 use super::trace::Trace;
 use crate::nn::Model;
-use crate::plot::{Curves, Table, number, percent};
+use crate::plot::{Curves, Table, number, percent, svg_in_html};
 use crate::progress::{Progress, Unit};
 use crate::rich::Rich;
 use crate::{Error, Result};
@@ -26,6 +26,8 @@ const ROWS: usize = 100;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sensitivity {
     baseline: f64,
+    /// What was asked for.
+    shares: Vec<f64>,
     layers: Vec<LayerSensitivity>,
 }
 
@@ -34,7 +36,7 @@ pub struct Sensitivity {
 pub struct LayerSensitivity {
     /// The layers.
     pub layers: Vec<String>,
-    /// The share of channels that was removed, with what the model was worth then.
+    /// The share of channels that was really removed, with what the model was worth then, for each share that was asked for.
     pub points: Vec<(f64, f64)>,
 }
 
@@ -72,7 +74,8 @@ pub fn sensitivity(
         op: "sensitivity".into(),
         expected: expected.into(),
         got,
-        hint: "[0.25, 0.5, 0.75] is a good begin.".into(),
+        hint: "Shares such as [0.25, 0.5, 0.75], of a model with layers between its input and its outputs."
+            .into(),
     };
     if shares.is_empty() || !shares.iter().all(|share| (0.0..1.0).contains(share)) {
         return Err(refused("shares of the channels from 0 to below 1", format!("{shares:?}")));
@@ -88,6 +91,9 @@ pub fn sensitivity(
     let parts = unfolded(model.parts()?)?;
     let trace = Trace::of(&parts.graph, config.norms)?;
     let groups = Group::of(&parts.graph, &trace);
+    if groups.is_empty() {
+        return Err(refused("a layer whose channels can be removed", "none".into()));
+    }
     let scores = scores(&parts, &trace, &config.importance, config.norms)?;
     let choice = Choice::new(&trace, &groups, &scores, config)?;
     let baseline = worth(model)?;
@@ -100,12 +106,14 @@ pub fn sensitivity(
             progress.at((at * shares.len() + done) as u64)?;
             let removed = choice.removed_of(at, share);
             let pruned = Model::of_parts(Kept::new(&trace, &removed).parts(&parts)?)?;
-            points.push((share, worth(&pruned)?));
+            // Limits and whole multiples may let less go than was asked for.
+            let gone = group.sets.iter().filter(|&&set| removed[set as usize]).count();
+            points.push((gone as f64 / group.sets.len() as f64, worth(&pruned)?));
         }
         layers.push(LayerSensitivity { layers: group.layers.clone(), points });
     }
     progress.at(total as u64)?;
-    Ok(Sensitivity { baseline, layers })
+    Ok(Sensitivity { baseline, shares: shares.to_vec(), layers })
 }
 
 impl Sensitivity {
@@ -142,12 +150,14 @@ impl Sensitivity {
     }
 
     fn table(&self) -> Table {
-        let shares = self.layers.first().map(|layer| layer.points.iter().map(|(share, _)| percent(*share)));
-        let header: Vec<String> =
-            ["layers".to_owned(), percent(0.0)].into_iter().chain(shares.into_iter().flatten()).collect();
+        let shares = self.shares.iter().map(|share| percent(*share));
+        let header: Vec<String> = ["layers".to_owned(), percent(0.0)].into_iter().chain(shares).collect();
         let mut table = Table::new(&header.iter().map(String::as_str).collect::<Vec<_>>());
         for layer in self.layers.iter().take(ROWS) {
-            let values = layer.points.iter().map(|(_, value)| number(*value));
+            let values = layer.points.iter().zip(&self.shares).map(|((gone, value), asked)| {
+                let other = (gone - asked).abs() > 0.005;
+                if other { format!("{} at {}", number(*value), percent(*gone)) } else { number(*value) }
+            });
             let row: Vec<String> = [layer.name(), number(self.baseline)].into_iter().chain(values).collect();
             table.push(&row);
         }
@@ -175,7 +185,7 @@ impl Rich for Sensitivity {
         let note = if more == 0 { String::new() } else { format!("and {more} more layers\n") };
         let text = format!("{}{note}", self.table().text());
         match self.curves().svg() {
-            Ok(svg) => Bundle::text(text).svg(svg),
+            Ok(svg) => Bundle::text(text.clone()).html(svg_in_html(&svg, text.trim_end())),
             Err(error) => Bundle::text(format!("{text}({error})\n")),
         }
     }

@@ -1,7 +1,7 @@
 //! Which channels hang together: a walk over the graph that gives each its unit.
 
 use super::channels::Channels;
-use super::ties::Ties;
+use super::ties::{FIXED, Ties};
 use crate::nn::{Graph, Node, Operator, of_layer};
 use crate::{Error, Result};
 
@@ -54,7 +54,12 @@ impl Trace {
         let value = |trace: &Trace, at: usize| trace.values[node.inputs[at]].clone();
         let last = |at: usize| shape(at).len().saturating_sub(1);
         Ok(match &node.operator {
-            Operator::Input | Operator::SinePositionEmbedding(_) => Channels::fixed(&node.shape),
+            Operator::Input => Channels::fixed(&node.shape),
+            // Of its input it takes the height and the width.
+            Operator::SinePositionEmbedding(_) => {
+                let _ = value(self, 0).at(0, shape(0), &mut self.ties);
+                Channels::fixed(&node.shape)
+            }
             Operator::Conv2d { out_channels, config, .. } => {
                 let x = value(self, 0).at(0, shape(0), &mut self.ties).units;
                 let (taken, made) = self.grouped(index, &x, *out_channels, config.groups);
@@ -79,6 +84,8 @@ impl Trace {
             Operator::Linear { out_features, .. } => {
                 let x = value(self, 0);
                 if x.dim != last(0) && !x.is_fixed(&self.ties) {
+                    // Another layer may have the same weight.
+                    self.whole(graph, node);
                     return Ok(x);
                 }
                 let x = x.at(last(0), shape(0), &mut self.ties);
@@ -98,6 +105,8 @@ impl Trace {
                 if x.dim == last(0) {
                     self.together(&x.units);
                     (0..2).for_each(|tensor| self.axis(node, tensor, 0, &x.units));
+                } else {
+                    self.whole(graph, node);
                 }
                 x
             }
@@ -132,7 +141,13 @@ impl Trace {
             | Operator::AdaptiveAvgPool2d { .. }
             | Operator::Interpolate { .. }
             | Operator::Pad { .. }
-            | Operator::GlobalAvgPool => value(self, 0).at(0, shape(0), &mut self.ties),
+            | Operator::GlobalAvgPool => {
+                // A second input says the height and the width.
+                for at in 1..node.inputs.len() {
+                    let _ = value(self, at).at(0, shape(at), &mut self.ties);
+                }
+                value(self, 0).at(0, shape(0), &mut self.ties)
+            }
             Operator::ImageToTokens => value(self, 0).at(0, shape(0), &mut self.ties).along(1),
             Operator::Flatten | Operator::Reshape { .. } => {
                 value(self, 0).reshaped(shape(0), &node.shape, &mut self.ties)
@@ -187,8 +202,9 @@ impl Trace {
             Operator::LayerScale { shape: factors, .. } => {
                 let x = value(self, 0);
                 let dim = if factors.len() == 3 { 0 } else { last(0) };
-                if x.dim == dim {
-                    self.axis(node, 0, 0, &x.units);
+                match x.dim == dim {
+                    true => self.axis(node, 0, 0, &x.units),
+                    false => self.whole(graph, node),
                 }
                 x
             }
@@ -199,6 +215,7 @@ impl Trace {
             }
             Operator::PositionEmbedding { .. } => {
                 let x = value(self, 0);
+                self.whole_but(graph, node, x.dim + 1);
                 self.axis(node, 0, x.dim + 1, &x.units);
                 x
             }
@@ -251,6 +268,21 @@ impl Trace {
     fn together(&mut self, units: &[u32]) {
         if self.norms == ChannelNorms::Keep {
             self.ties.fix(units);
+        }
+    }
+
+    /// Nothing may be taken of the node's tensors.
+    fn whole(&mut self, graph: &Graph, node: &Node) {
+        self.whole_but(graph, node, usize::MAX);
+    }
+
+    /// The same, but for one dimension of each.
+    fn whole_but(&mut self, graph: &Graph, node: &Node, but: usize) {
+        for (tensor, &place) in node.tensors.iter().enumerate() {
+            for (dim, &length) in graph.tensors[place].shape.iter().enumerate().filter(|(dim, _)| *dim != but)
+            {
+                self.axis(node, tensor, dim, &vec![FIXED; length]);
+            }
         }
     }
 

@@ -39,9 +39,17 @@ use crate::rich::Rich;
 /// The plot can be kept in a variable: a later cell pushes to the display that is there. A cell that ends with it shows it
 /// again, as it is then.
 pub struct LivePlot {
-    state: Arc<Mutex<State>>,
+    shared: Arc<Shared>,
     /// Asked for the last state when a cell ends.
     _deliver: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// What the plot and the end of a cell have in common. Where both are locked, the viewer is first; what shows may wait for a lock of
+/// somebody who pushes, such as that of stdout, and so the state is never locked while something is shown.
+struct Shared {
+    state: Mutex<State>,
+    /// There since the first point.
+    viewer: Mutex<Option<Viewer>>,
 }
 
 struct State {
@@ -51,8 +59,6 @@ struct State {
     smoothing: Option<f64>,
     series: Vec<Series>,
     without_step: u64,
-    /// There since the first point.
-    viewer: Option<Viewer>,
     /// Whether a point has come since it was shown.
     changed: bool,
 }
@@ -61,20 +67,20 @@ impl LivePlot {
     /// A plot without points, which is not shown yet.
     #[must_use]
     pub fn new(title: &str) -> LivePlot {
-        let state = Arc::new(Mutex::new(State {
+        let state = Mutex::new(State {
             title: title.to_owned(),
             x_label: "step".into(),
             logarithmic_y: false,
             smoothing: None,
             series: Vec::new(),
             without_step: 0,
-            viewer: None,
             changed: false,
-        }));
-        let shared = Arc::clone(&state);
-        let deliver: Arc<dyn Fn() + Send + Sync> = Arc::new(move || lock(&shared).show_last());
+        });
+        let shared = Arc::new(Shared { state, viewer: Mutex::new(None) });
+        let of_deliver = Arc::clone(&shared);
+        let deliver: Arc<dyn Fn() + Send + Sync> = Arc::new(move || of_deliver.show_last());
         before_flush(Arc::downgrade(&deliver));
-        LivePlot { state, _deliver: deliver }
+        LivePlot { shared, _deliver: deliver }
     }
 
     /// Says what is counted along x; otherwise `step`.
@@ -91,23 +97,27 @@ impl LivePlot {
         self
     }
 
-    /// Draws over each curve its exponential average, as [`Curves::smoothed`] does, for curves that begin after this. The
-    /// average is taken over all points, those among them that are not kept. A weight that is not from 0 to below 1 is left
-    /// aside.
+    /// Draws over each curve its exponential average, as [`Curves::smoothed`] does. The average is taken over all points, those
+    /// among them that are not kept, and so has to be asked for before the first one; later it is left aside, as is a weight that
+    /// is not from 0 to below 1.
     #[must_use]
     pub fn smoothed(self, weight: f64) -> LivePlot {
-        self.lock().smoothing = (weight > 0.0 && weight < 1.0).then_some(weight);
+        let mut state = self.lock();
+        if state.series.is_empty() {
+            state.smoothing = (weight > 0.0 && weight < 1.0).then_some(weight);
+        }
+        drop(state);
         self
     }
 
     /// Adds a point to the curve that has the plot's title for its name.
     pub fn push(&self, step: impl Number, value: impl Number) {
-        self.lock().push(None, step.to_f64(), value.to_f64());
+        self.shared.push(None, step.to_f64(), value.to_f64());
     }
 
     /// Adds a point to the curve of some name, which begins with it if there is none yet.
     pub fn push_to(&self, name: &str, step: impl Number, value: impl Number) {
-        self.lock().push(Some(name), step.to_f64(), value.to_f64());
+        self.shared.push(Some(name), step.to_f64(), value.to_f64());
     }
 
     /// How many points were pushed, in all curves together.
@@ -138,13 +148,43 @@ impl LivePlot {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+        lock(&self.shared.state)
     }
 }
 
 /// A loop that panicked has left whole points.
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    fn push(&self, name: Option<&str>, x: f64, y: f64) {
+        lock(&self.state).push(name, x, y);
+        // Who finds it taken leaves the point to whoever shows, or to the next one.
+        if let Ok(mut viewer) = self.viewer.try_lock()
+            && viewer.as_ref().is_none_or(Viewer::is_due)
+        {
+            self.show(&mut viewer);
+        }
+    }
+
+    fn show(&self, viewer: &mut Option<Viewer>) {
+        let (line, curves) = {
+            let mut state = lock(&self.state);
+            state.changed = false;
+            (state.line(), state.curves())
+        };
+        viewer.get_or_insert_with(Viewer::start).show(None, &line, || curves.rich());
+    }
+
+    /// Shows what has come since the last time, if anything.
+    fn show_last(&self) {
+        let mut viewer = lock(&self.viewer);
+        let changed = lock(&self.state).changed;
+        if changed {
+            self.show(&mut viewer);
+        }
+    }
 }
 
 impl State {
@@ -163,23 +203,6 @@ impl State {
             }
         }
         self.changed = true;
-        if self.viewer.as_ref().is_none_or(Viewer::is_due) {
-            self.show();
-        }
-    }
-
-    fn show(&mut self) {
-        let mut viewer = self.viewer.take().unwrap_or_else(Viewer::start);
-        viewer.show(None, &self.line(), || self.curves().rich());
-        self.viewer = Some(viewer);
-        self.changed = false;
-    }
-
-    /// Shows what has come since the last time, if anything.
-    fn show_last(&mut self) {
-        if self.changed {
-            self.show();
-        }
     }
 
     fn curves(&self) -> Curves {
@@ -241,9 +264,8 @@ impl State {
 
 impl Drop for LivePlot {
     fn drop(&mut self) {
-        let mut state = self.lock();
-        state.show_last();
-        if let Some(viewer) = &state.viewer {
+        self.shared.show_last();
+        if let Some(viewer) = &*lock(&self.shared.viewer) {
             viewer.close();
         }
     }
@@ -251,12 +273,49 @@ impl Drop for LivePlot {
 
 impl fmt::Debug for LivePlot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LivePlot").field("title", &self.lock().title).field("points", &self.len()).finish()
+        // One lock after the other.
+        let title = self.lock().title.clone();
+        let points = self.len();
+        f.debug_struct("LivePlot").field("title", &title).field("points", &points).finish()
     }
 }
 
 impl Rich for LivePlot {
     fn rich(&self) -> Bundle {
         self.curves().rich()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn several_threads_push_while_others_look() {
+        // In a thread of its own, so that a lock that waits for itself is a failure and not a halt.
+        let (done, wait) = channel();
+        std::thread::spawn(move || {
+            let plot = LivePlot::new("loss");
+            std::thread::scope(|scope| {
+                for thread in 0..4 {
+                    let plot = &plot;
+                    scope.spawn(move || {
+                        for step in 0..2000 {
+                            plot.push_to(&format!("of {thread}"), step, 1.0);
+                        }
+                    });
+                }
+                for _ in 0..100 {
+                    plot.shared.show_last();
+                    assert!(format!("{plot:?}").starts_with("LivePlot { title: \"loss\", points: "));
+                }
+            });
+            done.send(plot.len()).unwrap();
+        });
+        assert_eq!(wait.recv_timeout(Duration::from_secs(60)), Ok(8000));
     }
 }

@@ -2,6 +2,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::describe::in_words;
 use super::graph::{Graph, Node, TensorSpec, label, of_layer};
+use super::infer::check_values;
 use super::initial::Initial;
 use super::operator::Operator;
 use super::outputs::Output;
@@ -48,7 +49,9 @@ impl Draft {
             got: format!("{input:?}"),
             hint: String::new(),
         });
-        let (operator, shape) = (Operator::Input, Some(input.to_vec()));
+        let error = error.or_else(|| check_values("", &input).err());
+        // What cannot be has no shape that others could be worked out from.
+        let (operator, shape) = (Operator::Input, error.is_none().then(|| input.to_vec()));
         Draft { nodes: vec![DraftNode::new(operator, Vec::new(), shape, error)] }
     }
 

@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use super::infer::check_values;
 use super::initial::Initial;
 use super::operator::Operator;
 use super::outputs::{Output, OutputUse};
@@ -110,6 +111,7 @@ impl Graph {
     /// # Errors
     /// If a layer cannot take them; the error names it.
     pub fn infer(&self, input: [usize; 3]) -> Result<Vec<Vec<usize>>> {
+        check_values("Graph::infer", &input)?;
         let mut shapes: Vec<Vec<usize>> = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
             let shape = if node.operator == Operator::Input {

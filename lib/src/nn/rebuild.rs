@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candle_core::{Tensor, Var};
 
 use super::graph::{Graph, Node, TensorSpec, of_layer};
+use super::infer::check_values;
 use super::model::Model;
 use super::operator::Operator;
 use super::outputs::OutputUse;
@@ -230,6 +231,7 @@ pub(super) fn reshaped(mut graph: Graph, image: &[usize]) -> Result<Graph> {
             hint: "The channels stay what they are.".into(),
         });
     }
+    check_values("Model::resized", image)?;
     for index in 0..graph.nodes.len() {
         let inputs: Vec<Vec<usize>> =
             graph.nodes[index].inputs.iter().map(|&input| graph.nodes[input].shape.clone()).collect();

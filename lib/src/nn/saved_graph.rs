@@ -7,7 +7,7 @@ use candle_core::Device;
 use serde::{Deserialize, Serialize};
 
 use super::config::TargetSize;
-use super::graph::Graph;
+use super::graph::{Graph, Node};
 use super::model::Model;
 use super::operator::Operator;
 use super::parts::Parts;
@@ -141,12 +141,16 @@ impl Graph {
                 return Err(of(&format!("{} tensors", node.tensors.len())));
             }
             for &tensor in &node.tensors {
-                *used.get_mut(tensor).ok_or_else(|| of("a tensor that is none"))? = true;
+                let used = used.get_mut(tensor).ok_or_else(|| of("a tensor that is none"))?;
+                if std::mem::replace(used, true) && node.shares.is_none() {
+                    return Err(of("a tensor that another layer has"));
+                }
             }
-            if let Some(owner) = node.shares
-                && (owner >= index || self.nodes[owner].tensors != node.tensors)
-            {
-                return Err(of("tensors that are not those of the layer it shares with"));
+            if let Some(owner) = node.shares {
+                let alike = |owner: &Node| owner.tensors == node.tensors && owner.operator == node.operator;
+                if owner >= index || !alike(&self.nodes[owner]) {
+                    return Err(of("tensors that are not those of the layer it shares with"));
+                }
             }
         }
         let mut names = HashSet::new();

@@ -12,9 +12,9 @@ pub enum Precision {
     /// In those of the operands.
     #[default]
     Full,
-    /// Of f32 operands that are rounded to bf16, 8 bits of precision over the range of f32, with sums in f32: what the
-    /// tensor cores of NVIDIA GPUs are fastest at. Weights, activations, norms, losses, gradients and the optimizer stay f32, so
-    /// that no loss has to be scaled, and no memory is saved. f64 stays as it is.
+    /// Of f32 operands that are rounded to bf16, 8 bits of precision over the range of f32, with sums in f32 and a result that is
+    /// rounded once more: what the tensor cores of NVIDIA GPUs are fastest at. All else, weights, norms, losses, sums of gradients and
+    /// the optimizer, is computed and kept in f32, so that no loss has to be scaled, and no memory is saved. f64 stays as it is.
     BFloat16,
 }
 
@@ -81,7 +81,8 @@ fn rounded(x: &Tensor) -> candle_core::Result<Tensor> {
 
 /// Refuses a precision that the kernels for `x` do not have.
 pub(crate) fn check_precision(op: &str, x: &Tensor) -> Result<()> {
-    if Precision::current() == Precision::Full || !has_kernels(x.device()) {
+    let concerned = Precision::current() != Precision::Full && x.dtype() == DType::F32;
+    if !concerned || !has_kernels(x.device()) {
         return Ok(());
     }
     Err(Error::Argument {

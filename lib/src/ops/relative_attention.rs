@@ -3,6 +3,7 @@ use candle_core::Tensor;
 use super::composed;
 use super::multi_head_attention::check_heads;
 use super::operands::{check, shape_error};
+use super::precision::check_precision;
 use crate::Result;
 
 /// Self-attention of the pixels of an image, in heads, with a bias that is learnt for each way from one pixel to another
@@ -16,6 +17,7 @@ use crate::Result;
 /// If the shapes do not fit each other or the tensors are not both f32 or both f64.
 pub fn relative_attention(qkv: &Tensor, table: &Tensor, grid: [usize; 2]) -> Result<Tensor> {
     check_relative(qkv, table, grid)?;
+    check_precision("relative_attention", qkv)?;
     Ok(composed::relative_attention(qkv, table, grid)?)
 }
 

@@ -67,8 +67,8 @@ pub(super) fn draw_title(area: &Area<'_>, title: &str) -> Result<f64> {
 
 /// The names with their colours, in as many lines as they need; returns where the last one ends.
 pub(super) fn draw_legend(area: &Area<'_>, top: f64, names: &[(&str, Swatch)]) -> Result<f64> {
-    let (width, _) = area.dim_in_pixel();
-    let width = f64::from(width) / f64::from(FINER);
+    let (width, height) = area.dim_in_pixel();
+    let [width, height] = [width, height].map(|side| f64::from(side) / f64::from(FINER));
     let (mut x, mut y) = (MARGIN, top);
     let more = names.len().checked_sub(NAMED).filter(|more| *more > 0).map(|more| format!("and {more} more"));
     let shown = names.iter().take(NAMED).map(|(name, swatch)| (*name, Some(*swatch)));
@@ -76,6 +76,12 @@ pub(super) fn draw_legend(area: &Area<'_>, top: f64, names: &[(&str, Swatch)]) -
         let name = fitted(name, LABEL, 180.0);
         let needed = 22.0 + text_width(&name, LABEL) + 14.0;
         if x > MARGIN && x + needed > width - MARGIN {
+            // The plot itself needs its room; the text names all.
+            if y + 2.0 * LABEL > 0.4 * height {
+                let style = style(LABEL, &INK).pos(Pos::new(HPos::Right, VPos::Center));
+                text(area, "…", [width - 2.0, y + LABEL / 2.0], &style)?;
+                break;
+            }
             (x, y) = (MARGIN, y + LABEL + 6.0);
         }
         let middle = y + LABEL / 2.0;

@@ -137,6 +137,11 @@ impl Histogram {
         self.nan.saturating_add(self.infinite)
     }
 
+    /// The same, with so many values that were NaN or infinite: where only a part of them was looked at.
+    pub(crate) fn with_left_out(self, nan: u64, infinite: u64) -> Histogram {
+        Histogram { nan, infinite, ..self }
+    }
+
     /// The value below which a part of the values lies, 0.5 for the median: as if the values of a bin lay evenly in it. The
     /// least value for 0, the greatest for 1; `None` without finite values, or for a part that is not from 0 to 1.
     #[must_use]

@@ -1,5 +1,7 @@
 //! A plane of a tensor, made small enough to be drawn.
 
+use std::ops::Range;
+
 use candle_core::{Layout, Tensor, WithDType};
 use rayon::prelude::*;
 
@@ -22,8 +24,8 @@ pub(super) struct Plane {
 }
 
 impl Plane {
-    /// The means of the cells, row by row, as positions in `span`, cut off at 0 and 1. A cell with a value
-    /// that is not finite is NaN: a mean would hide it. Where the span is one value, all are 0.5.
+    /// The means of the cells, row by row, as positions in `span`, cut off at 0 and 1. A cell in which a value
+    /// that was looked at is not finite is NaN: a mean would hide it. Where the span is one value, all are 0.5.
     pub(super) fn of(self, tensor: &Tensor) -> Result<Vec<f32>> {
         ask(tensor, self)
     }
@@ -74,20 +76,24 @@ fn constant(rows: &[usize], columns: &[usize], value: impl Fn(usize, usize) -> f
     if finite { 0.5 } else { f32::NAN }
 }
 
-/// For each of `cells` parts of `0..length`, the indices that are looked at.
-fn looks(length: usize, cells: usize) -> Vec<Vec<usize>> {
-    (0..cells)
-        .map(|cell| {
-            // In 128 bits, because both may be large.
-            let border = |cell: usize| (cell as u128 * length as u128 / cells as u128) as usize;
-            let part = border(cell)..border(cell + 1);
-            let step = part.len().div_ceil(LOOKS).max(1);
-            part.step_by(step).collect()
-        })
-        .collect()
+/// `0..length` in so many parts.
+fn parts(length: usize, cells: usize) -> impl Iterator<Item = Range<usize>> {
+    // In 128 bits, because both may be large.
+    let border = move |cell: usize| (cell as u128 * length as u128 / cells as u128) as usize;
+    (0..cells).map(move |cell| border(cell)..border(cell + 1))
 }
 
-/// Up to 60 means over equal stretches of a 1-d tensor, for a sparkline. A stretch with a value that is
+/// For each of `cells` parts of `0..length`, the indices that are looked at. They are an odd number apart, so that stripes do not hide
+/// between them.
+fn looks(length: usize, cells: usize) -> Vec<Vec<usize>> {
+    let chosen = |part: Range<usize>| {
+        let step = part.len().div_ceil(LOOKS).max(1);
+        part.step_by(if step > 1 { step | 1 } else { 1 }).collect()
+    };
+    parts(length, cells).map(chosen).collect()
+}
+
+/// Up to 60 means over equal stretches of a 1-d tensor, all of its values, for a sparkline. A stretch with a value that is
 /// not finite is NaN or infinite.
 pub(super) struct Stretches;
 
@@ -99,11 +105,11 @@ impl Question for Stretches {
             return Vec::new();
         };
         let start = layout.start_offset();
-        let mean = |stretch: &Vec<usize>| {
-            let values = stretch.iter().map(|at| storage[start + at * stride].to_f64());
+        let mean = |stretch: Range<usize>| {
+            let count = stretch.len() as f64;
             // Divided before the sum, which could overflow.
-            values.map(|value| value / stretch.len() as f64).sum()
+            stretch.map(|at| storage[start + at * stride].to_f64() / count).sum()
         };
-        looks(length, length.min(60)).iter().map(mean).collect()
+        parts(length, length.min(60)).map(mean).collect()
     }
 }

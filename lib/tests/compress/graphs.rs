@@ -86,10 +86,11 @@ fn step(x: &Value, all: &[Value], rng: &mut Rng) -> Value {
         }
         10 => {
             let config = ConvTranspose2dConfig {
-                groups: if channels.is_multiple_of(2) { 2 } else { 1 },
+                // Two groups, or each channel by itself.
+                groups: if channels.is_multiple_of(2) { [2, channels][times - 1] } else { 1 },
                 ..ConvTranspose2dConfig::default()
             };
-            x.conv_transpose2d_with(4 * times, config).max_pool2d(2)
+            x.conv_transpose2d_with(channels * times, config).max_pool2d(2)
         }
         11 => x.avg_pool2d_with(AvgPool2dConfig {
             window: Pool2dConfig {
@@ -123,17 +124,27 @@ fn step(x: &Value, all: &[Value], rng: &mut Rng) -> Value {
 /// A small transformer over the pixels of an image.
 fn tokens(x: &Value, rng: &mut Rng) -> Value {
     let x = x.max_pool2d(2).image_to_tokens().linear(8);
-    let mut x = if rng.below(2) == 0 { x.class_token() } else { x };
+    let with_class = rng.below(2) == 0;
+    let mut x = if with_class { x.class_token() } else { x };
     x = x.position_embedding();
-    for _ in 0..1 + rng.below(2) {
+    for block in 0..1 + rng.below(2) {
         let y = if rng.below(2) == 0 { x.layer_norm() } else { x.linear(8) };
-        let y = match rng.below(3) {
+        let y = match rng.below(5) {
             0 => y.self_attention(2),
+            // The same attention twice, the second time of one value to another.
+            3 => {
+                let name = format!("twice{block}");
+                let one = y.self_attention(2).named(name.clone());
+                let other = if rng.below(2) == 0 { one.relu() } else { y.clone() };
+                one.multi_head_attention(&other, &other, 2).shares(name)
+            }
+            // Pixels that know where they lie.
+            4 if !with_class => y.linear(2 * 3 * 4).relative_attention(2, [4, 4]).linear(8),
             1 => {
                 let queries = y.queries([3, 8]);
+                // The queries go on alone, three of them.
                 let taken = queries.multi_head_attention(&y, &y, 4);
-                x = taken.clone();
-                taken
+                return (&taken + taken.layer_norm().linear(8).gelu()).mean([0]).linear(5);
             }
             // By hand: heads of a reshape are no layers of their own.
             _ => {

@@ -80,6 +80,8 @@ fn a_graph_that_cannot_be_is_refused() -> Result<()> {
         (r#"\"inputs\":[2,3]"#, r#"\"inputs\":[2]"#, "1 inputs"),
         (r#"\"tensors\":[0,1]"#, r#"\"tensors\":[0,77]"#, "a tensor that is none"),
         (r#"\"tensors\":[0,1]"#, r#"\"tensors\":[0]"#, "1 tensors"),
+        (r#"\"tensors\":[2,3]"#, r#"\"tensors\":[0,1]"#, "a tensor that another layer has"),
+        (r#"\"shape\":[1,4,4]"#, r#"\"shape\":[1,4294967296,4294967296]"#, "fit into a memory"),
         (r#"\"name\":\"other\""#, r#"\"name\":\"stem\""#, "another layer has"),
         (r#"\"out_features\":2"#, r#"\"out_features\":5"#, "head.weight of shape [2, 48] instead of [5, 48]"),
         (r#"\"out_features\":2"#, r#"\"out_features\":18446744073709551615"#, "linear"),

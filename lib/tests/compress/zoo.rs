@@ -36,18 +36,14 @@ fn residual_networks() -> Result<()> {
 }
 
 #[test]
+#[cfg_attr(debug_assertions, ignore = "takes long without optimization")]
 fn plain_networks_with_flattened_images() -> Result<()> {
-    if cfg!(debug_assertions) {
-        return Ok(());
-    }
     prunes("vgg11_bn", ModelConfig::default().image([3, 64, 64]))
 }
 
 #[test]
+#[cfg_attr(debug_assertions, ignore = "takes long without optimization")]
 fn concatenated_branches() -> Result<()> {
-    if cfg!(debug_assertions) {
-        return Ok(());
-    }
     prunes("inception_v3", ModelConfig::default())
 }
 
@@ -57,18 +53,18 @@ fn depthwise_layers_and_excitations() -> Result<()> {
 }
 
 #[test]
+#[cfg_attr(debug_assertions, ignore = "takes long without optimization")]
 fn vision_transformers() -> Result<()> {
-    if cfg!(debug_assertions) {
-        return Ok(());
-    }
     prunes("vit_b_16", ModelConfig::default().image([3, 64, 64]))
 }
 
 #[test]
 fn detectors() -> Result<()> {
-    prunes("detr_small", ModelConfig::default().image([3, 64, 64]))?;
-    if cfg!(debug_assertions) {
-        return Ok(());
-    }
+    prunes("detr_small", ModelConfig::default().image([3, 64, 64]))
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "takes long without optimization")]
+fn detectors_at_full_width() -> Result<()> {
     prunes("detr_resnet50", ModelConfig::default().image([3, 64, 96]))
 }

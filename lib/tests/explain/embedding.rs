@@ -214,6 +214,7 @@ fn what_cannot_be_placed_is_refused() -> Result<()> {
     let random = TsneConfig { perplexity: 2.0, start: TsneStart::Random(Seed(0)), ..config };
     assert!(points(6, &line)?.tsne(random)?.divergence().is_finite());
     refused(at(9)?.tsne(TsneConfig { steps: 0, ..config }), &["at least 1 step"]);
+    refused(at(9)?.tsne(TsneConfig { steps: 250, ..config }), &["fewer early steps", "early_steps: 62"]);
     refused(at(9)?.tsne(TsneConfig { early_exaggeration: 0.5, ..config }), &["early exaggeration"]);
     refused(at(9)?.tsne(TsneConfig { learning_rate: Some(0.0), ..config }), &["a learning rate above 0"]);
     let wild = TsneConfig { learning_rate: Some(1e200), ..config };

@@ -82,6 +82,38 @@ fn an_average_is_drawn_over_a_faint_curve() {
 }
 
 #[test]
+fn an_average_has_room_below_what_a_logarithmic_axis_shows() {
+    // The axis knows only the ones; the average of them and the zeros is a quarter.
+    let points: Vec<(f64, f64)> =
+        (0..400).map(|at| (f64::from(at), f64::from(u8::from(at % 4 == 0)))).collect();
+    let svg = Curves::new("loss").series("train", &points).smoothed(0.9).logarithmic_y().svg().unwrap();
+    let lines = lines(&svg, "#0072B2");
+    let heights = |line: &[[i32; 2]]| line.iter().map(|[_, y]| *y).collect::<Vec<i32>>();
+    let average = heights(lines.last().unwrap());
+    // It begins at 1 and comes down, by far more than a line is thick.
+    assert!(average.last().unwrap() - average[0] > 100, "{average:?}");
+}
+
+#[test]
+fn where_a_curve_goes_back_the_table_has_what_came_last() {
+    let text = Curves::new("loss").series("train", &[(1.0, 5.0), (2.0, 4.0), (1.0, 3.0), (2.0, 2.0)]).text();
+    assert!(text.ends_with("1      3\n2      2\n"), "{text}");
+}
+
+#[test]
+fn a_legend_leaves_room_for_the_plot() {
+    let names: Vec<String> = (0..40).map(|at| format!("a run with a name of many letters, {at}")).collect();
+    let curves =
+        names.iter().fold(Curves::new("loss"), |curves, name| curves.series(name, &[(1.0, 1.0), (2.0, 0.5)]));
+    let svg = curves.svg().unwrap();
+    let labels = texts(&svg);
+    assert!(labels.iter().any(|label| label == "…"), "{labels:?}");
+    let line = lines(&svg, "#0072B2").remove(0);
+    assert!((line[1][1] - line[0][1]) > 200, "{line:?}");
+    assert!(curves.text().contains(&names[39]));
+}
+
+#[test]
 fn several_runs_share_a_plot() {
     let rate = |last| Curves::new("learning rate").series("learning rate", &[(1.0, 0.1), (2.0, last)]);
     let first = learning().beside(rate(0.01));

@@ -194,7 +194,7 @@ impl Embedding {
     /// ```
     /// # use sconce::{explain::{Embedding, TsneConfig}, prelude::*};
     /// # let points = Tensor::randn(0_f32, 1.0, (40, 6), &Device::Cpu)?;
-    /// let config = TsneConfig { perplexity: 8.0, steps: 100, ..TsneConfig::default() };
+    /// let config = TsneConfig { perplexity: 8.0, steps: 100, early_steps: 25, ..TsneConfig::default() };
     /// assert_eq!(Embedding::new("noise", &points)?.tsne(config)?.points().len(), 40);
     /// # Ok::<(), sconce::Error>(())
     /// ```

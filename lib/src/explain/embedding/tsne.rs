@@ -30,7 +30,7 @@ pub struct TsneConfig {
     pub perplexity: f64,
     /// How often all points move, at least 1.
     pub steps: usize,
-    /// How many of the steps pull neighbours together more strongly, so that groups find their places.
+    /// How many of the first steps, fewer than all, pull neighbours together more strongly, so that groups find their places.
     pub early_steps: usize,
     /// How much more strongly, at least 1.
     pub early_exaggeration: f64,
@@ -151,7 +151,7 @@ fn check(points: usize, config: &TsneConfig) -> Result<()> {
             hint: hint.into(),
         })
     };
-    let TsneConfig { perplexity, steps, early_exaggeration, learning_rate, .. } = *config;
+    let TsneConfig { perplexity, steps, early_steps, early_exaggeration, learning_rate, .. } = *config;
     if points < 4 {
         return refused("at least 4 points", points.to_string(), "Take more images.");
     }
@@ -169,6 +169,10 @@ fn check(points: usize, config: &TsneConfig) -> Result<()> {
     }
     if steps == 0 {
         return refused("at least 1 step", "0".into(), "1000 is usual.");
+    }
+    if early_steps >= steps {
+        let hint = format!("A quarter of them is usual: `early_steps: {}`.", steps / 4);
+        return refused(&format!("fewer early steps than the {steps} steps"), early_steps.to_string(), &hint);
     }
     if !(early_exaggeration >= 1.0 && early_exaggeration.is_finite()) {
         let hint = "12 is usual, 1 is none.";

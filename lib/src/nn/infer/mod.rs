@@ -114,18 +114,24 @@ impl Operator {
         };
         let tensors = self.weights().into_iter().map(|weight| weight.shape).chain([shape.clone()]);
         for tensor in tensors {
-            let values = tensor.iter().try_fold(1_usize, |values, &dim| values.checked_mul(dim));
-            if values.is_none_or(|values| values > MOST_VALUES) {
-                return Err(Error::Argument {
-                    op: op.into(),
-                    expected: "tensors that could fit into a memory".into(),
-                    got: shape_text(&tensor),
-                    hint: "Take fewer channels or a smaller window.".into(),
-                });
-            }
+            check_values(op, &tensor)?;
         }
         Ok(shape)
     }
+}
+
+/// Refuses a tensor that could not be.
+pub(super) fn check_values(op: &str, shape: &[usize]) -> Result<()> {
+    let values = shape.iter().try_fold(1_usize, |values, &dim| values.checked_mul(dim));
+    if values.is_some_and(|values| values <= MOST_VALUES) {
+        return Ok(());
+    }
+    Err(Error::Argument {
+        op: op.into(),
+        expected: "tensors that could fit into a memory".into(),
+        got: shape_text(shape),
+        hint: "Take fewer channels or a smaller window.".into(),
+    })
 }
 
 fn image(op: &str, shape: &[usize]) -> Result<[usize; 3]> {

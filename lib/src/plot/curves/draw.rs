@@ -3,7 +3,6 @@
 use plotters::prelude::*;
 
 use super::Curves;
-use super::average::averages;
 use crate::Result;
 use crate::plot::axis::Axis;
 use crate::plot::color::SERIES;
@@ -38,7 +37,11 @@ impl Curves {
     /// The x axis and the y axis.
     fn axes(&self) -> [Axis; 2] {
         let over = |(low, high)| Axis::over(low, high);
-        let ends = span(self.points().map(|(x, _)| x)).zip(span(self.points().map(|(_, y)| y)));
+        // On a logarithmic axis an average may lie below all that is drawn of its curve: it knows the values at 0, too.
+        let averages = self.series.iter().filter_map(|series| self.average(series)).flatten();
+        let averages = averages.map(|point| placed(self.scales, point).1).filter(|y| y.is_finite());
+        let heights = self.points().map(|(_, y)| y).chain(averages);
+        let ends = span(self.points().map(|(x, _)| x)).zip(span(heights));
         let Some(((left, right), (low, high))) = ends else {
             return [(0.0, 1.0), self.wanted().unwrap_or((0.0, 1.0))].map(over);
         };
@@ -88,11 +91,7 @@ impl Curves {
         }
         // Above all that is faint.
         for (at, series) in self.series.iter().enumerate() {
-            if let Some(weight) = self.smoothing {
-                let average = match &series.average {
-                    Some(average) => average.clone(),
-                    None => averages(&series.points, weight),
-                };
+            if let Some(average) = self.average(series) {
                 self.draw_curve(&mut chart, &frame, at, &average, 1.0)?;
             }
         }

@@ -26,7 +26,7 @@ impl Curves {
     }
 
     /// The average of a curve, where one is drawn.
-    fn average(&self, series: &Series) -> Option<Vec<(f64, f64)>> {
+    pub(super) fn average(&self, series: &Series) -> Option<Vec<(f64, f64)>> {
         let weight = self.smoothing?;
         Some(series.average.clone().unwrap_or_else(|| averages(&series.points, weight)))
     }
@@ -86,7 +86,8 @@ impl Curves {
         let mut table = Table::new(&[x_name].into_iter().chain(names).collect::<Vec<_>>());
         for x in spread(&xs, ROWS) {
             let value = |series: &Series| {
-                let found = series.points.iter().find(|point| point.0.total_cmp(&x).is_eq());
+                // Where a curve goes back, what came last.
+                let found = series.points.iter().rfind(|point| point.0.total_cmp(&x).is_eq());
                 found.map_or(String::new(), |point| number(point.1))
             };
             let values = self.series.iter().map(value);

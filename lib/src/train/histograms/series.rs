@@ -35,7 +35,8 @@ pub(super) fn measured(tensors: Vec<(String, Tensor)>) -> Result<Vec<Measured>> 
                 // The ends are those of all values.
                 values.extend([statistics.min, statistics.max]);
             }
-            let histogram = Histogram::of(&values, BINS)?;
+            let histogram = Histogram::of(&values, BINS)?
+                .with_left_out(statistics.nan as u64, statistics.infinite as u64);
             Ok(Measured { name, histogram, nan: statistics.nan, infinite: statistics.infinite })
         })
         .collect()
@@ -148,7 +149,7 @@ mod tests {
         (values[1], values[4], values[7], values[10]) = (f32::NAN, f32::INFINITY, -7.0, 9.0);
         let tensor = Tensor::from_vec(values, 3 << 20, &Device::Cpu)?;
         let found = measured(vec![("x".into(), tensor)])?.remove(0);
-        assert_eq!((found.nan, found.infinite), (1, 1));
+        assert_eq!((found.nan, found.infinite, found.histogram.not_finite()), (1, 1, 2));
         assert_eq!((found.histogram.quantile(0.0), found.histogram.quantile(1.0)), (Some(-7.0), Some(9.0)));
         assert_eq!(found.histogram.total(), (1 << 20) + 2);
         Ok(())
