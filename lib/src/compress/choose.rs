@@ -165,6 +165,7 @@ fn common_divisor(a: usize, b: usize) -> usize {
     if b == 0 { a } else { common_divisor(b, a % b) }
 }
 
-fn refused(expected: String, got: String, hint: &str) -> Error {
+/// An error of pruning.
+pub(super) fn refused(expected: String, got: String, hint: &str) -> Error {
     Error::Argument { op: "prune_channels".into(), expected, got, hint: hint.into() }
 }

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use super::trace::Trace;
 use crate::Result;
-use crate::nn::{Graph, Node, Operator, Parts};
+use crate::nn::{Graph, Model, Node, Operator, Parts};
 
 /// The channels that stay.
 pub(super) struct Kept<'a> {
@@ -114,7 +114,11 @@ impl<'a> Kept<'a> {
     }
 
     /// The model without what goes.
-    pub(super) fn parts(&self, parts: &Parts) -> Result<Parts> {
+    pub(super) fn model(&self, parts: &Parts) -> Result<Model> {
+        Model::of_parts(self.parts(parts)?)
+    }
+
+    fn parts(&self, parts: &Parts) -> Result<Parts> {
         let tensors = parts.tensors.iter().zip(&self.trace.tensors);
         let cut = tensors.map(|(tensor, axes)| -> Result<Tensor> {
             let mut tensor = tensor.clone();

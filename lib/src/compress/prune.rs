@@ -4,16 +4,16 @@ use std::time::Instant;
 
 use candle_core::{DType, Tensor};
 
-use super::choose::Choice;
+use super::choose::{Choice, refused};
 use super::cut::Kept;
 use super::groups::Group;
 use super::heads::unfolded;
 use super::importance::{Importance, scores};
 use super::prune_report::{Cost, KeptIndices, PruneReport, PrunedGroup};
 use super::trace::{ChannelNorms, Trace};
+use crate::Result;
 use crate::nn::{Mode, Model, Parts};
 use crate::progress::{Progress, Unit};
-use crate::{Error, Result};
 
 /// What is to go, and by what it is chosen. [`PruneConfig::ratio`] is where to start.
 #[derive(Debug, Clone, Default)]
@@ -167,7 +167,7 @@ pub fn prune_channels(model: &Model, config: &PruneConfig) -> Result<Pruned> {
         PruneTarget::Latency { milliseconds, batch } => search.latency(milliseconds, batch)?,
     };
     let kept = Kept::new(&trace, &removed);
-    let pruned = Model::of_parts(kept.parts(&parts)?)?;
+    let pruned = kept.model(&parts)?;
     let indices = parts.graph.tensors.iter().zip(&trace.tensors).flat_map(|(spec, axes)| {
         let kept = &kept;
         axes.iter().map(move |(dim, units)| KeptIndices {
@@ -200,11 +200,6 @@ const HALVINGS: usize = 12;
 const RUNS: usize = 7;
 
 impl Search<'_> {
-    /// The model without what goes.
-    fn model(&self, removed: &[bool]) -> Result<Model> {
-        Model::of_parts(Kept::new(self.trace, removed).parts(self.parts)?)
-    }
-
     /// The least that goes where `fits`, by halving. The error is what it comes to where all goes that may.
     fn least(
         &self,
@@ -256,7 +251,7 @@ impl Search<'_> {
         let total = (HALVINGS + 2) * (RUNS + 1);
         let (mut progress, mut done) = (Progress::start("latency", Unit::Steps, Some(total as u64)), 0);
         let found = self.least(|removed| {
-            let model = self.model(removed)?;
+            let model = Kept::new(self.trace, removed).model(self.parts)?;
             let image = &model.graph().nodes()[0].shape;
             let values = image.iter().try_fold(batch, |values, &side| values.checked_mul(side));
             if values.is_none_or(|values| values > 1 << 40) {
@@ -317,8 +312,4 @@ impl PruneConfig {
             }
         }
     }
-}
-
-fn refused(expected: String, got: String, hint: &str) -> Error {
-    Error::Argument { op: "prune_channels".into(), expected, got, hint: hint.into() }
 }

@@ -14,7 +14,7 @@ pub(super) struct Cost {
 
 impl Cost {
     pub(super) fn of(model: &Model) -> Cost {
-        Cost { parameters: model.num_parameters(), multiply_adds: model.summary().multiply_adds() }
+        Cost { parameters: model.num_parameters(), multiply_adds: model.graph().multiply_adds() }
     }
 }
 

@@ -105,7 +105,7 @@ pub fn sensitivity(
         for (done, &share) in shares.iter().enumerate() {
             progress.at((at * shares.len() + done) as u64)?;
             let removed = choice.removed_of(at, share);
-            let pruned = Model::of_parts(Kept::new(&trace, &removed).parts(&parts)?)?;
+            let pruned = Kept::new(&trace, &removed).model(&parts)?;
             // Limits and whole multiples may let less go than was asked for.
             let gone = group.sets.iter().filter(|&&set| removed[set as usize]).count();
             points.push((gone as f64 / group.sets.len() as f64, worth(&pruned)?));
