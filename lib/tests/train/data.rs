@@ -1,5 +1,4 @@
 //! A learner trains from any data set, with transforms on its training part.
-#![allow(clippy::unwrap_used)]
 
 use sconce::Rng;
 use sconce::data::{DecodeConfig, Image, Pixels, PixelsMut, Sample, Source, Target};

@@ -1,5 +1,4 @@
 //! A history goes into files and comes back.
-#![allow(clippy::unwrap_used)]
 
 use candle_core::{Device, Tensor};
 use sconce::Result;

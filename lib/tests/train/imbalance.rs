@@ -1,5 +1,4 @@
 //! What helps where one class is rare.
-#![allow(clippy::unwrap_used)]
 
 use sconce::losses::focal;
 use sconce::prelude::*;

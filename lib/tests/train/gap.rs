@@ -1,5 +1,4 @@
 //! What made histories say of a training.
-#![allow(clippy::unwrap_used)]
 
 use sconce::prelude::History;
 use sconce::rich::Rich;

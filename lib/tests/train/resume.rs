@@ -1,8 +1,4 @@
 //! A training that goes on from a file is the one that never stopped, bit for bit.
-#![allow(clippy::unwrap_used)]
-
-#[path = "small/mod.rs"]
-mod small;
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +11,8 @@ use sconce::nn::{Loading, Mode, Parameter};
 use sconce::optim::{ReduceOnPlateau, cosine, sgd};
 use sconce::prelude::{Learner, Sampler, Seed, Split, adagrad, adam, adamw};
 use sconce::train::{Callback, Checkpoints, Control, Epoch, Monitor, Net, StepEnd};
-use small::{bits, learner, net, parts};
+
+use crate::small::{self, bits, learner, net, parts};
 
 /// Ends a fit after so many steps in all, as a user might.
 struct StopAfter(usize);

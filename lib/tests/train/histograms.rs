@@ -1,5 +1,4 @@
 //! Histograms of weights, gradients and activations while a model trains.
-#![allow(clippy::unwrap_used)]
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};

@@ -1,5 +1,4 @@
 //! Describing models with every kind of layer: shapes, weights, costs, and what is said about mistakes.
-#![allow(clippy::unwrap_used)]
 
 use candle_core::Device;
 use sconce::nn::{

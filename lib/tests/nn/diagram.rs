@@ -1,5 +1,4 @@
 //! Graphs as pictures.
-#![allow(clippy::unwrap_used)]
 
 use sconce::Result;
 use sconce::models::{self, ModelConfig};

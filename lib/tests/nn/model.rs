@@ -1,5 +1,4 @@
 //! Models at work: forward, gradients, running statistics, looking inside.
-#![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor, Var};
 use sconce::nn::{Mode, Model, Value};

@@ -1,5 +1,4 @@
 //! The loader: the same batches for any number of threads, bounded memory, errors, panics, early ends.
-#![allow(clippy::unwrap_used)]
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,4 @@
 //! Splits, folds, weights of classes and statistics.
-#![allow(clippy::unwrap_used)]
 
 use std::collections::HashSet;
 

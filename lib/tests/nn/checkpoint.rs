@@ -1,5 +1,4 @@
 //! Saving and loading: bit for bit, all or nothing.
-#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,4 @@
 //! Labels that are likely to be wrong.
-#![allow(clippy::unwrap_used)]
 
 use sconce::data::care::{LabelErrorConfig, LabelErrors, Pruning, Ranking, label_errors};
 use sconce::data::{Dataset, datasets};

@@ -1,8 +1,4 @@
 //! What a learner does beside plain steps: schedules, clipping, accumulation, averages, callbacks, early stopping.
-#![allow(clippy::unwrap_used)]
-
-#[path = "small/mod.rs"]
-mod small;
 
 use std::sync::{Arc, Mutex};
 
@@ -15,7 +11,8 @@ use sconce::train::{
     Callback, Control, EarlyStopping, Ending, EpochEnd, FitBegin, FitEnd, Monitor, Net, StepEnd,
 };
 use sconce::{Error, Result};
-use small::{bits, learner, net, parts};
+
+use crate::small::{self, bits, learner, net, parts};
 
 #[test]
 fn a_schedule_without_a_length_takes_that_of_the_fit() -> Result<()> {

@@ -1,8 +1,4 @@
 //! Looking for a learning rate, learning one batch by heart, training a model further.
-#![allow(clippy::unwrap_used)]
-
-#[path = "small/mod.rs"]
-mod small;
 
 use candle_core::Device;
 use sconce::Result;
@@ -10,7 +6,8 @@ use sconce::nn::Model;
 use sconce::prelude::{FineTuneConfig, Learner, LrFindConfig, Sampler, Seed, sgd};
 use sconce::rich::Rich;
 use sconce::train::{Callback, Control, Ending, StepEnd};
-use small::{bits, learner, net, parts};
+
+use crate::small::{self, bits, learner, net, parts};
 
 #[test]
 fn a_search_finds_a_rate_and_changes_nothing() -> Result<()> {

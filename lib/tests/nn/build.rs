@@ -1,5 +1,4 @@
 //! Describing a model: shapes, names and what is said about mistakes.
-#![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor};
 use sconce::nn::{

@@ -1,5 +1,4 @@
 //! Runs are kept in folders, opened and compared.
-#![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,4 @@
 //! Data sets over sources that are no tensors: samples in memory, files of several sizes, wrong labels.
-#![allow(clippy::unwrap_used)]
 
 use sconce::data::{
     BBox, BatchConfig, Dataset, Image, Object, Pixels, Sample, Sizes, Source, Target, Transform,

@@ -1,5 +1,4 @@
 //! Loss and metrics over the number of images.
-#![allow(clippy::unwrap_used)]
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

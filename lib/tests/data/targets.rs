@@ -1,7 +1,5 @@
 //! Tags and class maps of a batch as tensors, and the metrics that take them.
 
-#![allow(clippy::unwrap_used)]
-
 use candle_core::{DType, Device, Tensor};
 use sconce::data::{Batch, ClassMap, Target};
 use sconce::metrics::{f1, mean_iou};

@@ -34,7 +34,7 @@ fn network(seed: u64) -> sconce::Result<Model> {
     ignore = "takes a minute and a half without optimization, a few seconds with it"
 )]
 fn digits_are_learned_as_well_as_in_pytorch() -> Result<(), Box<dyn std::error::Error>> {
-    let peer: Value = serde_json::from_str(include_str!("../../tests/fixtures/peers/digits.json"))?;
+    let peer: Value = serde_json::from_str(include_str!("../../../tests/fixtures/peers/digits.json"))?;
     let number = |name: &str| peer[name].as_f64().unwrap_or_else(|| panic!("no {name}"));
     let list = |name: &str| peer[name].as_array().unwrap_or_else(|| panic!("no {name}")).clone();
     let mut accuracies = Vec::new();

@@ -1,7 +1,5 @@
 //! What an evaluation has to say beside its loss: any metric, intervals, reports, curves, the worst images.
 
-#![allow(clippy::unwrap_used)]
-
 use candle_core::{Device, Tensor, Var};
 use sconce::data::{DataSplit, Dataset};
 use sconce::metrics::{Average, Confidence, Metric, accuracy, f1, mcc, roc_auc};

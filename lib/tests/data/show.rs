@@ -1,5 +1,4 @@
 //! What samples look like: boxes, masks, classes of pixels and keypoints over the image.
-#![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor};
 use sconce::Seed;

@@ -1,5 +1,4 @@
 //! Data sets: what they hold, how they are split and cut into batches, and what they refuse.
-#![allow(clippy::unwrap_used)]
 
 use std::collections::HashSet;
 

@@ -1,0 +1,9 @@
+//! Models: built, changed, kept and drawn.
+
+#![allow(clippy::unwrap_used)]
+
+mod build;
+mod checkpoint;
+mod diagram;
+mod layers;
+mod model;
