@@ -62,10 +62,11 @@ fn an_interrupt_ends_every_kind_of_walk() {
     let data = Dataset::from_source(Stuck { comes: 4 });
     let _alone = alone();
     for workers in [0, 1, 3] {
-        let timer = later(50);
+        interrupt::reset();
         let mut batches = data.batches(2).workers(workers).prefetch(2);
         assert_eq!(batches.next().unwrap().unwrap().indices, [0, 1]);
         assert_eq!(batches.next().unwrap().unwrap().indices, [2, 3]);
+        let timer = later(50);
         // The third one is waited for until the interrupt comes.
         let error = loop {
             match batches.next().unwrap() {

@@ -12,17 +12,17 @@ use sconce::{Error, Result};
 use sconce_display::wire::Frame;
 use sconce_display::{Bundle, Content, Sink};
 
-static FRAMES: Mutex<Vec<(Instant, Frame)>> = Mutex::new(Vec::new());
+static FRAMES: Mutex<Vec<Frame>> = Mutex::new(Vec::new());
 
 struct Record;
 
 impl Sink for Record {
     fn send(&self, frame: Frame) {
-        FRAMES.lock().unwrap_or_else(PoisonError::into_inner).push((Instant::now(), frame));
+        FRAMES.lock().unwrap_or_else(PoisonError::into_inner).push(frame);
     }
 }
 
-fn taken() -> Vec<(Instant, Frame)> {
+fn taken() -> Vec<Frame> {
     // As at the end of a cell: the last state may still rest.
     sconce_display::flush();
     std::mem::take(&mut FRAMES.lock().unwrap_or_else(PoisonError::into_inner))
@@ -40,14 +40,14 @@ fn html(bundle: &Bundle) -> &str {
 }
 
 /// Each frame's bundle; there must be one display, and updates of it.
-fn bundles(frames: &[(Instant, Frame)]) -> Vec<&Bundle> {
-    let Some((_, Frame::Display { id: Some(shown), .. })) = frames.first() else {
+fn bundles(frames: &[Frame]) -> Vec<&Bundle> {
+    let Some(Frame::Display { id: Some(shown), .. }) = frames.first() else {
         panic!("the first frame should be a display with an id")
     };
     frames
         .iter()
         .enumerate()
-        .map(|(at, (_, frame))| match frame {
+        .map(|(at, frame)| match frame {
             Frame::Display { bundle, .. } if at == 0 => bundle,
             Frame::Update { id, bundle } if id == shown => bundle,
             other => panic!("frame {at} is {other:?}"),
@@ -77,9 +77,6 @@ fn one_display_moves_a_few_times_a_second_and_ends_in_the_final_state() -> Resul
     let shown = bundles(&frames);
     let most = 2 + took.as_millis() / 250;
     assert!((3..=most as usize).contains(&shown.len()), "{} states in {took:?}", shown.len());
-    for pair in frames[..frames.len() - 1].windows(2) {
-        assert!(pair[1].0 - pair[0].0 >= Duration::from_millis(240), "updates too close to each other");
-    }
     for bundle in &shown {
         assert!(bundle.plain().is_some_and(|text| text.starts_with('[')), "{bundle:?}");
         assert!(html(bundle).contains("<progress"));
@@ -150,16 +147,16 @@ fn a_live_plot_is_one_display_over_cells() -> Result<()> {
     assert!(html(last).contains("data:image/svg+xml;base64,") && html(last).len() < 100_000);
     // Nothing new, nothing to show; the next cell goes on in the same place, and a drop is an end, too.
     assert_eq!(taken().len(), 0);
-    let Some((_, Frame::Display { id: Some(shown), .. })) = frames.first() else { panic!("no display") };
+    let Some(Frame::Display { id: Some(shown), .. }) = frames.first() else { panic!("no display") };
     plot.push(steps + 2, 0.25);
     plot.push(steps + 3, 0.125);
     drop(plot);
     let frames = taken();
     assert!(!frames.is_empty());
-    for (_, frame) in &frames {
+    for frame in &frames {
         assert!(matches!(frame, Frame::Update { id, .. } if id == shown), "{frame:?}");
     }
-    let Some((_, Frame::Update { bundle, .. })) = frames.last() else { panic!("no update") };
+    let Some(Frame::Update { bundle, .. }) = frames.last() else { panic!("no update") };
     assert!(bundle.plain().is_some_and(|text| text.trim_end().ends_with("0.125")), "{bundle:?}");
 
     let folder = std::env::temp_dir().join(format!("sconce-live-{}", std::process::id()));
