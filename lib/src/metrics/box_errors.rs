@@ -221,8 +221,10 @@ impl BoxErrors {
     pub fn bars(&self) -> Result<Bars> {
         let bars = Bars::new(&format!("AP gained without these errors, {}", self.headline()));
         BoxErrorKind::ALL.into_iter().try_fold(bars, |bars, kind| {
-            let gain = self.gain(kind).unwrap_or_default();
-            bars.bar(kind.name(), gain, &format!("{} of {}", percent(gain), count(self.count(kind))))
+            // Without an AP nothing can be gained, which is not the same as gaining nothing.
+            let gain = self.gain(kind);
+            let told = gain.map_or_else(|| "–".into(), percent);
+            bars.bar(kind.name(), gain.unwrap_or_default(), &format!("{told} of {}", count(self.count(kind))))
         })
     }
 

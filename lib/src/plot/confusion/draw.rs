@@ -26,11 +26,12 @@ impl Colors {
     }
 }
 
-/// A part in few characters: `85 %`, and `<1 %` for what would be rounded to nothing.
+/// A part in few characters: `85 %`; `<1 %` and `>99 %` for what would be rounded to nothing and to all.
 fn short(part: f64) -> String {
     match part * 100.0 {
         0.0 => "0".to_owned(),
         percent if percent < 1.0 => "<1 %".to_owned(),
+        percent if percent > 99.0 && percent < 100.0 => ">99 %".to_owned(),
         percent => format!("{percent:.0} %"),
     }
 }
