@@ -33,6 +33,7 @@ mod elementwise;
 mod gemm;
 mod global_avg_pool;
 mod host;
+pub mod int8;
 mod interpolate;
 
 mod lanes;

@@ -50,6 +50,11 @@ pub(super) fn check_choice() -> Result<()> {
     }
 }
 
+/// The kind of CPU that is computed for.
+pub(super) fn arch() -> Arch {
+    CHOSEN.arch
+}
+
 /// Runs plain loops with the vector instructions that the CPU has: the compiler makes `loops` once for each
 /// kind of CPU, if all that it calls is inlined.
 #[inline(always)]

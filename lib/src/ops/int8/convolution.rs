@@ -1,0 +1,180 @@
+use std::sync::Arc;
+
+use super::activations::Activations;
+use super::backend::{Backend, Packed, PerOutput};
+use super::depthwise::Depthwise;
+use super::finish::{Finish, Shared};
+use super::gather::Rows;
+use super::round::{Requantize, check_multiplier};
+use super::start::start_of_sums;
+use crate::ops::columns::Convolution as Sizes;
+use crate::ops::conv2d::check_groups;
+use crate::ops::operands::{check_environment, shape_error, shape_text};
+use crate::ops::window::{Rounding, Sliding, Window};
+use crate::{Error, Result};
+
+/// A convolution of integers, its weight packed for this CPU.
+///
+/// Sums are exact, in 32 bits; all CPUs give the same result, bit for bit.
+#[derive(Debug, Clone)]
+pub struct Convolution {
+    dims: [usize; 4],
+    groups: usize,
+    window: Window,
+    zero_point: u8,
+    way: Way,
+    start: PerOutput<i32>,
+}
+
+/// How it is computed.
+#[derive(Debug, Clone)]
+enum Way {
+    Product(Arc<dyn Packed>),
+    /// Each channel by itself.
+    Depthwise(Depthwise),
+}
+
+const OP: &str = "int8::Convolution";
+
+impl Convolution {
+    /// Packs `weight` (O, C / groups, KH, KW), steps of -127..=127, for inputs whose step `zero_point` stands for 0, which
+    /// is what padding holds. `bias` has a value for each output, in units of the scale of the input times that of the
+    /// weight, or none at all.
+    ///
+    /// # Errors
+    /// If the shapes do not fit each other, O is not a multiple of `groups`, a weight is -128, or an output's sum
+    /// could leave 32 bits: with the largest weights from a depth of 66,312 on.
+    pub fn new(
+        weight: &[i8],
+        dims: [usize; 4],
+        bias: &[i32],
+        zero_point: u8,
+        sliding: Sliding,
+        groups: usize,
+    ) -> Result<Convolution> {
+        Convolution::packed_for(Backend::chosen(), weight, dims, bias, zero_point, sliding, groups)
+    }
+
+    pub(super) fn packed_for(
+        backend: Backend,
+        weight: &[i8],
+        dims: [usize; 4],
+        bias: &[i32],
+        zero_point: u8,
+        sliding: Sliding,
+        groups: usize,
+    ) -> Result<Convolution> {
+        check_environment()?;
+        let [outputs, channels, height, width] = dims;
+        check_groups(OP, groups, ["input", "output"], [channels.saturating_mul(groups), outputs])?;
+        let window = Window { kernel: [height, width], sliding, rounding: Rounding::Floor };
+        window.check(OP)?;
+        let depth = channels * height * width;
+        let start = start_of_sums(OP, weight, [outputs, depth], bias, zero_point)?;
+        let way = if channels == 1 && outputs == groups && groups > 1 {
+            Way::Depthwise(Depthwise::new(weight, outputs))
+        } else {
+            let group_outputs = outputs / groups;
+            let taps = height * width;
+            Way::Product(backend.pack(groups, group_outputs, depth, |group, output, depth| {
+                // Rows hold the channels of one tap after the other.
+                let (tap, channel) = (depth / channels, depth % channels);
+                let output = group * group_outputs + output;
+                i16::from(weight[(output * channels + channel) * taps + tap])
+            }))
+        };
+        let mut convolution =
+            Convolution { dims, groups, window, zero_point, way, start: PerOutput::default() };
+        convolution.start = PerOutput::new(&start, convolution.together());
+        Ok(convolution)
+    }
+
+    /// The shape (B, OH, OW, O) of the output for images (B, H, W, C).
+    ///
+    /// # Errors
+    /// If it is no batch of images of C channels, or the window is larger than the padded image.
+    pub fn output_dims(&self, dims: &[usize]) -> Result<Vec<usize>> {
+        let sizes = self.sizes(dims)?;
+        Ok(vec![sizes.batch, sizes.output[0], sizes.output[1], sizes.out_channels])
+    }
+
+    fn sizes(&self, dims: &[usize]) -> Result<Sizes> {
+        let [outputs, depth, _, _] = self.dims;
+        let in_channels = depth * self.groups;
+        let &[batch, height, width, channels] = dims else {
+            return Err(shape_error(OP, "images (B, H, W, C)", dims, ""));
+        };
+        if channels != in_channels {
+            let expected =
+                format!("images of {in_channels} channels for a weight {}", shape_text(&self.dims));
+            return Err(shape_error(OP, expected, dims, ""));
+        }
+        let input = [height, width];
+        let output = self.window.output_size(OP, input)?;
+        let (groups, window) = (self.groups, self.window);
+        Ok(Sizes { batch, in_channels, out_channels: outputs, groups, input, output, window })
+    }
+
+    /// The convolution of `x` (B, H, W, C), requantised: (B, OH, OW, O).
+    ///
+    /// # Errors
+    /// If the shapes do not fit, the zero point of `x` is another than the weight was packed for, or a multiplier is not
+    /// finite.
+    pub fn forward(&self, x: &Activations, requantize: &Requantize) -> Result<Activations> {
+        let sizes = self.check(x)?;
+        requantize.check(OP, sizes.out_channels)?;
+        let mut values = vec![0; sizes.all_positions() * sizes.out_channels];
+        let finish = Finish::Steps { clamp: requantize.clamp(), y: Shared::new(&mut values) };
+        self.run(x, &sizes, &requantize.multiplier, finish);
+        let dims = vec![sizes.batch, sizes.output[0], sizes.output[1], sizes.out_channels];
+        Ok(Activations { values, dims, quantization: requantize.output })
+    }
+
+    /// The same as numbers: each sum times its output's multiplier, the scale of the input times that of the weight.
+    ///
+    /// # Errors
+    /// As [`Convolution::forward`].
+    pub fn forward_f32(&self, x: &Activations, multiplier: &[f32]) -> Result<Vec<f32>> {
+        let sizes = self.check(x)?;
+        check_multiplier(OP, multiplier, sizes.out_channels)?;
+        let mut values = vec![0.0; sizes.all_positions() * sizes.out_channels];
+        self.run(x, &sizes, multiplier, Finish::Floats { y: Shared::new(&mut values) });
+        Ok(values)
+    }
+
+    fn check(&self, x: &Activations) -> Result<Sizes> {
+        check_zero_point(OP, x, self.zero_point)?;
+        self.sizes(&x.dims)
+    }
+
+    /// Outputs that are computed together.
+    fn together(&self) -> usize {
+        match self.way {
+            Way::Product(_) => self.dims[0] / self.groups,
+            Way::Depthwise(_) => self.dims[0],
+        }
+    }
+
+    fn run(&self, x: &Activations, sizes: &Sizes, multiplier: &[f32], finish: Finish) {
+        let rows = Rows { sizes, x: &x.values, zero_point: self.zero_point };
+        let multiplier = PerOutput::new(multiplier, self.together());
+        match &self.way {
+            Way::Product(packed) => packed.product(rows, &self.start, &multiplier, finish),
+            Way::Depthwise(depthwise) => depthwise.run(rows, &self.start, &multiplier, finish),
+        }
+    }
+}
+
+/// Refuses an input that is another than the sums were prepared for.
+pub(super) fn check_zero_point(op: &str, x: &Activations, zero_point: u8) -> Result<()> {
+    x.check(op)?;
+    if x.quantization.zero_point == zero_point {
+        return Ok(());
+    }
+    Err(Error::Argument {
+        op: op.into(),
+        expected: format!("an input of zero point {zero_point}, for which the weight was packed"),
+        got: x.quantization.zero_point.to_string(),
+        hint: "Pack the weight with the zero point of its input.".into(),
+    })
+}
