@@ -3,14 +3,31 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use super::depthwise::Depthwise;
 use super::dot::{Dot, PlainPairs};
 use super::finish::Finish;
 use super::gather::Rows;
 use super::panels::Panels;
 use super::product::Product;
+use super::winograd::Winograd;
 #[cfg(target_arch = "x86_64")]
-use super::x86::{Avx2, Vnni};
+use super::x86::{Avx2, Vnni, VnniPairs};
 use crate::ops::simd::arch;
+
+/// Hands the instructions for operands of 16 bits to a macro.
+macro_rules! with_pairs {
+    ($backend:expr, $macro:ident) => {
+        match $backend {
+            Backend::Plain => $macro!(PlainPairs<8>),
+            #[cfg(target_arch = "x86_64")]
+            Backend::Avx2 => $macro!(Avx2),
+            #[cfg(target_arch = "x86_64")]
+            Backend::Vnni => $macro!(VnniPairs),
+            #[cfg(test)]
+            Backend::EmulatedQuads | Backend::EmulatedPairs => $macro!(PlainPairs<16>),
+        }
+    };
+}
 
 /// The kinds of CPUs that are told apart. All give the same bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,16 +89,32 @@ impl Backend {
             }};
         }
         match self {
-            Backend::Plain => pack!(PlainPairs<8>),
-            #[cfg(target_arch = "x86_64")]
-            Backend::Avx2 => pack!(Avx2),
             #[cfg(target_arch = "x86_64")]
             Backend::Vnni => pack!(Vnni),
             #[cfg(test)]
             Backend::EmulatedQuads => pack!(super::dot::PlainQuads<16>),
-            #[cfg(test)]
-            Backend::EmulatedPairs => pack!(PlainPairs<16>),
+            _ => with_pairs!(self, pack),
         }
+    }
+
+    /// Packs the weight (O, channels, 3, 3) of a convolution by tiles, whose sums have these middles.
+    pub(super) fn pack_tiles(self, weight: &[i8], middles: &[i32], channels: usize) -> Arc<dyn Packed> {
+        macro_rules! pack {
+            ($dot:ty) => {
+                Arc::new(Winograd::<$dot>::pack(weight, middles, channels))
+            };
+        }
+        with_pairs!(self, pack)
+    }
+
+    /// Packs the weight (channels, 1, KH, KW) of a depthwise convolution.
+    pub(super) fn pack_depthwise(self, weight: &[i8], channels: usize) -> Arc<dyn Packed> {
+        macro_rules! pack {
+            ($dot:ty) => {
+                Arc::new(Depthwise::<$dot>::new(weight, channels))
+            };
+        }
+        with_pairs!(self, pack)
     }
 }
 
@@ -122,5 +155,17 @@ impl<D: Dot> Packed for Vec<Panels<D>> {
             let (start, multiplier) = (start.group(group), multiplier.group(group));
             Product { rows, panels, group, start, multiplier, finish }.run();
         }
+    }
+}
+
+impl<D: Dot<X = i16>> Packed for Winograd<D> {
+    fn product(&self, rows: Rows, start: &PerOutput<i32>, multiplier: &PerOutput<f32>, finish: Finish) {
+        self.run(rows, start.group(0), multiplier.group(0), finish);
+    }
+}
+
+impl<D: Dot> Packed for Depthwise<D> {
+    fn product(&self, rows: Rows, start: &PerOutput<i32>, multiplier: &PerOutput<f32>, finish: Finish) {
+        self.run(rows, start.group(0), multiplier.group(0), finish);
     }
 }

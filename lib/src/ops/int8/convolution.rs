@@ -1,12 +1,12 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::activations::Activations;
 use super::backend::{Backend, Packed, PerOutput};
-use super::depthwise::Depthwise;
 use super::finish::{Finish, Shared};
 use super::gather::Rows;
 use super::round::{Requantize, check_multiplier};
 use super::start::start_of_sums;
+use super::winograd;
 use crate::ops::columns::Convolution as Sizes;
 use crate::ops::conv2d::check_groups;
 use crate::ops::operands::{check_environment, shape_error, shape_text};
@@ -30,8 +30,33 @@ pub struct Convolution {
 #[derive(Debug, Clone)]
 enum Way {
     Product(Arc<dyn Packed>),
+    /// The same, or by tiles where that is faster for the sizes of the input.
+    Tiles {
+        product: Arc<dyn Packed>,
+        tiles: Tiles,
+    },
     /// Each channel by itself.
-    Depthwise(Depthwise),
+    Depthwise(Arc<dyn Packed>),
+}
+
+/// A weight that is transformed when it is first used by tiles.
+#[derive(Debug, Clone)]
+struct Tiles {
+    backend: Backend,
+    /// (O, C, 3, 3).
+    weight: Arc<[i8]>,
+    middles: Vec<i32>,
+    packed: Arc<OnceLock<Arc<dyn Packed>>>,
+}
+
+impl Tiles {
+    fn packed(&self) -> &dyn Packed {
+        let pack = || {
+            let channels = self.weight.len() / (9 * self.middles.len());
+            self.backend.pack_tiles(&self.weight, &self.middles, channels)
+        };
+        &**self.packed.get_or_init(pack)
+    }
 }
 
 const OP: &str = "int8::Convolution";
@@ -72,16 +97,23 @@ impl Convolution {
         let depth = channels * height * width;
         let start = start_of_sums(OP, weight, [outputs, depth], bias, zero_point)?;
         let way = if channels == 1 && outputs == groups && groups > 1 {
-            Way::Depthwise(Depthwise::new(weight, outputs))
+            Way::Depthwise(backend.pack_depthwise(weight, outputs))
         } else {
             let group_outputs = outputs / groups;
             let taps = height * width;
-            Way::Product(backend.pack(groups, group_outputs, depth, |group, output, depth| {
+            let product = backend.pack(groups, group_outputs, depth, |group, output, depth| {
                 // Rows hold the channels of one tap after the other.
                 let (tap, channel) = (depth / channels, depth % channels);
                 let output = group * group_outputs + output;
                 i16::from(weight[(output * channels + channel) * taps + tap])
-            }))
+            });
+            match winograd::middles(weight, depth).filter(|_| groups == 1 && [height, width] == [3, 3]) {
+                Some(middles) => {
+                    let (weight, packed) = (weight.into(), Arc::default());
+                    Way::Tiles { product, tiles: Tiles { backend, weight, middles, packed } }
+                }
+                None => Way::Product(product),
+            }
         };
         let mut convolution =
             Convolution { dims, groups, window, zero_point, way, start: PerOutput::default() };
@@ -142,6 +174,12 @@ impl Convolution {
         Ok(values)
     }
 
+    /// Whether images of this shape go by tiles.
+    #[cfg(test)]
+    pub(super) fn goes_by_tiles(&self, dims: &[usize]) -> Result<bool> {
+        Ok(matches!(self.way, Way::Tiles { .. }) && winograd::fits(&self.sizes(dims)?))
+    }
+
     fn check(&self, x: &Activations) -> Result<Sizes> {
         check_zero_point(OP, x, self.zero_point)?;
         self.sizes(&x.dims)
@@ -150,7 +188,7 @@ impl Convolution {
     /// Outputs that are computed together.
     fn together(&self) -> usize {
         match self.way {
-            Way::Product(_) => self.dims[0] / self.groups,
+            Way::Product(_) | Way::Tiles { .. } => self.dims[0] / self.groups,
             Way::Depthwise(_) => self.dims[0],
         }
     }
@@ -159,8 +197,12 @@ impl Convolution {
         let rows = Rows { sizes, x: &x.values, zero_point: self.zero_point };
         let multiplier = PerOutput::new(multiplier, self.together());
         match &self.way {
-            Way::Product(packed) => packed.product(rows, &self.start, &multiplier, finish),
-            Way::Depthwise(depthwise) => depthwise.run(rows, &self.start, &multiplier, finish),
+            Way::Tiles { tiles, .. } if winograd::fits(sizes) => {
+                tiles.packed().product(rows, &self.start, &multiplier, finish);
+            }
+            Way::Product(packed) | Way::Depthwise(packed) | Way::Tiles { product: packed, .. } => {
+                packed.product(rows, &self.start, &multiplier, finish);
+            }
         }
     }
 }

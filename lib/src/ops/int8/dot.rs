@@ -1,7 +1,9 @@
 //! What a CPU must know to multiply integers: a few instructions under a common name. All else, blocks, packing and
 //! gathering, is written once, for lanes of any number and operands of either width, and tested on emulated ones.
 
+use super::finish::LANES;
 use super::product::Scratch;
+use super::round::{Clamp, round_within};
 
 /// A piece of work that is compiled for each kind of CPU.
 pub(super) trait Part<D: Dot> {
@@ -45,6 +47,18 @@ pub(super) trait Dot: Copy + Send + Sync + 'static {
     /// # Safety
     /// The CPU must have the instructions, and `LANES` sums must have room at `to`.
     unsafe fn store(sums: Self::Sums, to: *mut i32);
+    /// Rounds eight sums times their multipliers to steps, as [`round_within`] does.
+    ///
+    /// # Safety
+    /// The CPU must have the instructions.
+    #[inline(always)]
+    unsafe fn round(sums: &[i32; LANES], multiplier: &[f32; LANES], clamp: Clamp) -> [u8; LANES] {
+        let mut steps = [0; LANES];
+        for lane in 0..LANES {
+            steps[lane] = round_within(sums[lane] as f32 * multiplier[lane], clamp);
+        }
+        steps
+    }
     /// Runs a piece of work, compiled for these instructions.
     ///
     /// # Safety

@@ -2,7 +2,8 @@
 
 use std::marker::PhantomData;
 
-use super::round::{Clamp, round_within};
+use super::dot::Dot;
+use super::round::Clamp;
 
 /// Values that several threads write, each its own.
 #[derive(Clone, Copy)]
@@ -22,15 +23,26 @@ impl<'a, T: Copy> Shared<'a, T> {
         Shared { start: values.as_mut_ptr(), len: values.len(), values: PhantomData }
     }
 
-    /// Writes `from` at `place`.
+    /// Writes the first `count` of some lanes, all if they are fewer, at `place`.
     ///
     /// # Safety
     /// No other thread may use these places meanwhile.
     #[inline(always)]
-    pub(super) unsafe fn write(&self, place: usize, from: &[T]) {
-        assert!(place <= self.len && from.len() <= self.len - place, "a result reaches over its values");
-        // SAFETY: it lies inside, by the check, and is this thread's alone.
-        unsafe { self.start.add(place).copy_from_nonoverlapping(from.as_ptr(), from.len()) };
+    unsafe fn write_lanes(&self, place: usize, from: &[T; LANES], count: usize) {
+        let count = count.min(LANES);
+        assert!(place <= self.len && count <= self.len - place, "a result reaches over its values");
+        // SAFETY: they lie inside, by the check, and are this thread's alone.
+        unsafe {
+            let to = self.start.add(place);
+            if count == LANES {
+                // A single store, where a copy of some length would be a call.
+                to.cast::<[T; LANES]>().write_unaligned(*from);
+            } else {
+                for (lane, &value) in from[..count].iter().enumerate() {
+                    to.add(lane).write(value);
+                }
+            }
+        }
     }
 }
 
@@ -43,34 +55,43 @@ pub(super) enum Finish<'a> {
     Floats { y: Shared<'a, f32> },
 }
 
-/// Sums of a row that are finished at a time, at most: a panel's.
+/// The widest panel of any CPU, in sums.
 pub(super) const WIDEST: usize = 32;
+/// Sums that are finished at a time; panels hold whole numbers of them.
+pub(super) const LANES: usize = 8;
 
 impl Finish<'_> {
-    /// Finishes some sums of a row, whose multipliers are given, and writes the first `count` at `place`.
+    /// Finishes the first `count` sums of a row and writes them at `place`. Sums and multipliers have room for whole lanes.
+    /// The CPU must have the instructions of `D`.
     ///
     /// # Safety
     /// No other thread may use these places meanwhile.
     #[inline(always)]
-    pub(super) unsafe fn finish(&self, sums: &[i32], multiplier: &[f32], place: usize, count: usize) {
-        let sums = &sums[..sums.len().min(WIDEST)];
-        let multiplier = &multiplier[..sums.len()];
-        // SAFETY: the caller answers for the places.
-        match self {
-            Finish::Steps { clamp, y } => {
-                let mut steps = [0; WIDEST];
-                for lane in 0..sums.len() {
-                    steps[lane] = round_within(sums[lane] as f32 * multiplier[lane], *clamp);
+    pub(super) unsafe fn finish<D: Dot>(&self, sums: &[i32], multiplier: &[f32], place: usize, count: usize) {
+        let mut first = 0;
+        while first < count {
+            let (Some(sums), Some(multiplier)) =
+                (sums[first..].first_chunk::<LANES>(), multiplier[first..].first_chunk::<LANES>())
+            else {
+                return;
+            };
+            let (to, count) = (place + first, count - first);
+            // SAFETY: the caller answers for the places and the instructions.
+            unsafe {
+                match self {
+                    Finish::Steps { clamp, y } => {
+                        y.write_lanes(to, &D::round(sums, multiplier, *clamp), count);
+                    }
+                    Finish::Floats { y } => {
+                        let mut numbers = [0.0; LANES];
+                        for lane in 0..LANES {
+                            numbers[lane] = sums[lane] as f32 * multiplier[lane];
+                        }
+                        y.write_lanes(to, &numbers, count);
+                    }
                 }
-                unsafe { y.write(place, &steps[..count]) }
             }
-            Finish::Floats { y } => {
-                let mut numbers = [0.0; WIDEST];
-                for lane in 0..sums.len() {
-                    numbers[lane] = sums[lane] as f32 * multiplier[lane];
-                }
-                unsafe { y.write(place, &numbers[..count]) }
-            }
+            first += LANES;
         }
     }
 }

@@ -23,6 +23,8 @@ mod round;
 mod start;
 #[cfg(test)]
 mod tests;
+mod tiles;
+mod winograd;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 

@@ -108,7 +108,7 @@ impl<D: Dot> Part<D> for Piece<'_, D> {
                         (pixels.start + row + line) * outputs + product.group * weights.outputs + first;
                     // SAFETY: no other part has these pixels and panels.
                     unsafe {
-                        product.finish.finish(&sums[line * width..][..width], multiplier, place, count);
+                        product.finish.finish::<D>(&sums[line * width..][..width], multiplier, place, count);
                     }
                 }
                 row += block;

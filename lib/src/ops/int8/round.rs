@@ -10,9 +10,9 @@ const MAGIC: f32 = 12_582_912.0;
 /// The steps that a result may have, seen from the zero point.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clamp {
-    low: f32,
-    high: f32,
-    zero_point: i32,
+    pub(super) low: f32,
+    pub(super) high: f32,
+    pub(super) zero_point: i32,
 }
 
 impl Clamp {

@@ -88,6 +88,7 @@ fn multipliers(outputs: usize, depth: usize) -> Vec<f32> {
 
 #[test]
 fn a_convolution_is_its_definition_on_every_cpu() {
+    let mut by_tiles = 0;
     let padded = |padding: Padding| Sliding { padding, ..Sliding::default() };
     for (batch, groups, weight, input, sliding) in [
         (2, 1, [5, 3, 3, 3], [7, 6], padded(Padding::from(1))),
@@ -101,6 +102,9 @@ fn a_convolution_is_its_definition_on_every_cpu() {
         (1, 1, [16, 16, 3, 3], [13, 5], padded(Padding::from(1))),
         (2, 1, [20, 12, 3, 3], [5, 6], padded(Padding { top: 2, bottom: 0, left: 1, right: 2 })),
         (1, 1, [9, 40, 3, 3], [4, 4], padded(Padding::from(1))),
+        // By tiles, where the weights are not all large.
+        (1, 1, [17, 32, 3, 3], [16, 13], padded(Padding::from(1))),
+        (3, 1, [48, 32, 3, 3], [9, 12], padded(Padding { top: 0, bottom: 2, left: 3, right: 1 })),
         // In groups, and each channel by itself.
         (2, 2, [6, 5, 3, 3], [5, 6], padded(Padding::from(1))),
         (1, 4, [80, 2, 3, 1], [6, 6], Sliding { stride: [1, 2], ..Sliding::default() }),
@@ -136,6 +140,7 @@ fn a_convolution_is_its_definition_on_every_cpu() {
                             .unwrap();
                     let y = layer.forward(&x, &requantize).unwrap();
                     assert_eq!(y.values, steps, "{what} by {backend:?}");
+                    by_tiles += usize::from(layer.goes_by_tiles(&x.dims).unwrap());
                     assert_eq!(y.dims, layer.output_dims(&x.dims).unwrap(), "{what}");
                     assert_eq!(y.quantization, output);
                     let y = layer.forward_f32(&x, &multiplier).unwrap();
@@ -143,6 +148,35 @@ fn a_convolution_is_its_definition_on_every_cpu() {
                 }
             }
         }
+    }
+    assert_eq!(by_tiles, 2 * 6 * Backend::all().len());
+}
+
+/// What tiles compute is known by 26 bits: sums at the very ends of that range, and weights beyond it.
+#[test]
+fn tiles_are_exact_to_the_ends_of_their_range() {
+    let sliding = Sliding { padding: Padding::from(1), ..Sliding::default() };
+    for channels in [224, 240] {
+        let depth = 9 * channels;
+        let mut values = vec![0; 16 * depth];
+        for (output, weights) in values.chunks_mut(depth).enumerate() {
+            for (place, weight) in weights.iter_mut().enumerate() {
+                *weight = if place % 16 < output { 127 } else { -127 };
+            }
+        }
+        assert_eq!(winograd::middles(&values, depth).is_some(), channels == 224);
+        let mut x = activations("range", &[3, 6, 7, channels], 9, Steps::Extreme);
+        // One image of the largest steps, one of those that give the largest sums, and one at random.
+        let pixels = 6 * 7 * channels;
+        x.values[..pixels].fill(255);
+        for (place, step) in x.values[pixels..2 * pixels].iter_mut().enumerate() {
+            *step = if place % 16 < 8 { 255 } else { 0 };
+        }
+        let wanted = sums(&x, &values, [16, channels, 3, 3], &[], sliding, 1);
+        let wanted: Vec<f32> = wanted.into_iter().map(|sum| sum as f32).collect();
+        let layer = Convolution::new(&values, [16, channels, 3, 3], &[], 9, sliding, 1).unwrap();
+        assert_eq!(layer.goes_by_tiles(&x.dims).unwrap(), channels == 224);
+        assert_eq!(layer.forward_f32(&x, &[1.0; 16]).unwrap(), wanted, "{channels} channels");
     }
 }
 
