@@ -27,8 +27,8 @@ pub use crate::plot::{
 pub use crate::rich::{Rich, Statistics, display};
 pub use crate::train::{
     Checkpoints, EarlyStopping, Evaluation, FineTuneConfig, History, Learner, LearningCurve,
-    LearningCurveConfig, LrFindConfig, Monitor, Net, Predictions, Run, RunRecord, Split, TensorBoard,
-    found_on,
+    LearningCurveConfig, LrFindConfig, Monitor, Net, Predictions, Run, RunRecord, Split, Teacher,
+    TensorBoard, Term, found_on,
 };
 pub use crate::{Error, Result, Seed, explain, models, plot, transforms, widgets};
 pub use candle_core::{DType, Device, IndexOp, Module, Tensor, Var};

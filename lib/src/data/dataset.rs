@@ -134,6 +134,16 @@ impl Dataset {
         self.transforms.iter().map(text).collect()
     }
 
+    /// Whether the same sample may come into a batch as another one in the next epoch: whether any transform
+    /// [is random](Transform::is_random), or samples are joined.
+    #[must_use]
+    pub fn is_random(&self) -> bool {
+        self.transforms.iter().any(|step| match step {
+            Step::Transform(transform) => transform.is_random(),
+            Step::Join(_) => true,
+        })
+    }
+
     /// Sets the name, e.g. `digits`.
     #[must_use]
     pub fn named(mut self, name: &str) -> Dataset {

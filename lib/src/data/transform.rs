@@ -19,6 +19,12 @@ pub trait Transform: Debug + Send + Sync {
     /// When the sample does not allow it: a crop larger than the image, a grey image where RGB is needed.
     fn apply(&self, sample: Sample, rng: &mut Rng) -> Result<Sample>;
 
+    /// Whether the same sample may come out as another one the next time. What is worked out of samples that never change is kept;
+    /// true unless a transform says no.
+    fn is_random(&self) -> bool {
+        true
+    }
+
     /// The sample as it is, and `n` times changed, as a picture; with boxes, masks and keypoints over it.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
 use candle_core::D;
 
 use super::Loss;
-use super::refused::{argument, same_shape, shape};
+use super::decoupled::above_zero;
+use super::refused::{same_shape, shape};
 use crate::ops;
 
 /// How far a student's raw logits (B, C) are from a teacher's, both softened by a temperature (Hinton et al. 2015): the
@@ -24,10 +25,7 @@ pub fn distillation(temperature: f64) -> Loss {
                 "Flatten what there is beside classes into the batch.",
             ));
         }
-        if !(temperature.is_finite() && temperature > 0.0) {
-            let hint = "1 leaves the probabilities as they are, 4 is usual.";
-            return Err(argument(op, "a temperature above 0", format!("{temperature}"), hint));
-        }
+        above_zero(op, temperature)?;
         let logs = |logits| ops::log_softmax(&(logits / temperature)?, D::Minus1);
         let (student_logs, teacher_logs) = (logs(student)?, logs(teacher)?);
         let divergence = (teacher_logs.exp()? * (teacher_logs - student_logs)?)?.sum_all()?;

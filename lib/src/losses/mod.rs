@@ -1,8 +1,10 @@
 //! Losses: how far a model's output is from its targets, as a scalar to go downhill on.
 
 mod assignment;
+mod attention_transfer;
 mod binary;
 mod cross_entropy;
+mod decoupled;
 mod dice;
 mod distance;
 mod distillation;
@@ -13,8 +15,11 @@ mod refused;
 mod set_loss;
 mod set_targets;
 
+pub use attention_transfer::attention_transfer;
 pub use binary::{BceWithLogits, SigmoidFocal, bce_with_logits, sigmoid_focal};
 pub use cross_entropy::{CrossEntropy, cross_entropy};
+pub use decoupled::DecoupledDistillation;
+pub(crate) use decoupled::above_zero;
 pub use dice::{Dice, dice};
 pub use distance::{huber, l1, mse, smooth_l1};
 pub use distillation::distillation;

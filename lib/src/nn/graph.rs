@@ -94,7 +94,7 @@ impl Graph {
         Ok(&self.nodes[self.index(name)?])
     }
 
-    pub(super) fn index(&self, name: &str) -> Result<usize> {
+    pub(crate) fn index(&self, name: &str) -> Result<usize> {
         self.nodes.iter().position(|node| node.name == name).ok_or_else(|| {
             let names: Vec<&str> = self.nodes.iter().map(|node| node.name.as_str()).collect();
             Error::Argument {

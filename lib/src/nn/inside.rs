@@ -9,6 +9,7 @@ use super::graph::of_layer;
 use super::mode::Mode;
 use super::model::{Model, broken};
 use super::operator::Operator;
+use super::outputs::OutputUse;
 use super::weights::Role;
 use crate::{Result, Seed, ops};
 
@@ -16,6 +17,27 @@ impl Model {
     /// The values of some nodes for a batch `x`, in [`Mode::Eval`] and in one run.
     pub(crate) fn values(&self, x: &Tensor, nodes: &[usize]) -> Result<Vec<Tensor>> {
         self.run(x, Mode::Eval, nodes)
+    }
+
+    /// What training goes downhill on, as [`forward_training`](crate::train::Net::forward_training) of a model gives it, and the values of
+    /// some nodes, in one run and with one way back.
+    pub(crate) fn forward_training_and(
+        &self,
+        x: &Tensor,
+        mode: Mode,
+        nodes: &[usize],
+    ) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
+        let outputs = self.graph.outputs.iter().enumerate();
+        let trained = outputs.filter(|(at, output)| *at == 0 || output.when == OutputUse::Training);
+        let heads: Vec<usize> = trained.map(|(_, output)| output.node).collect();
+        // Each node is one end of the run, however many ask for it.
+        let mut ends = [heads.as_slice(), nodes].concat();
+        ends.sort_unstable();
+        ends.dedup();
+        let values = self.run(x, mode, &ends)?;
+        let of = |node: &usize| ends.binary_search(node).map(|at| values[at].clone()).map_err(|_| broken());
+        let heads = heads.iter().map(of).collect::<Result<_>>()?;
+        Ok((heads, nodes.iter().map(of).collect::<Result<_>>()?))
     }
 
     /// The main output for a batch `x` in [`Mode::Eval`], where `node` has the value `value` whatever goes into it. What

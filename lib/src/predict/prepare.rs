@@ -19,6 +19,10 @@ impl Transform for Preprocessing {
         }
         Normalize::new(&self.mean, &self.std).apply(sample, rng)
     }
+
+    fn is_random(&self) -> bool {
+        false
+    }
 }
 
 /// The size that an image of this one is brought to.

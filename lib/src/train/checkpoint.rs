@@ -12,6 +12,7 @@ use super::learner::Learner;
 use super::named_tensors::{Named, bytes, in_order, tensors, with_prefix};
 use super::pass::Mean;
 use super::plan::Plan;
+use super::teacher::Teacher;
 use crate::checkpoint::{TRAINED_MODEL as MODEL, TRAINING as KEY};
 use crate::metrics::Metric;
 use crate::optim::{Accumulation, Ema, Optimizer};
@@ -22,6 +23,8 @@ use crate::{Error, Result};
 const RAW: &str = "raw.";
 const OPTIMIZER: &str = "optimizer.";
 const GRADIENT: &str = "gradient.";
+/// The projections of a teacher are called so themselves.
+const TEACHER: &str = "teacher.";
 
 /// What is saved beside the tensors, as JSON.
 #[derive(Serialize, Deserialize)]
@@ -104,6 +107,9 @@ struct PartialHead {
     loss: f64,
     images: usize,
     metrics: Vec<(String, String)>,
+    /// Without a teacher there are none.
+    #[serde(default)]
+    terms: Vec<(String, f64)>,
     skipped: usize,
     seconds: f64,
 }
@@ -159,7 +165,8 @@ impl Learner {
             .map_err(|error| wrong(path, format!("a history that cannot be read: {error}"), DAMAGED))?;
         let plan = head.plan.as_ref();
         let frozen = plan.map_or_else(Vec::new, |plan| plan.frozen.clone());
-        let mut parameters = self.net.parameters();
+        self.check_teacher()?;
+        let mut parameters = self.trained();
         parameters.retain(|parameter| !frozen.contains(&parameter.name));
         let fits = plan.is_none_or(|plan| plan.fits(history.len(), head.updates))
             && head.partial.as_ref().is_none_or(|partial| partial.fits(history.len()));
@@ -167,6 +174,12 @@ impl Learner {
             return Err(wrong(path, "a place in the training that there is not".into(), DAMAGED));
         }
         // All that may be wrong is looked at before anything changes.
+        let projections = match &self.teacher {
+            Some(teacher) => {
+                in_order(path, &teacher.projections(), &prefixed(TEACHER, tensors(path, &file, TEACHER)?))?
+            }
+            None => Vec::new(),
+        };
         let mut state = tensors(path, &file, MODEL)?;
         // A file has them in any order, a net in its own.
         let places: HashMap<String, usize> =
@@ -187,7 +200,8 @@ impl Learner {
         let raw = match (head.averaged, self.ema_decay) {
             (None, _) => None,
             (Some(updates), Some(decay)) => {
-                let mut averaged = parameters.clone();
+                let mut averaged = self.net.parameters();
+                averaged.retain(|parameter| !frozen.contains(&parameter.name));
                 averaged.extend(self.net.buffers());
                 Some((in_order(path, &averaged, &tensors(path, &file, RAW)?)?, updates, decay, averaged))
             }
@@ -198,6 +212,9 @@ impl Learner {
         };
         let partial = head.partial.as_ref().map(|partial| self.partial_of(partial));
         self.net.set_state(&state)?;
+        if let Some(teacher) = &self.teacher {
+            teacher.set_state(&projections)?;
+        }
         self.end_plan()?;
         match self.net.as_model() {
             Some(model) => frozen.iter().try_for_each(|name| model.freeze(name))?,
@@ -242,10 +259,12 @@ impl Learner {
         };
         add(MODEL, used);
         add(RAW, raw);
+        let projections = self.teacher.iter().flat_map(Teacher::projections);
+        add("", projections.map(|parameter| (parameter.name, parameter.var.as_detached_tensor())).collect());
         let accumulated = match self.accumulation.as_ref().map(Accumulation::kept) {
             None | Some((_, _, 0)) => None,
             Some((sums, images, passes)) => {
-                let names = self.net.parameters().into_iter().map(|parameter| parameter.name);
+                let names = self.trained().into_iter().map(|parameter| parameter.name);
                 add(GRADIENT, names.zip(sums.iter().cloned()).collect());
                 Some([images, passes])
             }
@@ -335,6 +354,7 @@ impl Learner {
             steps: head.steps,
             mean: Mean { sum: head.loss, images: head.images },
             metrics: metrics.collect(),
+            terms: head.terms.clone(),
             skipped: head.skipped,
             seconds: head.seconds,
             plateau_scale: None,
@@ -357,10 +377,16 @@ impl PartialHead {
             loss: partial.mean.sum,
             images: partial.mean.images,
             metrics: metrics.filter_map(|metric| Some((metric.name().to_owned(), metric.state()?))).collect(),
+            terms: partial.terms.clone(),
             skipped: partial.skipped,
             seconds: partial.seconds,
         }
     }
+}
+
+/// With what [`tensors`] took from the names.
+fn prefixed(prefix: &str, tensors: Named) -> Named {
+    tensors.into_iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor)).collect()
 }
 
 pub(super) const DAMAGED: &str = "The file is damaged; take another checkpoint.";

@@ -22,6 +22,8 @@ pub(super) struct Partial {
     pub(super) steps: usize,
     pub(super) mean: Mean,
     pub(super) metrics: Vec<Metric>,
+    /// What each term of a teacher came to, summed over the images, by its name.
+    pub(super) terms: Vec<(String, f64)>,
     /// How many images were left out.
     pub(super) skipped: usize,
     /// Time spent in its steps.
@@ -35,6 +37,17 @@ impl Partial {
     /// How far training is, in epochs.
     pub(super) fn at(&self) -> f64 {
         (self.epoch - 1) as f64 + self.step as f64 / self.steps as f64
+    }
+
+    /// Takes note of the terms of a step with so many images.
+    fn add_terms(&mut self, terms: Vec<(String, f64)>, images: usize) {
+        for (name, value) in terms {
+            let value = value * images as f64;
+            match self.terms.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, sum)) => *sum += value,
+                None => self.terms.push((name, value)),
+            }
+        }
     }
 
     /// Takes note of what a walk has skipped beyond the first `reported`.
@@ -83,7 +96,9 @@ impl Learner {
         let learning_rate = self.learning_rate();
         let Some(partial) = &self.partial else { return Ok(Control::GoOn) };
         let train_loss = partial.mean.value(Split::Train, self.history.skipped(Split::Train))?;
-        let train_metrics = values(&partial.metrics, Split::Train, &self.data.train)?;
+        let mut train_metrics = values(&partial.metrics, Split::Train, &self.data.train)?;
+        let images = partial.mean.images() as f64;
+        train_metrics.extend(partial.terms.iter().map(|(name, sum)| (name.clone(), sum / images)));
         // Only now is the epoch over: an error above leaves it to the next call of fit.
         let Some(partial) = self.partial.take() else { return Ok(Control::GoOn) };
         let skipped = partial.skipped + valid.as_ref().map_or(0, |valid| valid.skipped.samples.len());
@@ -120,6 +135,7 @@ impl Learner {
             steps: batches.len(),
             mean: Mean::default(),
             metrics: followed.iter().map(Metric::fresh).collect(),
+            terms: Vec::new(),
             skipped: 0,
             seconds: 0.0,
             plateau_scale: None,
@@ -149,6 +165,7 @@ impl Learner {
             partial.step = step;
             partial.skip(history, batches.skipped(), &mut reported);
             partial.mean.add(done.loss, batch.len());
+            partial.add_terms(done.terms, batch.len());
             history.push_step(partial.at(), done.loss, done.learning_rate);
             for metric in &mut partial.metrics {
                 metric.update(&done.output, &batch.labels)?;

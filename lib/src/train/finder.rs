@@ -94,7 +94,7 @@ impl Learner {
                 let rate = start * (ratio * at as f64).exp();
                 self.optimizer_mut()?.set_learning_rate(rate)?;
                 let mode = Mode::Train(self.seed.derive(&format!("learning rate {at}")));
-                let (loss, _) = self.loss_of(&batch, mode)?;
+                let loss = self.objective(&batch, mode)?.total;
                 let value: f64 = loss.to_dtype(DType::F64)?.to_scalar()?;
                 mean = SMOOTHING * mean + (1.0 - SMOOTHING) * value;
                 let smoothed = mean / (1.0 - SMOOTHING.powi(at as i32 + 1));

@@ -100,6 +100,7 @@ impl Learner {
         if self.history.num_steps() == 0 && until > 0 {
             Pass::try_out(self)?;
         }
+        self.keep_answers()?;
         let mut callbacks = mem::take(&mut self.callbacks);
         let mut live = Live::start(&self.history, self.partial.as_ref(), until);
         let from = self.plan.as_ref().map_or(self.history.len(), |plan| plan.from);
@@ -150,7 +151,7 @@ impl Learner {
         let names = |parameters: Vec<crate::nn::Parameter>| -> Vec<String> {
             parameters.into_iter().map(|parameter| parameter.name).collect()
         };
-        let (trained, followed) = (names(self.net.parameters()), names(self.averaged()));
+        let (trained, followed) = (names(self.trained()), names(self.averaged()));
         let known = self.optimizer.as_ref().map(|optimizer| names(optimizer.parameters()));
         let averaged = self
             .ema

@@ -13,6 +13,7 @@ use super::pass::Pass;
 use super::plan::Plan;
 use super::predictions::Predictions;
 use super::settings::{Clipping, Scheduled};
+use super::teacher::Teacher;
 use crate::data::{BatchConfig, BatchTransform, Batches, DataSplit, Dataset, OnError, Sampler, Split};
 use crate::losses::{Loss, cross_entropy};
 use crate::metrics::Metric;
@@ -41,6 +42,8 @@ pub struct Learner {
     pub(super) net: Box<dyn Net>,
     pub(super) data: DataSplit,
     pub(super) loss: Loss,
+    /// What is learnt beside the labels.
+    pub(super) teacher: Option<Teacher>,
     /// How much the loss of an auxiliary head counts.
     pub(super) auxiliary_weight: f64,
     /// Of the products in the model.
@@ -95,6 +98,7 @@ impl Learner {
             net: Box::new(net),
             data,
             loss: cross_entropy().into(),
+            teacher: None,
             auxiliary_weight: 0.3,
             precision: Precision::Full,
             config: adamw(1e-3).into(),
@@ -252,7 +256,7 @@ impl Learner {
         let optimizer = match self.optimizer.take() {
             Some(optimizer) => optimizer,
             None => {
-                let parameters = self.net.parameters();
+                let parameters = self.trained();
                 self.config_under(self.plan.as_ref(), &parameters)?.build(&parameters)?
             }
         };

@@ -2,6 +2,7 @@ use candle_core::DType;
 use sconce_display::{Bundle, Content};
 
 use super::learner::{Learner, check_interrupt};
+use super::teacher::Objective;
 use crate::metrics::accuracy;
 use crate::nn::{Mode, backward};
 use crate::plot::{Curves, number, percent};
@@ -57,7 +58,7 @@ impl Learner {
         for step in 0..steps {
             check_interrupt(|| format!("while learning one batch, after {step} steps"))?;
             let mode = Mode::Train(self.seed.derive(&format!("one batch, step {step}")));
-            let (loss, output) = self.loss_of(&batch, mode)?;
+            let Objective { total: loss, output, .. } = self.objective(&batch, mode)?;
             let value: f64 = loss.to_dtype(DType::F64)?.to_scalar()?;
             found.losses.push(value);
             let mut metric = accuracy();

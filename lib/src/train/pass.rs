@@ -62,6 +62,7 @@ impl Pass {
             let output = learner.output(&batch.images);
             let output =
                 output.map_err(|error| memory_in_words(error, batch.len(), learner.accumulate, &place))?;
+            learner.try_teacher(&batch.images, &output)?;
             let loss = learner.loss.of(&output, &batch.labels)?;
             finite(learner, &loss, &batch, &place)?;
             for metric in &learner.metrics {

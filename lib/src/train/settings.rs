@@ -241,7 +241,7 @@ impl Learner {
     }
 
     /// An epoch that was begun under other settings can't be gone on with: its batches are others now.
-    fn restarting_the_epoch(mut self) -> Learner {
+    pub(super) fn restarting_the_epoch(mut self) -> Learner {
         (self.partial, self.accumulation) = (None, None);
         self.history.drop_partial_epoch();
         self
@@ -269,6 +269,7 @@ impl Learner {
         if self.data.train.is_empty() {
             return argument("images in the training part", "none", "Give it a fraction above 0 in split().");
         }
+        self.check_teacher()?;
         // Loss and metrics get one class an image.
         let learnt = self.data.train.label_values()?;
         self.check_classes(learnt, Split::Valid)?;

@@ -73,6 +73,9 @@ impl Learner {
     /// What is set up beside the necessary.
     fn refinements(&self) -> Vec<(&'static str, String)> {
         let mut rows = Vec::new();
+        if let Some(teacher) = &self.teacher {
+            rows.push(("teacher", teacher.words()));
+        }
         if let Some((plateau, monitor)) = &self.plateau {
             let scale = number(plateau.scale_at_a_drop());
             rows.push(("on a plateau", format!("{scale} of the rate, by the {}", monitor.name())));

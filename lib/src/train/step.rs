@@ -5,16 +5,19 @@ use super::diagnosis::{finite, memory_in_words};
 use super::learner::Learner;
 use super::plan::Pace;
 use super::settings::Clipping;
+use super::teacher::Objective;
 use crate::data::Batch;
 use crate::losses::Loss;
 use crate::nn::{Mode, backward};
-use crate::ops::in_precision;
 use crate::optim::{Accumulation, Ema, clip_grad_norm, clip_grad_value};
 use crate::{Error, Result};
 
 /// What a batch has brought.
 pub(super) struct Done {
+    /// Of the labels.
     pub(super) loss: f64,
+    /// Of each term of a teacher, by its name.
+    pub(super) terms: Vec<(String, f64)>,
     /// The main output.
     pub(super) output: Tensor,
     pub(super) learning_rate: f64,
@@ -52,12 +55,12 @@ impl Learner {
     }
 
     fn step_of(&mut self, batch: &Batch, mode: Mode, last: bool, place: &dyn Fn() -> String) -> Result<Done> {
-        let (loss, output) = self.loss_of(batch, mode)?;
-        let value = finite(self, &loss, batch, place)?;
-        let gradients = backward(&loss)?;
+        let Objective { total, labels, terms, output } = self.objective(batch, mode)?;
+        let value = finite(self, &labels, batch, place)?;
+        let gradients = backward(&total)?;
         let mut gradients = if self.accumulate > 1 {
-            let parameters = || self.net.parameters();
-            let sum = self.accumulation.get_or_insert_with(|| Accumulation::new(&parameters()));
+            let parameters = if self.accumulation.is_none() { self.trained() } else { Vec::new() };
+            let sum = self.accumulation.get_or_insert_with(|| Accumulation::new(&parameters));
             sum.add(gradients, batch.len())?;
             if sum.passes() < self.accumulate && !last {
                 // What the next step is going to be made with.
@@ -65,6 +68,7 @@ impl Learner {
                 let gradients = None;
                 return Ok(Done {
                     loss: value,
+                    terms,
                     output,
                     learning_rate,
                     updated: false,
@@ -78,15 +82,7 @@ impl Learner {
         };
         let gradient_norm = self.update(&mut gradients).map_err(|error| placed(error, place))?;
         let (learning_rate, gradients) = (self.learning_rate(), Some(gradients));
-        Ok(Done { loss: value, output, learning_rate, updated: true, gradient_norm, gradients })
-    }
-
-    /// The loss of a batch, from which `backward` goes, and the main output.
-    pub(super) fn loss_of(&self, batch: &Batch, mode: Mode) -> Result<(Tensor, Tensor)> {
-        let outputs = in_precision(self.precision, || self.net.forward_training(&batch.images, mode))?;
-        let goal = Goal { loss: &self.loss, auxiliary_weight: self.auxiliary_weight };
-        let loss = goal.of(&outputs, batch.classes())?;
-        Ok((loss, outputs.first().ok_or_else(no_output)?.detach()))
+        Ok(Done { loss: value, terms, output, learning_rate, updated: true, gradient_norm, gradients })
     }
 
     /// Makes a step with gradients that still wait for others, where the last batches of an epoch could not be read.
@@ -102,7 +98,7 @@ impl Learner {
     pub(super) fn update(&mut self, gradients: &mut GradStore) -> Result<Option<f64>> {
         let Pace { learning_rate, momentum } = self.pace()?;
         let (clipping, decay) = (self.clipping, self.ema_decay);
-        let parameters = if clipping.is_some() { self.net.parameters() } else { Vec::new() };
+        let parameters = if clipping.is_some() { self.trained() } else { Vec::new() };
         let mut norm = None;
         match clipping {
             None => {}
@@ -141,15 +137,15 @@ fn placed(error: Error, place: &dyn Fn() -> String) -> Error {
 }
 
 /// What a step goes downhill on.
-struct Goal<'a> {
-    loss: &'a Loss,
+pub(super) struct Goal<'a> {
+    pub(super) loss: &'a Loss,
     /// How much the loss of an auxiliary head counts.
-    auxiliary_weight: f64,
+    pub(super) auxiliary_weight: f64,
 }
 
 impl Goal<'_> {
     /// The loss of the main output, to which those of auxiliary heads are added.
-    fn of(&self, outputs: &[Tensor], targets: &Tensor) -> Result<Tensor> {
+    pub(super) fn of(&self, outputs: &[Tensor], targets: &Tensor) -> Result<Tensor> {
         let mut losses = outputs.iter().map(|output| self.loss.of(output, targets));
         let mut sum = losses.next().unwrap_or_else(|| Err(no_output()))?;
         // A tensor: by a number of 0 candle would not go back at all, and leave the heads without gradients.
@@ -161,7 +157,7 @@ impl Goal<'_> {
     }
 }
 
-fn no_output() -> Error {
+pub(super) fn no_output() -> Error {
     Error::Argument {
         op: "Net::forward_training".into(),
         expected: "the model's output, and auxiliary ones behind it".into(),

@@ -2,6 +2,7 @@ use std::mem;
 
 use super::learner::Learner;
 use super::plan::Plan;
+use super::teacher::Teacher;
 use crate::Result;
 use crate::optim::{Accumulation, Ema, Optimizer};
 
@@ -22,7 +23,8 @@ impl Learner {
     pub(super) fn try_training<T>(&mut self, trial: impl FnOnce(&mut Learner) -> Result<T>) -> Result<T> {
         self.check_settings()?;
         let state = self.net.state()?;
-        let fresh = self.config.build(&self.net.parameters())?;
+        let projections = self.teacher.as_ref().map(Teacher::state).transpose()?;
+        let fresh = self.config.build(&self.trained())?;
         let kept = Kept {
             optimizer: self.optimizer.replace(fresh),
             plan: self.plan.take(),
@@ -33,7 +35,10 @@ impl Learner {
             updates: self.updates,
         };
         let outcome = trial(self);
-        let back = self.net.set_state(&state);
+        let back = self.net.set_state(&state).and_then(|()| match (&self.teacher, &projections) {
+            (Some(teacher), Some(projections)) => teacher.set_state(projections),
+            _ => Ok(()),
+        });
         Kept {
             optimizer: self.optimizer,
             plan: self.plan,

@@ -56,6 +56,10 @@ impl Transform for Compose {
     fn apply(&self, sample: Sample, rng: &mut Rng) -> Result<Sample> {
         self.steps.iter().try_fold(sample, |sample, step| step.apply(sample, rng))
     }
+
+    fn is_random(&self) -> bool {
+        self.steps.iter().any(|step| step.is_random())
+    }
 }
 
 /// A transform for some of the samples.

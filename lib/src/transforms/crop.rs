@@ -36,6 +36,10 @@ impl Transform for Crop {
         let size = self.size.checked("Crop")?;
         cut(sample, "Crop", [self.top, self.left], size, &self.fill, &self.objects)
     }
+
+    fn is_random(&self) -> bool {
+        false
+    }
 }
 
 /// The sample within a window; constant fill outside.
@@ -88,6 +92,10 @@ impl Transform for CenterCrop {
         let size = self.size.checked("CenterCrop")?;
         let corner = center(size, [sample.image.height(), sample.image.width()]);
         cut(sample, "CenterCrop", corner, size, &self.fill, &self.objects)
+    }
+
+    fn is_random(&self) -> bool {
+        false
     }
 }
 
@@ -244,6 +252,10 @@ impl Transform for Pad {
         let corner = [-(top as isize), -(left as isize)];
         let window = Window { op: OP, from, corner, size, mode: self.mode, fill: &self.fill };
         moved(sample, &window, &super::objects::EVERYTHING)
+    }
+
+    fn is_random(&self) -> bool {
+        false
     }
 }
 

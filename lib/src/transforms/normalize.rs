@@ -49,6 +49,10 @@ impl Transform for Normalize {
         };
         Ok(Sample { image: Image::new([height, width, channels], Pixels::F32(image))?, ..sample })
     }
+
+    fn is_random(&self) -> bool {
+        false
+    }
 }
 
 /// Of each channel's 256 bytes one table, as a byte may be met a thousand times.
@@ -104,6 +108,10 @@ impl Transform for Denormalize {
             }
         }
         Ok(sample)
+    }
+
+    fn is_random(&self) -> bool {
+        false
     }
 }
 

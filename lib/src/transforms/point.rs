@@ -46,6 +46,10 @@ impl Transform for Grayscale {
         }?;
         Ok(Sample { image, ..sample })
     }
+
+    fn is_random(&self) -> bool {
+        false
+    }
 }
 
 /// The grey of each pixel; of a grey image its first number.
@@ -80,6 +84,10 @@ impl Transform for Rgb {
             pixels.flat_map(|pixel| pixel[..colours].iter().copied().cycle().take(3)).collect()
         })?;
         Ok(Sample { image, ..sample })
+    }
+
+    fn is_random(&self) -> bool {
+        false
     }
 }
 

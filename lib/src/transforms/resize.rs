@@ -94,6 +94,10 @@ impl Transform for Resize {
         let to = self.to.size("Resize", from)?;
         moved(sample, &Scaled::whole("Resize", from, to, self.filter), &self.objects)
     }
+
+    fn is_random(&self) -> bool {
+        false
+    }
 }
 
 /// A part of an image in another size.

@@ -1,8 +1,11 @@
 //! The other losses against PyTorch's values.
 
+use std::path::Path;
+
 use candle_core::{DType, Device, Tensor, Var};
 use sconce::losses::{
-    Loss, bce_with_logits, dice, distillation, focal, giou, huber, l1, mse, sigmoid_focal, smooth_l1,
+    DecoupledDistillation, Loss, attention_transfer, bce_with_logits, dice, distillation, focal, giou, huber,
+    l1, mse, sigmoid_focal, smooth_l1,
 };
 
 use crate::fixtures::{Any, Case, close};
@@ -160,6 +163,74 @@ fn distillation_and_giou_are_pytorchs() -> Any {
     close(&[value], &[0.832_739_83], "giou");
     // A step downhill brings the box that does not touch its target nearer to it.
     assert!(gradient[4] < 0.0 || gradient[6] < 0.0, "{gradient:?}");
+    Ok(())
+}
+
+/// Formulas of papers that PyTorch has no function for, written out in it.
+#[test]
+fn decoupled_distillation_and_attention_transfer_are_the_papers() -> Any {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/losses/distillation.safetensors");
+    let all = candle_core::safetensors::load(path, CPU)?;
+    let of = |name: &str, part: &str| all.get(&format!("{name}/{part}")).ok_or(format!("{name}/{part}"));
+    let other = DecoupledDistillation { temperature: 1.5, target: 2.0, others: 0.5 };
+    let decoupled = |config: DecoupledDistillation, labels: &Tensor| {
+        let labels = labels.clone();
+        Loss::new("decoupled", move |student, teacher| config.of(student, teacher, &labels))
+    };
+    let cases = [
+        ("decoupled", decoupled(DecoupledDistillation::default(), of("decoupled", "labels")?)),
+        ("decoupled_other", decoupled(other, of("decoupled_other", "labels")?)),
+        ("attention", attention_transfer()),
+        ("attention_pooled", attention_transfer()),
+    ];
+    for (name, loss) in cases {
+        let (value, gradient) = value_and_gradient(&loss, of(name, "student")?, of(name, "teacher")?)?;
+        close(&[value], &of(name, "loss")?.to_vec1::<f32>()?, name);
+        close(&gradient, &of(name, "gradient")?.flatten_all()?.to_vec1()?, name);
+    }
+    Ok(())
+}
+
+#[test]
+fn decoupled_distillation_of_shares_and_of_sure_teachers() -> Any {
+    let student = Tensor::new(&[[1.0f32, 2.0, 0.5], [0.0, -1.0, 3.0]], CPU)?;
+    let teacher = Tensor::new(&[[300.0f32, 0.0, 1.0], [-2.0, 0.0, 300.0]], CPU)?;
+    let loss = DecoupledDistillation::default();
+    let labels = Tensor::new(&[0u32, 2], CPU)?;
+    let shares = Tensor::new(&[[0.6f32, 0.4, 0.0], [0.3, 0.3, 0.4]], CPU)?;
+    let by_labels = loss.of(&student, &teacher, &labels)?.to_scalar::<f32>()?;
+    // What the others are like still counts where the teacher is as good as certain.
+    let sure = DecoupledDistillation { target: 0.0, ..loss };
+    assert!(sure.of(&student, &teacher, &labels)?.to_scalar::<f32>()? > 0.01);
+    assert!(by_labels.is_finite());
+    assert_eq!(loss.of(&student, &teacher, &shares)?.to_scalar::<f32>()?, by_labels);
+    let as_loss = Loss::new("decoupled", move |s, t| loss.of(s, t, &labels));
+    let (_, gradient) = value_and_gradient(&as_loss, &student, &teacher)?;
+    assert!(gradient.iter().all(|value| value.is_finite()), "{gradient:?}");
+    // Dead features look nowhere, and get no gradient that is no number.
+    let (value, gradient) = value_and_gradient(
+        &attention_transfer(),
+        &Tensor::zeros((1, 2, 2, 2), DType::F32, CPU)?,
+        &Tensor::ones((1, 3, 2, 2), DType::F32, CPU)?,
+    )?;
+    close(&[value], &[0.25], "dead");
+    assert_eq!(gradient, [0.0; 8]);
+    let one = student.narrow(1, 0, 1)?.contiguous()?;
+    let labels = Tensor::new(&[0u32, 3], CPU)?;
+    for (error, named) in [
+        (loss.of(&one, &one, &labels), "at least 2 classes"),
+        (loss.of(&student, &teacher, &labels), "label 3 at index 1"),
+        (loss.of(&student, &teacher, &student.narrow(1, 0, 2)?), "shares (B, C)"),
+        (attention_transfer().of(&student, &teacher), "F32 [2, 3]"),
+        (
+            attention_transfer().of(&student.unsqueeze(0)?, &Tensor::zeros((1, 3, 3), DType::F32, CPU)?),
+            "equally many tokens",
+        ),
+    ] {
+        let error = error.expect_err(named).to_string();
+        assert!(error.contains(named), "{error} should name {named}");
+    }
     Ok(())
 }
 

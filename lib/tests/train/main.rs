@@ -17,3 +17,4 @@ mod settings;
 #[path = "../small/mod.rs"]
 mod small;
 mod small_tasks;
+mod teacher;

@@ -31,7 +31,7 @@ fn without_times(epochs: &[Epoch]) -> Vec<Epoch> {
 }
 
 /// Trains four epochs in one piece, and in two with a file between them after `steps` steps.
-fn resumed(setup: &dyn Fn() -> Result<Learner>, steps: usize) -> Result<()> {
+pub fn resumed(setup: &dyn Fn() -> Result<Learner>, steps: usize) -> Result<()> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("training.safetensors");
     let mut whole = setup()?;

@@ -33,6 +33,9 @@ pub(super) fn settings(learner: &Learner) -> Vec<(String, Facts)> {
     if let Some(decay) = learner.ema_decay {
         training.push(("ema_decay".into(), format!("{decay:?}")));
     }
+    if let Some(teacher) = &learner.teacher {
+        training.extend(teacher.facts());
+    }
     if let Some(sampler) = &learner.sampler {
         training.push(("sampler".into(), sampler.to_string()));
     }
