@@ -201,5 +201,5 @@ fn without_tensors(name: &str, operator: Operator, inputs: Vec<usize>, shape: &[
 }
 
 fn linear(in_features: usize, out_features: usize) -> Operator {
-    Operator::Linear { in_features, out_features, config: LinearConfig { bias: true } }
+    Operator::Linear { in_features, out_features, config: LinearConfig::default() }
 }

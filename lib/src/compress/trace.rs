@@ -135,6 +135,7 @@ impl Trace {
             Operator::Activation(_)
             | Operator::Dropout { .. }
             | Operator::StochasticDepth { .. }
+            | Operator::FakeQuantize { .. }
             | Operator::Scale { .. } => value(self, 0),
             Operator::MaxPool2d(_)
             | Operator::AvgPool2d(_)

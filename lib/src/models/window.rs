@@ -36,6 +36,7 @@ impl Window {
             dilation: [self.dilation; 2],
             groups: self.groups,
             bias: true,
+            ..Conv2dConfig::default()
         }
     }
 

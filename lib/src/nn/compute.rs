@@ -2,13 +2,15 @@
 
 use candle_core::Tensor;
 
-use super::config::{AvgPool2dConfig, TargetSize};
+use super::config::{AvgPool2dConfig, TargetSize, WeightPrecision};
 use super::graph::Node;
 use super::infer;
 use super::mode::Mode;
+use super::observe::bytes_of;
 use super::model::Model;
 use super::operator::Operator;
 use crate::ops::AttentionWeights;
+use crate::ops::int8::Quantization;
 use crate::{Error, Result, ops};
 
 impl Model {
@@ -26,7 +28,33 @@ impl Model {
             false => self.vars[index].as_detached_tensor(),
         });
         let tensors: Vec<Tensor> = tensors.collect();
-        Ok(match (&node.operator, inputs, tensors.as_slice()) {
+        match (&node.operator, inputs, tensors.as_slice()) {
+            (Operator::BatchNorm { config, .. }, [x], [weight, bias, ..])
+                if node.tensors.iter().any(|&index| trained[index]) =>
+            {
+                let running = (&self.vars[node.tensors[2]], &self.vars[node.tensors[3]]);
+                ops::batch_norm_train(x, weight, bias, running, *config)
+            }
+            (Operator::FakeQuantize { .. }, [x], [_, _]) => {
+                let extremes = || Ok([x.min_all()?.to_scalar()?, x.max_all()?.to_scalar()?]);
+                fake_quantized(x, self.observed(node, mode, extremes)?)
+            }
+            (_, inputs, tensors) => evaluate(node, inputs, tensors, mode),
+        }
+    }
+}
+
+/// The output of `node`, whose weights are `tensors`, none of which changes.
+pub(crate) fn evaluate(node: &Node, inputs: &[Tensor], tensors: &[Tensor], mode: Mode) -> Result<Tensor> {
+    let rounded = match (node.operator.weight_precision(), tensors) {
+        (WeightPrecision::Int8, [weight, rest @ ..]) => {
+            let weight = ops::fake_quantize_weight(weight)?;
+            Some([std::slice::from_ref(&weight), rest].concat())
+        }
+        _ => None,
+    };
+    let tensors = rounded.as_deref().unwrap_or(tensors);
+        Ok(match (&node.operator, inputs, tensors) {
             (Operator::Input, [x], []) => x.clone(),
             (Operator::Conv2d { config, .. }, [x], [weight, bias @ ..]) => {
                 ops::conv2d(x, weight, bias.first(), config.sliding(), config.groups)?
@@ -36,13 +64,7 @@ impl Model {
                 ops::conv_transpose2d(x, weight, bias.first(), sliding, output_padding, config.groups)?
             }
             (Operator::BatchNorm { config, .. }, [x], [weight, bias, mean, var]) => {
-                match node.tensors.iter().any(|&index| trained[index]) {
-                    true => {
-                        let running = (&self.vars[node.tensors[2]], &self.vars[node.tensors[3]]);
-                        ops::batch_norm_train(x, weight, bias, running, *config)?
-                    }
-                    false => ops::batch_norm_eval(x, weight, bias, (mean, var), *config)?,
-                }
+                ops::batch_norm_eval(x, weight, bias, (mean, var), *config)?
             }
             (Operator::LayerNorm { config, .. }, [x], [weight, bias]) => {
                 ops::layer_norm(x, weight, bias, config.eps)?
@@ -112,6 +134,7 @@ impl Model {
                 Mode::Train(seed) => ops::stochastic_depth(x, *p, seed.derive(&node.name))?,
                 Mode::Eval => x.clone(),
             },
+            (Operator::FakeQuantize { .. }, [x], [range, _]) => fake_quantized(x, bytes_of(range)?)?,
             (Operator::Add, [x, y], []) => (x + y)?,
             (Operator::Multiply, [x, y], []) => x.broadcast_mul(y)?,
             (Operator::Scale { factor }, [x], []) => x.affine(*factor, 0.0)?,
@@ -123,7 +146,7 @@ impl Model {
             (Operator::PositionEmbedding { .. }, [x], [embedding]) => ops::position_embedding(x, embedding)?,
             (Operator::SinePositionEmbedding(config), [x], []) => {
                 let &[batch, _, height, width] = x.dims() else {
-                    return Err(misplaced(node, inputs, &tensors));
+                    return Err(misplaced(node, inputs, tensors));
                 };
                 let embedding = ops::sine_position_embedding([height, width], *config, x.device())?;
                 let embedding = embedding.to_dtype(x.dtype())?;
@@ -135,7 +158,11 @@ impl Model {
             (Operator::Map(map), [x], parameters) => map.call(x, parameters)?,
             (_, inputs, tensors) => return Err(misplaced(node, inputs, tensors)),
         })
-    }
+}
+
+/// `x`, rounded unless no range is known.
+fn fake_quantized(x: &Tensor, bytes: Option<Quantization>) -> Result<Tensor> {
+    bytes.map_or_else(|| Ok(x.clone()), |bytes| ops::fake_quantize(x, bytes))
 }
 
 /// The size that `x` is brought to; `like` is the second input, if there is one.

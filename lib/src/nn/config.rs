@@ -20,6 +20,9 @@ pub struct Conv2dConfig {
     pub groups: usize,
     /// Whether a bias is added. Before a batch norm it has no effect and can be left out.
     pub bias: bool,
+    /// What the weight is rounded to before it is used.
+    #[serde(default)]
+    pub weights: WeightPrecision,
 }
 
 impl Default for Conv2dConfig {
@@ -32,14 +35,25 @@ impl Default for Conv2dConfig {
             dilation: [1, 1],
             groups: 1,
             bias: true,
+            weights: WeightPrecision::Float,
         }
     }
 }
 
 impl Conv2dConfig {
-    pub(super) fn sliding(&self) -> Sliding {
+    pub(crate) fn sliding(&self) -> Sliding {
         Sliding { stride: self.stride, padding: self.padding, dilation: self.dilation }
     }
+}
+
+/// What a weight is rounded to in the forward pass, while it stays f32 and is trained as if it were not rounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum WeightPrecision {
+    /// Nothing.
+    #[default]
+    Float,
+    /// 255 numbers for each output channel: [`crate::ops::fake_quantize_weight`].
+    Int8,
 }
 
 /// Options of [`crate::nn::Value::conv_transpose2d_with`]: pixels, height first.
@@ -109,7 +123,7 @@ impl Default for Pool2dConfig {
 }
 
 impl Pool2dConfig {
-    pub(super) fn sliding(&self) -> Sliding {
+    pub(crate) fn sliding(&self) -> Sliding {
         Sliding { stride: self.stride, padding: self.padding, ..Sliding::default() }
     }
 }
@@ -128,12 +142,15 @@ pub struct AvgPool2dConfig {
 pub struct LinearConfig {
     /// Whether a bias is added.
     pub bias: bool,
+    /// What the weight is rounded to before it is used.
+    #[serde(default)]
+    pub weights: WeightPrecision,
 }
 
 impl Default for LinearConfig {
     /// With bias.
     fn default() -> LinearConfig {
-        LinearConfig { bias: true }
+        LinearConfig { bias: true, weights: WeightPrecision::Float }
     }
 }
 

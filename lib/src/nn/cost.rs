@@ -72,6 +72,7 @@ impl Graph {
             | Operator::Mean { .. }
             | Operator::Dropout { .. }
             | Operator::StochasticDepth { .. }
+            | Operator::FakeQuantize { .. }
             | Operator::Add
             | Operator::Multiply
             | Operator::Scale { .. }

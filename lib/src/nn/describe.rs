@@ -1,6 +1,6 @@
 //! Operators in words.
 
-use super::config::TargetSize;
+use super::config::{TargetSize, WeightPrecision};
 use super::graph::{Graph, Node};
 use super::operator::Operator;
 use crate::ops::{Activation, Corners, Divisor, Interpolation, PadMode, Padding, Sliding, shape_text};
@@ -24,7 +24,7 @@ pub(super) fn in_words(operator: &Operator) -> String {
     match operator {
         Operator::Conv2d { in_channels, out_channels, config } => {
             let window = window(config.kernel, config.sliding());
-            let rest = format!("{}{}", groups(config.groups), bias(config.bias));
+            let rest = format!("{}{}{}", groups(config.groups), bias(config.bias), weights(config.weights));
             format!("{name} {in_channels} -> {out_channels}, {window}{rest}")
         }
         Operator::ConvTranspose2d { in_channels, out_channels, config } => {
@@ -68,7 +68,8 @@ pub(super) fn in_words(operator: &Operator) -> String {
             format!("{name} {padding}, {mode}")
         }
         Operator::Linear { in_features, out_features, config } => {
-            format!("{name} {in_features} -> {out_features}{}", bias(config.bias))
+            let rest = format!("{}{}", bias(config.bias), weights(config.weights));
+            format!("{name} {in_features} -> {out_features}{rest}")
         }
         Operator::GroupNorm { config, .. } => format!("{name}{}", groups(config.groups)),
         Operator::ScaledDotProductAttention { num_heads }
@@ -97,6 +98,7 @@ pub(super) fn in_words(operator: &Operator) -> String {
         | Operator::Flatten
         | Operator::ImageToTokens
         | Operator::Reshape { .. }
+        | Operator::FakeQuantize { .. }
         | Operator::Add
         | Operator::Multiply
         | Operator::LayerScale { .. }
@@ -127,6 +129,13 @@ fn window(kernel: [usize; 2], sliding: Sliding) -> String {
 
 fn groups(groups: usize) -> String {
     if groups == 1 { String::new() } else { format!(", {groups} groups") }
+}
+
+fn weights(weights: WeightPrecision) -> &'static str {
+    match weights {
+        WeightPrecision::Float => "",
+        WeightPrecision::Int8 => ", int8 weights",
+    }
 }
 
 fn bias(bias: bool) -> &'static str {

@@ -14,6 +14,11 @@ use super::weights::Role;
 use crate::{Result, Seed, ops};
 
 impl Model {
+    /// The graph's tensor number `place`.
+    pub(crate) fn tensor(&self, place: usize) -> &Var {
+        &self.vars[place]
+    }
+
     /// The values of some nodes for a batch `x`, in [`Mode::Eval`] and in one run.
     pub(crate) fn values(&self, x: &Tensor, nodes: &[usize]) -> Result<Vec<Tensor>> {
         self.run(x, Mode::Eval, nodes)

@@ -25,6 +25,7 @@ mod loading;
 mod map;
 mod mode;
 mod model;
+mod observe;
 mod operator;
 mod outputs;
 mod parts;
@@ -44,10 +45,11 @@ pub use crate::ops::{
 pub use architecture::Architecture;
 pub use config::{
     AvgPool2dConfig, Conv2dConfig, ConvTranspose2dConfig, GroupNormConfig, LayerNormConfig, LinearConfig,
-    Pool2dConfig, TargetSize,
+    Pool2dConfig, TargetSize, WeightPrecision,
 };
 pub use diagram::Detail;
 pub use feature_maps::FeatureMaps;
+pub(crate) use compute::evaluate;
 pub(crate) use graph::of_layer;
 pub use graph::{Graph, Node, TensorSpec};
 pub use initial::{Fan, Initial};
@@ -55,6 +57,7 @@ pub use load_report::{LoadReport, Loading, Mismatch};
 pub use map::Map;
 pub use mode::Mode;
 pub use model::Model;
+pub(crate) use observe::bytes_of;
 pub use operator::Operator;
 pub use outputs::{ModelOutputs, Output, OutputUse, Outputs};
 pub(crate) use parts::Parts;

@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use super::config::{
     AvgPool2dConfig, Conv2dConfig, ConvTranspose2dConfig, GroupNormConfig, LayerNormConfig, LinearConfig,
-    Pool2dConfig, TargetSize,
+    Pool2dConfig, TargetSize, WeightPrecision,
 };
 use super::map::{self, Map};
 #[cfg(doc)]
@@ -170,6 +170,13 @@ pub enum Operator {
         /// The share of the images for which the value becomes 0.
         p: f64,
     },
+    /// [`ops::fake_quantize`]: every value rounded to what a byte can stand for, in the range that the buffer `range` (2), the
+    /// least and the greatest, has. While the buffer `observing` (1) is 1, it follows the range of what comes in, in training: the
+    /// first batch's, and then an average that moves. A range of 0 to 0 has seen nothing and leaves values as they are.
+    FakeQuantize {
+        /// The share of a batch's range in the average, from 0 to 1.
+        momentum: f64,
+    },
     /// The sum of two inputs of one shape.
     Add,
     /// The product, element by element, of two inputs of one shape, or with 1 where one of them repeats.
@@ -211,6 +218,15 @@ pub enum Operator {
 }
 
 impl Operator {
+    /// How the weight is rounded before it is used.
+    pub(crate) fn weight_precision(&self) -> WeightPrecision {
+        match self {
+            Operator::Conv2d { config, .. } => config.weights,
+            Operator::Linear { config, .. } => config.weights,
+            _ => WeightPrecision::Float,
+        }
+    }
+
     /// The operator's name, as the unnamed layers and the errors carry it: `conv2d`.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -244,6 +260,7 @@ impl Operator {
             Operator::RelativeAttention { .. } => "relative_attention",
             Operator::Dropout { .. } => "dropout",
             Operator::StochasticDepth { .. } => "stochastic_depth",
+            Operator::FakeQuantize { .. } => "fake_quantize",
             Operator::Add => "add",
             Operator::Multiply => "multiply",
             Operator::Scale { .. } => "scale",

@@ -95,8 +95,7 @@ impl Model {
             ));
         }
         let graph: Graph = serde_json::from_value(found.graph).map_err(|error| damaged(error.to_string()))?;
-        graph.check().map_err(damaged)?;
-        let graph = graph.inferred().map_err(|error| damaged(error.to_string()))?;
+        let graph = graph.checked().map_err(damaged)?;
         let file = Checkpoint::open(path)?;
         let mut tensors = Vec::with_capacity(graph.tensors.len());
         for spec in &graph.tensors {
@@ -119,6 +118,15 @@ impl Model {
 }
 
 impl Graph {
+    /// A graph that a file has brought, with its shapes inferred anew.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn checked(self) -> std::result::Result<Graph, String> {
+        self.check()?;
+        self.inferred().map_err(|error| error.to_string())
+    }
+
     /// What is wrong with a graph that a file has brought: places that are none, names that are there twice.
     fn check(&self) -> std::result::Result<(), String> {
         let mut names = HashSet::new();

@@ -81,6 +81,7 @@ impl Operator {
                 };
                 map.parameters.iter().map(weight).collect()
             }
+            Operator::FakeQuantize { .. } => vec![buffer("range", 2, zero), buffer("observing", 1, one)],
             Operator::Queries { dims } => vec![parameter("weight", dims, Initial::Normal { std: 1.0 })],
             Operator::Input
             | Operator::Activation(_)

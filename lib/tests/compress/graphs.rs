@@ -153,7 +153,8 @@ fn tokens(x: &Value, rng: &mut Rng) -> Value {
             }
         };
         x = x + y;
-        let wide = x.layer_norm().linear_with(16, LinearConfig { bias: rng.below(2) == 0 }).gelu().linear(8);
+        let config = LinearConfig { bias: rng.below(2) == 0, ..LinearConfig::default() };
+        let wide = x.layer_norm().linear_with(16, config).gelu().linear(8);
         x = x + wide;
     }
     x.mean([0]).linear(5)

@@ -62,7 +62,7 @@ fn weights_have_pytorchs_names_shapes_and_first_values() -> Result<()> {
         let x = x.image_to_tokens().class_token().named("class_token");
         let x = x.position_embedding().named("pos_embedding");
         let x = x.self_attention(4).named("attention").layer_scale(1e-6).named("gamma");
-        x.linear_with(3, LinearConfig { bias: false }).named("head")
+        x.linear_with(3, LinearConfig { bias: false, ..LinearConfig::default() }).named("head")
     })?
     .init(Seed(1), &Device::Cpu)?;
     let parameters = net.parameters();

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use super::activation::Activation;
 use super::reverse::Reverse;
 use crate::nn::graph::{Node, of_layer};
-use crate::nn::{Mode, Model};
+use crate::nn::{Mode, Model, WeightPrecision};
 use crate::ops::Buffer;
 use crate::{Error, Result, ops};
 
@@ -52,15 +52,22 @@ impl Context {
         self.model.pool.take(len)
     }
 
-    /// Hands the values of a node's parameters and buffers to `work`, in the operator's order.
+    /// Hands the values of a node's parameters and buffers to `work`, in the operator's order, a weight rounded as the operator
+    /// wants it: no gradient changes by that.
     pub(super) fn weights<R>(&self, node: usize, work: impl FnOnce(&[&[f32]]) -> R) -> Result<R> {
-        let tensors: Vec<Tensor> = self
-            .node(node)
+        let spec = self.node(node);
+        let tensors: Vec<Tensor> = spec
             .tensors
             .iter()
             .map(|&index| self.model.vars[index].as_detached_tensor())
             .collect();
-        Ok(ops::with_values(&tensors, work)?)
+        Ok(ops::with_values(&tensors, |values| match (spec.operator.weight_precision(), values) {
+            (WeightPrecision::Int8, [weight, rest @ ..]) => {
+                let rounded = ops::round_channels(weight, tensors[0].dims().first().copied().unwrap_or(1));
+                work(&[&[rounded.as_slice()], rest].concat())
+            }
+            _ => work(values),
+        })?)
     }
 }
 

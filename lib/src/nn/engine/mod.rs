@@ -10,6 +10,7 @@
 mod activation;
 mod context;
 mod convolution;
+mod fake_quantize;
 mod join;
 mod linear;
 mod norm;

@@ -1,5 +1,6 @@
 use super::context::Layer;
 use super::convolution::Convolution;
+use super::fake_quantize::FakeQuantize;
 use super::linear::Linear;
 use super::norm::{Norm, Sum};
 use super::other::Other;
@@ -161,6 +162,7 @@ impl Planner<'_> {
             (Operator::Dropout { .. } | Operator::StochasticDepth { .. }, &[_]) if mode == Mode::Eval => {
                 Box::new(Same)
             }
+            (Operator::FakeQuantize { .. }, &[_]) => Box::new(FakeQuantize { node: index }),
             (&Operator::Activation(function), &[_]) => Box::new(Pointwise { function }),
             (Operator::LayerNorm { .. }, &[x]) if !is_image(x) => Box::new(LayerNorm { node: index }),
             _ => Box::new(Other { node: index }),

@@ -89,6 +89,17 @@ impl Operator {
                 check_probability(op, *p)?;
                 one.to_vec()
             }
+            Operator::FakeQuantize { momentum } => {
+                if !(0.0..=1.0).contains(momentum) {
+                    return Err(Error::Argument {
+                        op: op.into(),
+                        expected: "a momentum from 0 to 1".into(),
+                        got: momentum.to_string(),
+                        hint: "0.01 is usual.".into(),
+                    });
+                }
+                one.to_vec()
+            }
             Operator::Add => {
                 if one != other {
                     let hint =

@@ -106,8 +106,8 @@ cases! {
     Operator::Mean { .. } => [3, 2, 2], |x| x.mean([0, 1, 2]);
     Operator::Linear { .. } => [2, 3, 2], |x| x.flatten().linear(4);
     Operator::Linear { .. } => [3, 2, 2], |x| x.image_to_tokens().linear(4);
-    Operator::Linear { config: LinearConfig { bias: false }, .. } => [2, 3, 4], |x| {
-        x.linear_with(3, LinearConfig { bias: false })
+    Operator::Linear { config: LinearConfig { bias: false, .. }, .. } => [2, 3, 4], |x| {
+        x.linear_with(3, LinearConfig { bias: false, ..LinearConfig::default() })
     };
     Operator::ScaledDotProductAttention { .. } => [4, 3, 1], |x| {
         let tokens = x.image_to_tokens();
@@ -122,6 +122,7 @@ cases! {
     Operator::RelativeAttention { .. } => [6, 3, 2], |x| x.image_to_tokens().relative_attention(2, [3, 2]);
     Operator::Dropout { .. } => [2, 4, 4], |x| x.dropout(0.4);
     Operator::StochasticDepth { .. } => [2, 3, 2], |x| x.stochastic_depth(0.3);
+    Operator::FakeQuantize { .. } => [2, 3, 2], |x| x.fake_quantize(0.1);
     Operator::Add => [2, 3, 2], |x| x.sigmoid() + x;
     Operator::Multiply => [2, 3, 2], |x| x.sigmoid() * x;
     Operator::Multiply => [3, 3, 2], |x| x.adaptive_avg_pool2d([1, 1]).conv2d(3, 1).sigmoid() * x;

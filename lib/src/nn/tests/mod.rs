@@ -67,7 +67,8 @@ fn check(what: &str, got: Option<&Tensor>, wanted: &[f64]) -> Result<()> {
 
 #[test]
 fn a_right_gradient_reaches_every_parameter_and_the_input_of_every_layer() -> Result<()> {
-    for case in cases() {
+    // Rounding has the gradient of what is not rounded, by design; PyTorch's is held to it among the tests of `compress`.
+    for case in cases().into_iter().filter(|case| !case.what.starts_with("Operator::FakeQuantize")) {
         let architecture = case.architecture?;
         let there = architecture.graph().nodes().iter().any(|node| (case.is_there)(&node.operator));
         assert!(there, "{} is not in its own case", case.what);

@@ -66,6 +66,14 @@ impl Value {
         self.then(|_| Operator::LogSoftmax { dim })
     }
 
+    /// Rounds every value to what a byte can stand for, as [`crate::ops::fake_quantize`] does, in a range that follows what comes
+    /// in during training, by a share `momentum` of each batch, until
+    /// [`freeze_observers`](crate::nn::Model::freeze_observers). Gradients go through as if nothing were rounded. Keeps the shape.
+    #[must_use]
+    pub fn fake_quantize(&self, momentum: f64) -> Value {
+        self.then(|_| Operator::FakeQuantize { momentum })
+    }
+
     /// In training, sets each value to 0 with probability `p` in `[0, 1)` and scales the others up.
     /// Keeps the shape.
     #[must_use]
