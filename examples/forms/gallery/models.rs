@@ -1,7 +1,10 @@
 //! Models, their files, and what they say of an image.
 
 use sconce::checkpoint::Checkpoint;
-use sconce::compress::{PruneConfig, PruneReport, Sensitivity, prune_channels};
+use sconce::compress::{
+    LayerErrors, PruneConfig, PruneReport, QuantizeConfig, QuantizeReport, Quantized, QuantizedModel, Sensitivity, compare_layers,
+    prune_channels, quantize,
+};
 use sconce::data::{Image, Pixels};
 use sconce::models::ModelList;
 use sconce::nn::LoadReport;
@@ -83,6 +86,25 @@ fn with_file<T>(name: &str, read: impl FnOnce(&std::path::Path) -> Result<T>) ->
 /// What goes when half of the channels go.
 pub fn prune_report() -> Result<PruneReport> {
     Ok(prune_channels(&network()?, &PruneConfig::ratio(0.5))?.report)
+}
+
+fn quantized() -> Result<Quantized> {
+    quantize(&network()?, &[square()?], &QuantizeConfig::default())
+}
+
+/// What the layers of the network compute with on integers.
+pub fn quantize_report() -> Result<QuantizeReport> {
+    Ok(quantized()?.report)
+}
+
+/// The network on integers.
+pub fn quantized_model() -> Result<QuantizedModel> {
+    Ok(quantized()?.model)
+}
+
+/// How far its layers are from those in floats.
+pub fn layer_errors() -> Result<LayerErrors> {
+    compare_layers(&network()?, &quantized()?.model, &[square()?])
 }
 
 /// A file of weights.

@@ -1,6 +1,6 @@
 //! Smaller and faster models: passes over the model graph, the same for your own models and for the zoo's.
 //!
-//! [`quantize`] makes a model that computes on integers of 8 bits, after training or, with [`qat`], along with it.
+//! [`quantize()`] makes a model that computes on integers of 8 bits, after training or, with [`qat`], along with it.
 //! [`prune_channels`] removes channels, attention heads and widths; [`sensitivity`] says which layers bear it. A pass gives a new model and a report; the model that went in
 //! stays as it is.
 
@@ -21,8 +21,9 @@ pub use importance::{Importance, Taylor};
 pub use prune::{PruneConfig, PruneTarget, Pruned, Scope, prune_channels};
 pub use prune_report::{KeptIndices, PruneReport, PrunedGroup};
 pub use quantize::{
-    BiasCorrection, Calibration, Computes, QatConfig, QuantizeConfig, QuantizeReport, Quantized, QuantizedLayer, QuantizedModel,
-    fold_batch_norm, qat, quantize, quantize_trained,
+    BiasCorrection, Calibration, Computes, HalfModel, HalfType, LayerError, LayerErrors, QatConfig, QuantizeConfig, QuantizeReport,
+    Quantized, QuantizedLayer, QuantizedModel, compare_layers, fold_batch_norm, half_weights, qat, quantize, quantize_dynamic,
+    quantize_trained,
 };
 pub use sensitivity::{LayerSensitivity, Sensitivity, sensitivity};
 pub use trace::ChannelNorms;

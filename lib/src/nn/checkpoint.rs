@@ -23,15 +23,24 @@ impl Model {
     /// # Errors
     /// If the file cannot be written. A file that was there before is then still there.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.save_as(path.as_ref(), |_, _| None)
+    }
+
+    /// The same, tensors in the types and bytes that `other` gives for them; f32 where it gives none.
+    pub(crate) fn save_as(
+        &self,
+        path: &Path,
+        other: impl Fn(&TensorSpec, &[f32]) -> Option<(Dtype, Vec<u8>)>,
+    ) -> Result<()> {
         let mut entries = Vec::new();
         for (spec, var) in self.tensors() {
-            let bytes = tensor_file::of_f32(&var.as_tensor().flatten_all()?.to_vec1()?);
-            entries.push(Entry { name: spec.name.clone(), dtype: Dtype::F32, shape: &spec.shape, bytes });
+            let values = var.as_tensor().flatten_all()?.to_vec1::<f32>()?;
+            let (dtype, bytes) = other(spec, &values).unwrap_or_else(|| (Dtype::F32, tensor_file::of_f32(&values)));
+            entries.push(Entry { name: spec.name.clone(), dtype, shape: &spec.shape, bytes });
         }
         // Readers of other libraries look for this.
         let mut metadata = vec![("format", "pt".to_owned())];
         metadata.extend(description(&self.graph)?.map(|graph| (GRAPH, graph)));
-        let path = path.as_ref();
         atomic_file::write(path, &tensor_file::bytes(path, &entries, &metadata)?)
     }
 

@@ -4,6 +4,9 @@
 mod bad_input;
 mod graphs;
 mod prune;
+mod quantize_models;
+mod quantize_other;
+mod quantize_values;
 mod saved;
 mod zeroed;
 mod zoo;

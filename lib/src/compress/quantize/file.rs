@@ -132,7 +132,7 @@ impl QuantizedModel {
 
 /// The weights that layers on integers multiply with.
 fn weights(graph: &Graph, steps: &[Step]) -> Vec<usize> {
-    let layers = steps.iter().filter(|step| matches!(step.work, Work::Layer { .. }));
+    let layers = steps.iter().filter(|step| matches!(step.work, Work::Layer { .. } | Work::Dynamic));
     layers.filter_map(|step| graph.nodes[step.node].tensors.first().copied()).collect()
 }
 

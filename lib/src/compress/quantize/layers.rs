@@ -36,6 +36,9 @@ impl Stored {
     }
 }
 
+/// The byte that stands for 0 where a range is found when it is needed.
+pub(super) const MIDDLE: u8 = 128;
+
 /// The largest bias in whole numbers: far enough from what 32 bits hold that sums find room beside it.
 const MOST_BIAS: f64 = (1 << 29) as f64;
 
@@ -44,10 +47,17 @@ pub(super) fn stored(graph: &Graph, steps: &[Step], tensors: Vec<Tensor>) -> Res
     // For each weight the finest input that it meets, and its bias.
     let mut weights: HashMap<usize, (f32, Option<usize>)> = HashMap::new();
     for step in steps {
-        if let Work::Layer { input, .. } = step.work {
-            let tensors = &graph.nodes[step.node].tensors;
-            let finest = weights.entry(tensors[0]).or_insert((input.scale, tensors.get(1).copied()));
-            finest.0 = finest.0.min(input.scale);
+        let tensors = &graph.nodes[step.node].tensors;
+        match step.work {
+            Work::Layer { input, .. } => {
+                let finest = weights.entry(tensors[0]).or_insert((f32::INFINITY, None));
+                *finest = (finest.0.min(input.scale), tensors.get(1).copied());
+            }
+            // Its bias is added in f32.
+            Work::Dynamic => {
+                weights.entry(tensors[0]).or_insert((f32::INFINITY, None));
+            }
+            _ => {}
         }
     }
     let values = |tensor: &Tensor| -> Result<Vec<f32>> { Ok(tensor.flatten_all()?.to_vec1()?) };
@@ -86,15 +96,22 @@ pub(super) enum Packed {
 }
 
 impl Layer {
-    pub(super) fn new(graph: &Graph, node: usize, stored: &[Stored], input: Quantization) -> Result<Option<Layer>> {
-        let node = &graph.nodes[node];
+    /// The layer of a step, if it has one.
+    pub(super) fn new(graph: &Graph, step: &Step, stored: &[Stored]) -> Result<Option<Layer>> {
+        let (input, dynamic) = match step.work {
+            Work::Layer { input, .. } => (input, false),
+            // Its unit is the weight's alone; the batch brings the other part.
+            Work::Dynamic => (Quantization { scale: 1.0, zero_point: MIDDLE }, true),
+            _ => return Ok(None),
+        };
+        let node = &graph.nodes[step.node];
         let Some(Stored::Weight { whole, scales, shape }) = node.tensors.first().map(|&place| &stored[place]) else {
             return Ok(None);
         };
         let unit: Vec<f64> = scales.iter().map(|scale| f64::from(input.scale) * f64::from(*scale)).collect();
         let bias = match node.tensors.get(1) {
-            Some(&place) => stored[place].tensor()?.to_vec1::<f32>()?,
-            None => Vec::new(),
+            Some(&place) if !dynamic => stored[place].tensor()?.to_vec1::<f32>()?,
+            _ => Vec::new(),
         };
         let bias: Vec<i32> = bias
             .iter()

@@ -5,10 +5,13 @@
 //! same on integers.
 
 mod calibrate;
+mod compare;
 mod config;
 mod correct;
+mod dynamic;
 mod file;
 mod fold;
+mod half;
 mod histogram;
 mod layers;
 mod model;
@@ -19,10 +22,15 @@ mod report;
 mod rewrite;
 mod run;
 
+use std::collections::HashMap;
+
 use candle_core::Tensor;
 
+pub use compare::{LayerError, LayerErrors, compare_layers};
 pub use config::{BiasCorrection, Calibration, QuantizeConfig};
+pub use dynamic::quantize_dynamic;
 pub use fold::fold_batch_norm;
+pub use half::{HalfModel, HalfType, half_weights};
 pub use model::QuantizedModel;
 pub use qat::{QatConfig, qat, quantize_trained};
 pub use report::{Computes, QuantizeReport, QuantizedLayer};
@@ -102,7 +110,8 @@ fn simulated(
     let float = Model::of_parts(parts.clone())?;
     let ranges = ranges(&float, &places.nodes(), calibration, config.calibration)?;
     let (parts, at) = places.simulation(parts, &ranges, observing)?;
-    let simulation = Model::of_parts(parts)?;
+    // Tensors in the order of their layers.
+    let simulation = Model::of_parts(rewrite::compact(parts, &HashMap::new()))?;
     if config.bias_correction == BiasCorrection::Empirical {
         let layers: Vec<(usize, usize)> = layers.iter().map(|&layer| (layer, at[layer])).collect();
         correct_biases(&float, &simulation, &layers, calibration)?;

@@ -9,13 +9,13 @@ use super::plan::{Step, Work, steps};
 use super::refused;
 use super::run::{Value, run};
 use crate::Result;
-use crate::nn::{Graph, Mode, Model, Operator, OutputUse, Parameter, Parts, WeightPrecision};
+use crate::nn::{Graph, Mode, Model, Operator, Parameter, Parts, WeightPrecision};
 use crate::ops::shape_text;
 use crate::train::Net;
 
 /// A model whose convolutions and linear layers multiply bytes with weights of 8 bits and add them up in 32, on the CPU. What
 /// stands between them (sums, concatenations, pools, ReLUs) works on the same bytes; other layers compute in f32 as they always do.
-/// Made by [`super::quantize`] and [`super::quantize_trained`]; [`QuantizedModel::open`] reads what [`QuantizedModel::save`] wrote.
+/// Made by [`super::quantize`], [`super::quantize_trained`] and [`super::quantize_dynamic`]; [`QuantizedModel::open`] reads what [`QuantizedModel::save`] wrote.
 ///
 /// It is a [`Net`], for `Learner::evaluate` and the like, without parameters to train.
 #[derive(Debug, Clone)]
@@ -42,10 +42,7 @@ impl QuantizedModel {
     pub(super) fn of_stored(graph: Graph, stored: Vec<Stored>, steps: Vec<Step>) -> Result<QuantizedModel> {
         let mut layers = Vec::with_capacity(steps.len());
         for step in &steps {
-            layers.push(match step.work {
-                Work::Layer { input, .. } => Layer::new(&graph, step.node, &stored, input)?,
-                _ => None,
-            });
+            layers.push(Layer::new(&graph, step, &stored)?);
         }
         let (stored, steps, layers) = (Arc::new(stored), Arc::new(steps), Arc::new(layers));
         Ok(QuantizedModel { graph: Arc::new(graph), stored, steps, layers })
@@ -74,14 +71,14 @@ impl QuantizedModel {
     }
 
     /// The same in f32: a model whose weights are those that the integers stand for, and whose activations are rounded as they
-    /// are here. Its outputs are these within the last bits of sums and what these make of a rounding here and there.
+    /// are here, but for what is rounded in the range of its batch. Its outputs are these within the last bits of sums and what these make of a rounding here and there.
     ///
     /// # Errors
     /// If there is not enough memory.
     pub fn simulated(&self) -> Result<Model> {
         let mut graph = (*self.graph).clone();
         for step in self.steps.iter() {
-            if let Work::Layer { .. } = step.work {
+            if let Work::Layer { .. } | Work::Dynamic = step.work {
                 match &mut graph.nodes[step.node].operator {
                     Operator::Conv2d { config, .. } => config.weights = WeightPrecision::Float,
                     Operator::Linear { config, .. } => config.weights = WeightPrecision::Float,
@@ -136,12 +133,6 @@ impl Net for QuantizedModel {
     fn device(&self) -> Device {
         Device::Cpu
     }
-}
-
-/// The outputs that are in use.
-pub(super) fn outputs(graph: &Graph) -> Vec<usize> {
-    let in_use = graph.outputs.iter().filter(|output| output.when == OutputUse::Always);
-    in_use.map(|output| output.node).collect()
 }
 
 /// What a fault of ours looks like.

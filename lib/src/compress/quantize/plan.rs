@@ -29,6 +29,8 @@ pub(super) enum Work {
     Quantize(Quantization),
     /// A convolution or a linear layer; to f32 where there are no bytes to go to.
     Layer { input: Quantization, output: Option<Output> },
+    /// A linear layer of what is f32, rounded in the range that the batch has.
+    Dynamic,
     Add(Output),
     Concat(Output),
     Mean(Output),
@@ -68,7 +70,7 @@ pub(super) fn steps(graph: &Graph, tensor: impl Fn(usize) -> Result<Tensor>) -> 
         let (work, output) = planner.work(index, &bytes);
         let inputs = graph.nodes[index].inputs.clone();
         bytes[output] = match work {
-            Work::Float | Work::Layer { output: None, .. } => None,
+            Work::Float | Work::Dynamic | Work::Layer { output: None, .. } => None,
             Work::Same | Work::Kept => bytes[inputs[0]],
             Work::Quantize(to) => Some(to),
             Work::Layer { output: Some(to), .. } | Work::Add(to) | Work::Concat(to) | Work::Mean(to) => {
@@ -113,6 +115,9 @@ impl Planner<'_> {
                     Some((output, end)) => (Work::Layer { input, output: Some(output) }, end),
                     None => (Work::Layer { input, output: None }, index),
                 }
+            }
+            (Operator::Linear { .. }, None) if node.operator.weight_precision() == WeightPrecision::Int8 => {
+                (Work::Dynamic, index)
             }
             (
                 Operator::Add | Operator::Concat { .. } | Operator::AvgPool2d(_) | Operator::AdaptiveAvgPool2d { .. }

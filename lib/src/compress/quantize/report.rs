@@ -64,7 +64,7 @@ impl QuantizeReport {
                 }
                 Work::Layer { output, .. } => (Computes::Int8, output),
                 Work::Add(output) | Work::Concat(output) | Work::Mean(output) => (Computes::Int8, Some(output)),
-                Work::Kept => (Computes::Int8, None),
+                Work::Kept | Work::Dynamic => (Computes::Int8, None),
             };
             let range = output.map(|output| range(output.quantization));
             layers.push(QuantizedLayer { name: node.name.clone(), computes, range });

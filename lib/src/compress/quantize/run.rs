@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 
-use super::layers::{Layer, Packed, Stored};
+use super::layers::{Layer, MIDDLE, Packed, Stored};
 use super::model::{QuantizedModel, broken};
 use super::plan::{Output, Step, Work};
 use crate::Result;
@@ -82,6 +82,7 @@ fn compute(model: &QuantizedModel, step: &Step, layer: Option<&Layer>, inputs: V
             let tensors = tensors.collect::<Result<Vec<_>>>()?;
             Ok(Value::Float(evaluate(node, &inputs, &tensors, Mode::Eval)?))
         }
+        Work::Dynamic => dynamic(model, node, layer.ok_or_else(broken)?, inputs),
         Work::Same => inputs.into_iter().next().ok_or_else(broken),
         Work::Quantize(to) => match first()? {
             Value::Float(x) => made(quantized(x, to)?),
@@ -104,11 +105,10 @@ fn compute(model: &QuantizedModel, step: &Step, layer: Option<&Layer>, inputs: V
 /// f32 values as bytes.
 fn quantized(x: &Tensor, to: Quantization) -> Result<Activations> {
     let x = x.contiguous()?;
-    let bytes = with_values(&[&x], |values| match *x.dims() {
+    with_values(&[&x], |values| match *x.dims() {
         [b, c, h, w] => Activations::quantize_images(values[0], [b, c, h, w], to),
         ref dims => Activations::quantize(values[0], dims, to),
-    })?;
-    bytes
+    })?
 }
 
 fn layered(layer: &Layer, x: &Activations, output: Option<Output>) -> Result<Value> {
@@ -134,6 +134,32 @@ fn layered(layer: &Layer, x: &Activations, output: Option<Output>) -> Result<Val
         Packed::Convolution(convolution) => convolution.forward(x, &requantize)?,
         Packed::Linear(linear) => linear.forward(x, &requantize)?,
     })))
+}
+
+/// A linear layer whose input is rounded to 255 numbers, evenly spread from its largest size to its negative.
+fn dynamic(model: &QuantizedModel, node: &Node, layer: &Layer, inputs: Vec<Value>) -> Result<Value> {
+    let x = inputs.into_iter().next().ok_or_else(broken)?.into_tensor()?.contiguous()?;
+    let tensors = node.tensors.iter().map(|&place| model.stored[place].tensor());
+    let most = with_values(&[&x], |values| values[0].iter().fold(0.0_f32, |most, value| if value.is_nan() { f32::INFINITY } else { most.max(value.abs()) }))?;
+    let Packed::Linear(linear) = &layer.packed else { return Err(broken()) };
+    if !most.is_finite() {
+        // What is not a number must not come out as one.
+        let tensors = tensors.collect::<Result<Vec<_>>>()?;
+        return Ok(Value::Float(evaluate(node, &[x], &tensors, Mode::Eval)?));
+    }
+    let scale = if most > 1e-20 { most / 127.0 } else { 1.0 };
+    let to = Quantization { scale, zero_point: MIDDLE };
+    let bytes = with_values(&[&x], |values| Activations::quantize(values[0], x.dims(), to))??;
+    let unit: Vec<f32> = layer.unit.iter().map(|unit| (unit * f64::from(scale)) as f32).collect();
+    let mut dims = x.dims().to_vec();
+    dims.pop();
+    dims.push(unit.len());
+    let y = Tensor::from_vec(linear.forward_f32(&bytes, &unit)?, dims, &Device::Cpu)?;
+    let mut tensors = tensors.skip(1);
+    Ok(Value::Float(match tensors.next() {
+        Some(bias) => y.broadcast_add(&bias?)?,
+        None => y,
+    }))
 }
 
 /// (B, H, W, C) as (B, C, H, W).
