@@ -2,8 +2,8 @@
 
 use sconce::checkpoint::Checkpoint;
 use sconce::compress::{
-    LayerErrors, PruneConfig, PruneReport, QuantizeConfig, QuantizeReport, Quantized, QuantizedModel, Sensitivity, compare_layers,
-    prune_channels, quantize,
+    LayerErrors, PruneConfig, PruneReport, QuantizeConfig, QuantizeReport, Quantized, QuantizedModel,
+    Sensitivity, compare_layers, prune_channels, quantize,
 };
 use sconce::data::{Image, Pixels};
 use sconce::models::ModelList;

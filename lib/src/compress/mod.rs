@@ -21,9 +21,9 @@ pub use importance::{Importance, Taylor};
 pub use prune::{PruneConfig, PruneTarget, Pruned, Scope, prune_channels};
 pub use prune_report::{KeptIndices, PruneReport, PrunedGroup};
 pub use quantize::{
-    BiasCorrection, Calibration, Computes, HalfModel, HalfType, LayerError, LayerErrors, QatConfig, QuantizeConfig, QuantizeReport,
-    Quantized, QuantizedLayer, QuantizedModel, compare_layers, fold_batch_norm, half_weights, qat, quantize, quantize_dynamic,
-    quantize_trained,
+    BiasCorrection, Calibration, Computes, HalfModel, HalfType, LayerError, LayerErrors, QatConfig,
+    QuantizeConfig, QuantizeReport, Quantized, QuantizedLayer, QuantizedModel, compare_layers,
+    fold_batch_norm, half_weights, qat, quantize, quantize_dynamic, quantize_trained,
 };
 pub use sensitivity::{LayerSensitivity, Sensitivity, sensitivity};
 pub use trace::ChannelNorms;

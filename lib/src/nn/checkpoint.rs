@@ -35,7 +35,8 @@ impl Model {
         let mut entries = Vec::new();
         for (spec, var) in self.tensors() {
             let values = var.as_tensor().flatten_all()?.to_vec1::<f32>()?;
-            let (dtype, bytes) = other(spec, &values).unwrap_or_else(|| (Dtype::F32, tensor_file::of_f32(&values)));
+            let (dtype, bytes) =
+                other(spec, &values).unwrap_or_else(|| (Dtype::F32, tensor_file::of_f32(&values)));
             entries.push(Entry { name: spec.name.clone(), dtype, shape: &spec.shape, bytes });
         }
         // Readers of other libraries look for this.

@@ -43,13 +43,13 @@ pub use crate::ops::{
     SinePositionConfig, backward, backward_from,
 };
 pub use architecture::Architecture;
+pub(crate) use compute::evaluate;
 pub use config::{
     AvgPool2dConfig, Conv2dConfig, ConvTranspose2dConfig, GroupNormConfig, LayerNormConfig, LinearConfig,
     Pool2dConfig, TargetSize, WeightPrecision,
 };
 pub use diagram::Detail;
 pub use feature_maps::FeatureMaps;
-pub(crate) use compute::evaluate;
 pub(crate) use graph::of_layer;
 pub use graph::{Graph, Node, TensorSpec};
 pub use initial::{Fan, Initial};

@@ -27,7 +27,8 @@ impl Model {
         mode: Mode,
         extremes: impl FnOnce() -> Result<[f32; 2]>,
     ) -> Result<Option<Quantization>> {
-        let (Operator::FakeQuantize { momentum }, &[range, observing]) = (&node.operator, &node.tensors[..]) else {
+        let (Operator::FakeQuantize { momentum }, &[range, observing]) = (&node.operator, &node.tensors[..])
+        else {
             return Ok(None);
         };
         let (range, observing) = (&self.vars[range], &self.vars[observing]);
@@ -40,7 +41,9 @@ impl Model {
             let batch = [min.min(0.0), max.max(0.0)];
             let moved: Vec<f32> = match range.to_vec1::<f32>()?.as_slice() {
                 [0.0, 0.0] => batch.to_vec(),
-                known => known.iter().zip(batch).map(|(old, new)| old + *momentum as f32 * (new - old)).collect(),
+                known => {
+                    known.iter().zip(batch).map(|(old, new)| old + *momentum as f32 * (new - old)).collect()
+                }
             };
             range.set(&Tensor::from_vec(moved, 2, range.device())?)?;
         }

@@ -172,7 +172,10 @@ pub(crate) fn whole_numbers(weight: &[f32], scales: &[f32]) -> Vec<i8> {
     let channels = weight.chunks(size.max(1)).zip(scales);
     let whole = |(channel, scale): (&[f32], &f32)| {
         let inverse = 1.0 / scale;
-        channel.iter().map(move |value| (value * inverse).round_ties_even().clamp(-MOST, MOST) as i8).collect::<Vec<_>>()
+        channel
+            .iter()
+            .map(move |value| (value * inverse).round_ties_even().clamp(-MOST, MOST) as i8)
+            .collect::<Vec<_>>()
     };
     channels.flat_map(whole).collect()
 }

@@ -2,7 +2,8 @@
 
 use candle_core::{Device, Tensor};
 use sconce::compress::{
-    Computes, HalfType, QuantizeConfig, QuantizedModel, compare_layers, half_weights, quantize, quantize_dynamic,
+    Computes, HalfType, QuantizeConfig, QuantizedModel, compare_layers, half_weights, quantize,
+    quantize_dynamic,
 };
 use sconce::nn::{Mode, Model};
 use sconce::rich::Rich;
@@ -99,7 +100,8 @@ fn weights_of_16_bits() -> Result<()> {
         halved.save(&path)?;
         let opened = Model::open(&path, &Device::Cpu)?;
         assert_eq!(far(&opened.forward(&x, Mode::Eval)?, &got)?, 0.0);
-        let ratio = std::fs::metadata(&path).unwrap().len() as f64 / std::fs::metadata(&whole).unwrap().len() as f64;
+        let ratio =
+            std::fs::metadata(&path).unwrap().len() as f64 / std::fs::metadata(&whole).unwrap().len() as f64;
         assert!(ratio < 0.55, "{ratio}");
     }
     let mut state = model.state()?;

@@ -16,7 +16,12 @@ fn numbers(value: &Value) -> Vec<f32> {
 }
 
 /// The output for `x` and its gradient, where the output's is `dy`.
-fn both(x: &[f32], dims: &[usize], dy: &[f32], f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<[Vec<f32>; 2]> {
+fn both(
+    x: &[f32],
+    dims: &[usize],
+    dy: &[f32],
+    f: impl Fn(&Tensor) -> Result<Tensor>,
+) -> Result<[Vec<f32>; 2]> {
     let x = Var::from_tensor(&Tensor::from_slice(x, dims, &Device::Cpu)?)?;
     let dy = Tensor::from_slice(dy, dims, &Device::Cpu)?;
     let y = f(x.as_tensor())?;
@@ -105,7 +110,9 @@ fn ranges_follow_batches_until_they_are_frozen() -> Result<()> {
 
 #[test]
 fn ranges_that_are_none() {
-    for (low, high) in [(0.0, 0.0), (f32::NAN, f32::NAN), (0.0, f32::INFINITY), (f32::MIN, f32::MAX), (0.0, 1e-30)] {
+    for (low, high) in
+        [(0.0, 0.0), (f32::NAN, f32::NAN), (0.0, f32::INFINITY), (f32::MIN, f32::MAX), (0.0, 1e-30)]
+    {
         let bytes = Quantization::of_range(low, high);
         assert!(bytes.scale.is_normal() && (1.0 / bytes.scale).is_normal(), "{low} {high}: {bytes:?}");
     }

@@ -1,10 +1,10 @@
 //! How a model is quantized.
 
 use super::refused;
+use crate::Result;
 use crate::compress::heads::attention_of;
 use crate::nn::{Graph, Operator};
 use crate::pattern::matches;
-use crate::Result;
 
 /// How [`super::quantize`] goes about it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -59,7 +59,8 @@ impl QuantizeConfig {
         for pattern in &self.exclude {
             let mut found = false;
             for (node, excluded) in graph.nodes.iter().zip(&mut excluded) {
-                let of_attention = attention_of(&node.name).is_some_and(|attention| matches(pattern, attention));
+                let of_attention =
+                    attention_of(&node.name).is_some_and(|attention| matches(pattern, attention));
                 if matches(pattern, &node.name) || of_attention {
                     (*excluded, found) = (true, true);
                 }

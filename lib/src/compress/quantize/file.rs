@@ -40,7 +40,9 @@ impl QuantizedModel {
     /// If the file cannot be written, or a layer is of code of your own, which no file can hold; the error names it.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        if let Some(node) = self.graph.nodes.iter().find(|node| matches!(node.operator, crate::nn::Operator::Map(_))) {
+        if let Some(node) =
+            self.graph.nodes.iter().find(|node| matches!(node.operator, crate::nn::Operator::Map(_)))
+        {
             return Err(super::refused(
                 &node.label(),
                 "layers that a file can hold".into(),
@@ -116,7 +118,13 @@ impl QuantizedModel {
             }
             let view = file.tensor(&spec.name).map_err(|error| damaged(path, error.to_string()))?;
             if view.dtype() != Dtype::I8 || view.shape() != spec.shape {
-                let got = format!("{} as {} {:?} instead of I8 {:?}", spec.name, view.dtype(), view.shape(), spec.shape);
+                let got = format!(
+                    "{} as {} {:?} instead of I8 {:?}",
+                    spec.name,
+                    view.dtype(),
+                    view.shape(),
+                    spec.shape
+                );
                 return Err(damaged(path, got));
             }
             let whole = view.data().iter().map(|value| value.cast_signed()).collect();

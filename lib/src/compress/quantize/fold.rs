@@ -43,7 +43,9 @@ pub(super) fn folded(mut parts: Parts) -> Result<Parts> {
 /// The layer that can take over a batch norm.
 fn layer_before(graph: &Graph, uses: &[usize], norm: usize) -> Option<usize> {
     let node = &graph.nodes[norm];
-    let (Operator::BatchNorm { .. }, &[layer]) = (&node.operator, node.inputs.as_slice()) else { return None };
+    let (Operator::BatchNorm { .. }, &[layer]) = (&node.operator, node.inputs.as_slice()) else {
+        return None;
+    };
     let fits = match graph.nodes[layer].operator {
         Operator::Conv2d { .. } => true,
         // Behind tokens the norm's channels are not the layer's.
@@ -58,7 +60,8 @@ fn fold(parts: &mut Parts, layer: usize, norm: usize) -> Result<()> {
     add_bias(parts, layer)?;
     let read = |tensor: usize| -> Result<Vec<f32>> { Ok(parts.tensors[tensor].flatten_all()?.to_vec1()?) };
     let of_norm = &parts.graph.nodes[norm].tensors;
-    let [scale, shift, mean, var] = [read(of_norm[0])?, read(of_norm[1])?, read(of_norm[2])?, read(of_norm[3])?];
+    let [scale, shift, mean, var] =
+        [read(of_norm[0])?, read(of_norm[1])?, read(of_norm[2])?, read(of_norm[3])?];
     let [place, bias_place] = [parts.graph.nodes[layer].tensors[0], parts.graph.nodes[layer].tensors[1]];
     let (mut weight, mut bias) = (read(place)?, read(bias_place)?);
     let size = (weight.len() / bias.len().max(1)).max(1);
@@ -68,7 +71,9 @@ fn fold(parts: &mut Parts, layer: usize, norm: usize) -> Result<()> {
         let centred = f64::from(bias[channel]) - f64::from(mean[channel]);
         bias[channel] = (centred * factor + f64::from(shift[channel])) as f32;
     }
-    let tensor = |values: Vec<f32>, place: usize| Tensor::from_vec(values, parts.tensors[place].shape(), &parts.device);
+    let tensor = |values: Vec<f32>, place: usize| {
+        Tensor::from_vec(values, parts.tensors[place].shape(), &parts.device)
+    };
     let (weight, bias) = (tensor(weight, place)?, tensor(bias, bias_place)?);
     parts.tensors[place] = weight;
     parts.tensors[bias_place] = bias;
@@ -94,7 +99,8 @@ pub(super) fn add_bias(parts: &mut Parts, layer: usize) -> Result<()> {
     while parts.graph.tensors.iter().any(|spec| spec.name == name) {
         name.push('_');
     }
-    let spec = TensorSpec { name, shape: vec![channels], initial: Initial::Constant(0.0), role: Role::Parameter };
+    let spec =
+        TensorSpec { name, shape: vec![channels], initial: Initial::Constant(0.0), role: Role::Parameter };
     parts.frozen.push(parts.frozen[node.tensors[0]]);
     node.tensors.push(parts.tensors.len());
     parts.graph.tensors.push(spec);

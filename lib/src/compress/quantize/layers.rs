@@ -105,7 +105,8 @@ impl Layer {
             _ => return Ok(None),
         };
         let node = &graph.nodes[step.node];
-        let Some(Stored::Weight { whole, scales, shape }) = node.tensors.first().map(|&place| &stored[place]) else {
+        let Some(Stored::Weight { whole, scales, shape }) = node.tensors.first().map(|&place| &stored[place])
+        else {
             return Ok(None);
         };
         let unit: Vec<f64> = scales.iter().map(|scale| f64::from(input.scale) * f64::from(*scale)).collect();
@@ -121,7 +122,8 @@ impl Layer {
         let zero = input.zero_point;
         let packed = match (&node.operator, shape.as_slice()) {
             (Operator::Conv2d { config, .. }, &[o, c, h, w]) => {
-                let made = Convolution::new(whole, [o, c, h, w], &bias, zero, config.sliding(), config.groups);
+                let made =
+                    Convolution::new(whole, [o, c, h, w], &bias, zero, config.sliding(), config.groups);
                 made.map(Packed::Convolution)
             }
             (Operator::Linear { .. }, &[o, i]) => Linear::new(whole, [o, i], &bias, zero).map(Packed::Linear),

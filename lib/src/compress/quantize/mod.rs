@@ -21,6 +21,8 @@ mod qat;
 mod report;
 mod rewrite;
 mod run;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 

@@ -103,11 +103,18 @@ impl QuantizedModel {
 
     pub(super) fn check_input(&self, x: &Tensor) -> Result<()> {
         let built = &self.graph.nodes[0].shape;
-        let fits = matches!(x.dims(), &[batch, channels, _, _] if batch > 0 && built.first() == Some(&channels));
+        let fits =
+            matches!(x.dims(), &[batch, channels, _, _] if batch > 0 && built.first() == Some(&channels));
         if !fits || x.dtype() != DType::F32 || !x.device().is_cpu() {
-            let got = format!("{} {} on {:?}", x.dtype().as_str(), shape_text(x.dims()), x.device().location());
+            let got =
+                format!("{} {} on {:?}", x.dtype().as_str(), shape_text(x.dims()), x.device().location());
             let expected = format!("images f32 {} on the CPU", shape_text(built).replacen('(', "(B, ", 1));
-            return Err(refused("QuantizedModel::forward", expected, got, "For a single image add `unsqueeze(0)?`."));
+            return Err(refused(
+                "QuantizedModel::forward",
+                expected,
+                got,
+                "For a single image add `unsqueeze(0)?`.",
+            ));
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Which nodes are computed on integers, and where values become bytes.
 
-use crate::Result;
 use super::rewrite::uses;
+use crate::Result;
 use crate::nn::{Activation, Graph, Initial, Node, Operator, Parts, Role, TensorSpec, WeightPrecision};
 
 /// Decided for each node of a graph.
@@ -29,9 +29,10 @@ enum Kind {
 fn kind(graph: &Graph, node: &Node) -> Kind {
     match &node.operator {
         Operator::Conv2d { .. } | Operator::Linear { .. } => Kind::Weighted,
-        Operator::Add | Operator::AvgPool2d(_) | Operator::AdaptiveAvgPool2d { .. } | Operator::GlobalAvgPool => {
-            Kind::Computed
-        }
+        Operator::Add
+        | Operator::AvgPool2d(_)
+        | Operator::AdaptiveAvgPool2d { .. }
+        | Operator::GlobalAvgPool => Kind::Computed,
         Operator::Concat { dim } if *dim == channel_dim(&graph.nodes[node.inputs[0]].shape) => Kind::Computed,
         Operator::MaxPool2d(_)
         | Operator::Activation(Activation::Relu)
@@ -63,7 +64,8 @@ impl Places {
         let kinds: Vec<Kind> = graph.nodes.iter().map(|node| kind(graph, node)).collect();
         let bounds = |index: usize| {
             let node = &graph.nodes[index];
-            let is_bound = matches!(node.operator, Operator::Activation(Activation::Relu | Activation::Relu6));
+            let is_bound =
+                matches!(node.operator, Operator::Activation(Activation::Relu | Activation::Relu6));
             is_bound && uses[node.inputs[0]] == 1 && takes_bounds(&graph.nodes[node.inputs[0]].operator)
         };
         // Whether its value can be made of bytes alone.
@@ -104,12 +106,18 @@ impl Places {
 
     /// The layers whose weights are rounded.
     pub(super) fn layers(&self, graph: &Graph) -> Vec<usize> {
-        let weighted = |node: &Node| matches!(node.operator, Operator::Conv2d { .. } | Operator::Linear { .. });
+        let weighted =
+            |node: &Node| matches!(node.operator, Operator::Conv2d { .. } | Operator::Linear { .. });
         (0..self.takes.len()).filter(|&index| self.takes[index] && weighted(&graph.nodes[index])).collect()
     }
 
     /// The graph with fake quantization behind what is rounded, in the `ranges` of [`Places::nodes`], and the place of each old node in it.
-    pub(super) fn simulation(&self, parts: Parts, ranges: &[[f32; 2]], observing: Observing) -> Result<(Parts, Vec<usize>)> {
+    pub(super) fn simulation(
+        &self,
+        parts: Parts,
+        ranges: &[[f32; 2]],
+        observing: Observing,
+    ) -> Result<(Parts, Vec<usize>)> {
         let Parts { graph, mut tensors, mut frozen, device } = parts;
         let mut new = Graph { nodes: Vec::new(), tensors: graph.tensors, outputs: graph.outputs };
         // Where a value is, and where it is in bytes.

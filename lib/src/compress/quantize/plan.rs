@@ -1,7 +1,7 @@
 //! A simulation read as steps on integers.
 
-use super::rewrite::uses;
 use super::place::takes_bounds;
+use super::rewrite::uses;
 use crate::Result;
 use crate::nn::{Activation, Graph, Operator, WeightPrecision, bytes_of};
 use crate::ops::int8::Quantization;
@@ -28,7 +28,10 @@ pub(super) enum Work {
     /// f32 to bytes, or bytes to others.
     Quantize(Quantization),
     /// A convolution or a linear layer; to f32 where there are no bytes to go to.
-    Layer { input: Quantization, output: Option<Output> },
+    Layer {
+        input: Quantization,
+        output: Option<Output>,
+    },
     /// A linear layer of what is f32, rounded in the range that the batch has.
     Dynamic,
     Add(Output),
@@ -120,12 +123,17 @@ impl Planner<'_> {
                 (Work::Dynamic, index)
             }
             (
-                Operator::Add | Operator::Concat { .. } | Operator::AvgPool2d(_) | Operator::AdaptiveAvgPool2d { .. }
+                Operator::Add
+                | Operator::Concat { .. }
+                | Operator::AvgPool2d(_)
+                | Operator::AdaptiveAvgPool2d { .. }
                 | Operator::GlobalAvgPool,
                 Some(_),
             ) if all_bytes => match (self.end(index), &node.operator) {
                 (Some((output, end)), Operator::Add) => (Work::Add(output), end),
-                (Some((output, end)), Operator::Concat { dim }) if *dim == super::place::channel_dim(&node.shape) => {
+                (Some((output, end)), Operator::Concat { dim })
+                    if *dim == super::place::channel_dim(&node.shape) =>
+                {
                     (Work::Concat(output), end)
                 }
                 (Some((output, end)), operator) if !matches!(operator, Operator::Concat { .. }) => {
@@ -154,7 +162,8 @@ impl Planner<'_> {
         if let Some(quantization) = self.ranges[next] {
             return Some((Output { quantization, low: 0, high: 255 }, next));
         }
-        let Operator::Activation(function @ (Activation::Relu | Activation::Relu6)) = self.graph.nodes[next].operator
+        let Operator::Activation(function @ (Activation::Relu | Activation::Relu6)) =
+            self.graph.nodes[next].operator
         else {
             return None;
         };

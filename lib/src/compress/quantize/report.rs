@@ -56,14 +56,20 @@ impl QuantizeReport {
                     match (known, maker.map(|maker| &maker.operator)) {
                         (Some(layer), _) => layer.range = Some(range(to)),
                         (None, Some(Operator::Input)) => {
-                            layers.push(QuantizedLayer { name, computes: Computes::Float, range: Some(range(to)) });
+                            layers.push(QuantizedLayer {
+                                name,
+                                computes: Computes::Float,
+                                range: Some(range(to)),
+                            });
                         }
                         (None, _) => {}
                     }
                     continue;
                 }
                 Work::Layer { output, .. } => (Computes::Int8, output),
-                Work::Add(output) | Work::Concat(output) | Work::Mean(output) => (Computes::Int8, Some(output)),
+                Work::Add(output) | Work::Concat(output) | Work::Mean(output) => {
+                    (Computes::Int8, Some(output))
+                }
                 Work::Kept | Work::Dynamic => (Computes::Int8, None),
             };
             let range = output.map(|output| range(output.quantization));

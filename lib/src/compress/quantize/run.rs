@@ -55,7 +55,8 @@ pub(super) fn run(model: &QuantizedModel, x: &Tensor, wanted: &[usize]) -> Resul
     }
     let mut values: Vec<Option<Value>> = vec![None; count];
     values[0] = Some(Value::Float(x.clone()));
-    for ((step, layer), _) in model.steps.iter().zip(&*model.layers).zip(needed).filter(|(_, needed)| *needed) {
+    for ((step, layer), _) in model.steps.iter().zip(&*model.layers).zip(needed).filter(|(_, needed)| *needed)
+    {
         let mut inputs = Vec::with_capacity(step.inputs.len());
         for &input in &step.inputs {
             uses[input] -= 1;
@@ -140,7 +141,11 @@ fn layered(layer: &Layer, x: &Activations, output: Option<Output>) -> Result<Val
 fn dynamic(model: &QuantizedModel, node: &Node, layer: &Layer, inputs: Vec<Value>) -> Result<Value> {
     let x = inputs.into_iter().next().ok_or_else(broken)?.into_tensor()?.contiguous()?;
     let tensors = node.tensors.iter().map(|&place| model.stored[place].tensor());
-    let most = with_values(&[&x], |values| values[0].iter().fold(0.0_f32, |most, value| if value.is_nan() { f32::INFINITY } else { most.max(value.abs()) }))?;
+    let most = with_values(&[&x], |values| {
+        values[0]
+            .iter()
+            .fold(0.0_f32, |most, value| if value.is_nan() { f32::INFINITY } else { most.max(value.abs()) })
+    })?;
     let Packed::Linear(linear) = &layer.packed else { return Err(broken()) };
     if !most.is_finite() {
         // What is not a number must not come out as one.
@@ -190,9 +195,7 @@ fn kept(node: &Node, x: &Activations) -> Result<Activations> {
     let quantization = x.quantization;
     match &node.operator {
         Operator::Activation(_) => int8::requantize(x, quantization, [quantization.zero_point, 255]),
-        Operator::MaxPool2d(config) => {
-            int8::max_pool2d(x, config.kernel, config.sliding(), config.rounding)
-        }
+        Operator::MaxPool2d(config) => int8::max_pool2d(x, config.kernel, config.sliding(), config.rounding),
         // Pixels lie one after the other already.
         Operator::ImageToTokens => {
             let &[b, h, w, c] = x.dims.as_slice() else { return Err(broken()) };

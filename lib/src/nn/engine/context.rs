@@ -56,11 +56,8 @@ impl Context {
     /// wants it: no gradient changes by that.
     pub(super) fn weights<R>(&self, node: usize, work: impl FnOnce(&[&[f32]]) -> R) -> Result<R> {
         let spec = self.node(node);
-        let tensors: Vec<Tensor> = spec
-            .tensors
-            .iter()
-            .map(|&index| self.model.vars[index].as_detached_tensor())
-            .collect();
+        let tensors: Vec<Tensor> =
+            spec.tensors.iter().map(|&index| self.model.vars[index].as_detached_tensor()).collect();
         Ok(ops::with_values(&tensors, |values| match (spec.operator.weight_precision(), values) {
             (WeightPrecision::Int8, [weight, rest @ ..]) => {
                 let rounded = ops::round_channels(weight, tensors[0].dims().first().copied().unwrap_or(1));

@@ -1,0 +1,108 @@
+//! Each step on integers against the same layers of the simulation.
+#![allow(clippy::unwrap_used)]
+
+use candle_core::{Device, Tensor};
+
+use super::model::QuantizedModel;
+use super::plan::Work;
+use super::{QatConfig, QuantizeConfig, qat, quantize, quantize_trained};
+use crate::nn::{Activation, Conv2dConfig, Mode, Model, Value, evaluate};
+use crate::ops::int8::Quantization;
+use crate::{Result, Seed};
+
+fn images(model: &Model, seed: u64) -> Result<Tensor> {
+    let dims = [&[4], model.graph().nodes()[0].shape.as_slice()].concat();
+    let mut rng = Seed(seed).rng();
+    let values: Vec<f32> = (0..dims.iter().product()).map(|_| rng.normal() as f32).collect();
+    Ok(Tensor::from_vec(values, dims, &Device::Cpu)?)
+}
+
+/// What the simulation makes of the inputs that a step has on integers.
+fn by_simulation(
+    model: &QuantizedModel,
+    simulation: &Model,
+    step: usize,
+    inputs: &[Tensor],
+) -> Result<Tensor> {
+    let step = &model.steps[step];
+    let (nodes, mut at) = (simulation.graph().nodes(), step.node);
+    let tensors =
+        |node: usize| nodes[node].tensors.iter().map(|&place| simulation.tensor(place).as_tensor().clone());
+    let mut value = evaluate(&nodes[at], inputs, &tensors(at).collect::<Vec<_>>(), Mode::Eval)?;
+    while at != step.output {
+        at = (at + 1..nodes.len()).find(|&next| nodes[next].inputs.contains(&at)).unwrap();
+        value = evaluate(&nodes[at], &[value], &tensors(at).collect::<Vec<_>>(), Mode::Eval)?;
+    }
+    Ok(value)
+}
+
+fn check_steps(what: &str, model: &QuantizedModel, x: &Tensor) -> Result<()> {
+    let simulation = model.simulated()?;
+    let mut integers = 0;
+    for (index, step) in model.steps.iter().enumerate() {
+        let inputs = model.values(x, &step.inputs)?;
+        let got = model.values(x, &[step.output])?.remove(0);
+        let wanted = by_simulation(model, &simulation, index, &inputs)?;
+        assert_eq!(got.dims(), wanted.dims(), "{what}, step {index}");
+        let output = match step.work {
+            Work::Quantize(to) => Some(to),
+            Work::Layer { output, .. } => output.map(|output| output.quantization),
+            Work::Add(output) | Work::Concat(output) | Work::Mean(output) => Some(output.quantization),
+            // Nothing is rounded.
+            Work::Kept | Work::Same | Work::Float => None,
+            Work::Dynamic => continue,
+        };
+        let name = &model.graph.nodes[step.node].name;
+        let far = (&got - &wanted)?.abs()?.flatten_all()?.to_vec1::<f32>()?;
+        let most = far.iter().fold(0.0_f32, |most, far| most.max(*far));
+        let size = wanted.abs()?.max_all()?.to_scalar::<f32>()?;
+        match output {
+            Some(Quantization { scale, .. }) => {
+                integers += 1;
+                assert!(most <= 1.001 * scale, "{what}, {name}: {most}, of steps of {scale}");
+                let others = far.iter().filter(|far| **far > 0.5 * scale).count();
+                assert!(
+                    others * 200 <= far.len(),
+                    "{what}, {name}: {others} of {} are a step away",
+                    far.len()
+                );
+            }
+            None => assert!(most <= 1e-5 * size, "{what}, {name}: {most} of {size}"),
+        }
+    }
+    assert!(integers > 2, "{what}");
+    Ok(())
+}
+
+fn convolutions(x: Value) -> Value {
+    let depthwise = Conv2dConfig { padding: 1.into(), groups: 8, ..Conv2dConfig::default() };
+    let strided = Conv2dConfig { stride: [2, 2], groups: 2, bias: false, ..Conv2dConfig::default() };
+    let x = x.conv2d(8, 3).batch_norm().relu();
+    let y = x.conv2d_with(8, depthwise).batch_norm().activation(Activation::Relu6).conv2d(8, 1);
+    let x = (&x + &y).relu();
+    let x = x.concat(&[&y, &x.max_pool2d(1)], 0).conv2d_with(12, strided).relu();
+    let x = x.adaptive_avg_pool2d([2, 2]).conv2d(8, 1).hardswish().conv2d(8, 1);
+    (&x.avg_pool2d(2).flatten() + &x.global_avg_pool()).relu().linear(7).relu().linear(5)
+}
+
+fn tokens(x: Value) -> Value {
+    let patches = Conv2dConfig { kernel: [3, 3], stride: [3, 3], ..Conv2dConfig::default() };
+    let x = x.conv2d_with(16, patches).image_to_tokens();
+    let x = &x + x.layer_norm().self_attention(4);
+    let x = &x + x.layer_norm().linear(32).relu().linear(16);
+    x.mean([0]).linear(5)
+}
+
+#[test]
+fn no_step_is_further_than_one_from_the_simulation() -> Result<()> {
+    let layers: [(&str, fn(Value) -> Value); 2] = [("convolutions", convolutions), ("tokens", tokens)];
+    for (what, layers) in layers {
+        let model = Model::build([3, 12, 12], layers)?.init(Seed(1), &Device::Cpu)?;
+        let quantized = quantize(&model, &[images(&model, 1)?], &QuantizeConfig::default())?.model;
+        check_steps(what, &quantized, &images(&model, 2)?)?;
+        let aware = qat(&model, &[images(&model, 1)?], &QatConfig::default())?;
+        aware.forward(&images(&model, 3)?, Mode::Train(Seed(1)))?;
+        check_steps(what, &quantize_trained(&aware)?.model, &images(&model, 2)?)?;
+    }
+    Ok(())
+}
