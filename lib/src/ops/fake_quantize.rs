@@ -23,9 +23,7 @@ impl Quantization {
     pub fn of_range(min: f32, max: f32) -> Quantization {
         let (min, max) = (min.min(0.0), max.max(0.0));
         let span = max - min;
-        if !(span.is_finite() && span > NARROW) {
-            return Quantization { scale: 1.0 / 255.0, zero_point: 0 };
-        }
+        let (min, span) = if span.is_finite() && span > NARROW { (min, span) } else { (0.0, 1.0) };
         let scale = span / 255.0;
         Quantization { scale, zero_point: (-min / scale).round_ties_even().clamp(0.0, 255.0) as u8 }
     }

@@ -237,7 +237,7 @@ fn files_give_the_same_bits() -> Result<()> {
     let folder = tempfile::tempdir().unwrap();
     for (name, model) in all()? {
         let x = batch(&model, 4, 3)?;
-        let quantized = quantize(&model, &[x.clone()], &QuantizeConfig::default())?;
+        let quantized = quantize(&model, std::slice::from_ref(&x), &QuantizeConfig::default())?;
         let path = folder.path().join(format!("{name}.safetensors"));
         quantized.model.save(&path)?;
         let opened = sconce::compress::QuantizedModel::open(&path)?;
@@ -270,7 +270,7 @@ fn training_aware_of_the_rounding() -> Result<()> {
     let model = branching()?;
     let x = batch(&model, 16, 1)?;
     let targets = (model.forward(&x, Mode::Eval)? + 1.0)?;
-    let aware = qat(&model, &[x.clone()], &QatConfig::default())?;
+    let aware = qat(&model, std::slice::from_ref(&x), &QatConfig::default())?;
     let loss = |mode| -> Result<Tensor> { Ok((aware.forward(&x, mode)? - &targets)?.sqr()?.mean_all()?) };
     let before = loss(Mode::Eval)?.to_scalar::<f32>()?;
     for step in 0..30 {
@@ -310,12 +310,12 @@ fn what_cannot_be_quantized() -> Result<()> {
     let nan = (&x * f64::NAN)?;
     refused(&model, &[x.clone(), nan], QuantizeConfig::default(), &["input", "NaN", "batch 2"]);
     let config = QuantizeConfig { exclude: vec!["layer9*".into()], ..QuantizeConfig::default() };
-    refused(&model, &[x.clone()], config, &["layer9*", "conv2d_1"]);
+    refused(&model, std::slice::from_ref(&x), config, &["layer9*", "conv2d_1"]);
     let config = QuantizeConfig { exclude: vec!["*".into()], ..QuantizeConfig::default() };
-    refused(&model, &[x.clone()], config, &["a convolution or a linear layer", "none"]);
+    refused(&model, std::slice::from_ref(&x), config, &["a convolution or a linear layer", "none"]);
     let config =
         QuantizeConfig { calibration: Calibration::Percentile(f64::NAN), ..QuantizeConfig::default() };
-    refused(&model, &[x.clone()], config, &["percentile", "NaN"]);
+    refused(&model, std::slice::from_ref(&x), config, &["percentile", "NaN"]);
     // A layer that bursts is named.
     let mut state = model.state()?;
     let place = state.iter().position(|(name, _)| name == "linear_1.bias").unwrap();
@@ -333,7 +333,7 @@ fn code_of_ones_own_stays_in_f32() -> Result<()> {
     })?
     .init(Seed(5), &Device::Cpu)?;
     let x = batch(&net, 4, 1)?;
-    let quantized = quantize(&net, &[x.clone()], &QuantizeConfig::default())?;
+    let quantized = quantize(&net, std::slice::from_ref(&x), &QuantizeConfig::default())?;
     check("map", &quantized, &x, [4.0, 0.5])?;
     let folder = tempfile::tempdir().unwrap();
     let error = quantized.model.save(folder.path().join("a.safetensors")).unwrap_err().to_string();
@@ -357,7 +357,7 @@ fn dead_layers_and_huge_biases() -> Result<()> {
     }
     net.set_state(&state)?;
     let x = batch(&net, 4, 1)?;
-    let quantized = quantize(&net, &[x.clone()], &QuantizeConfig::default())?;
+    let quantized = quantize(&net, std::slice::from_ref(&x), &QuantizeConfig::default())?;
     check("huge biases", &quantized, &x, [4.0, 0.5])?;
     let wanted = net.forward(&x, Mode::Eval)?;
     assert!(far(&quantized.model.forward(&x)?, &wanted)? < 0.02 * size(&wanted)?);

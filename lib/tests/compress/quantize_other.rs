@@ -16,8 +16,8 @@ use super::quantize_models::{batch, branching, far, resnet, size, transformer};
 fn the_layer_that_hurts_is_found() -> Result<()> {
     let model = branching()?;
     let x = batch(&model, 8, 1)?;
-    let quantized = quantize(&model, &[x.clone()], &QuantizeConfig::default())?.model;
-    let errors = compare_layers(&model, &quantized, &[x.clone()])?;
+    let quantized = quantize(&model, std::slice::from_ref(&x), &QuantizeConfig::default())?.model;
+    let errors = compare_layers(&model, &quantized, std::slice::from_ref(&x))?;
     let last = &errors.layers().iter().find(|layer| layer.name == "linear_2").unwrap().sqnr;
     let wanted = model.forward(&x, Mode::Eval)?;
     let noise = (quantized.forward(&x)? - &wanted)?.sqr()?.sum_all()?.to_scalar::<f32>()?;
@@ -34,8 +34,8 @@ fn the_layer_that_hurts_is_found() -> Result<()> {
     // The images are 0 in that place, so that the float model does not notice.
     let mask = Tensor::zeros((8, 1, 12, 12), candle_core::DType::F32, &Device::Cpu)?;
     let x = Tensor::cat(&[mask, x.narrow(1, 1, 2)?], 1)?;
-    let quantized = quantize(&model, &[x.clone()], &QuantizeConfig::default())?.model;
-    let errors = compare_layers(&model, &quantized, &[x.clone()])?;
+    let quantized = quantize(&model, std::slice::from_ref(&x), &QuantizeConfig::default())?.model;
+    let errors = compare_layers(&model, &quantized, std::slice::from_ref(&x))?;
     let first = errors.layers().iter().find(|layer| layer.name == "conv2d_1").unwrap();
     assert!(first.sqnr < 5.0, "{errors:?}");
     let text = errors.rich();
