@@ -1,12 +1,11 @@
 //! Safetensors files that are whole or not there: weights of models, states of optimizers.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Read as _;
+use std::fs;
 use std::path::Path;
 
 use candle_core::{DType, Tensor};
-use safetensors::tensor::{Metadata, TensorView};
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::ops::shape_text;
@@ -97,25 +96,6 @@ pub(crate) fn metadata(path: &Path, bytes: &[u8], key: &str) -> Result<Option<St
     let (_, metadata) =
         SafeTensors::read_metadata(bytes).map_err(|error| not_safetensors(path, &error.to_string()))?;
     Ok(metadata.metadata().as_ref().and_then(|entries| entries.get(key).cloned()))
-}
-
-/// What stands under `key` in the metadata of a file, whose values are not read.
-pub(crate) fn metadata_of(path: &Path, key: &str) -> Result<Option<String>> {
-    /// More bytes than any header has.
-    const MOST: u64 = 100_000_000;
-    let io = |source| Error::Io { op: "read", path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(io)?;
-    let mut start = [0; 8];
-    file.read_exact(&mut start).map_err(|error| not_safetensors(path, &error.to_string()))?;
-    let length = u64::from_le_bytes(start);
-    if length > MOST {
-        return Err(not_safetensors(path, &format!("a header of {length} bytes")));
-    }
-    let mut header = Vec::new();
-    file.take(length).read_to_end(&mut header).map_err(io)?;
-    let header: Metadata =
-        serde_json::from_slice(&header).map_err(|error| not_safetensors(path, &error.to_string()))?;
-    Ok(header.metadata().as_ref().and_then(|entries| entries.get(key).cloned()))
 }
 
 fn not_safetensors(path: &Path, problem: &str) -> Error {

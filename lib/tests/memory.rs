@@ -98,8 +98,8 @@ fn gradients_hold_nothing_of_the_step_they_come_from() -> Result<()> {
     let batch = (images.as_tensor().clone(), labels);
     let store = gradients(&model, &batch, 0)?;
     let mut known = model.parameters();
-    known.push(Parameter { name: "images".into(), var: images.clone() });
-    for Parameter { name, var } in &known {
+    known.push(Parameter::new("images", images.clone()));
+    for Parameter { name, var, .. } in &known {
         let gradient = store.get(var).map(Tensor::track_op);
         assert_eq!(
             gradient,
@@ -131,7 +131,7 @@ fn gradients_hold_nothing_of_the_step_they_come_from() -> Result<()> {
 
 /// Bytes that `steps` further steps of an optimizer hand out, for a parameter of `elements` numbers.
 fn taken_by_steps(config: &OptimizerConfig, elements: usize, steps: usize) -> Result<usize> {
-    let parameter = Parameter { name: "w".into(), var: Var::ones(elements, DType::F32, &Device::Cpu)? };
+    let parameter = Parameter::new("w", Var::ones(elements, DType::F32, &Device::Cpu)?);
     let mut optimizer = config.build(std::slice::from_ref(&parameter))?;
     let store = parameter.var.as_tensor().sum_all()?.backward()?;
     for _ in 0..3 {

@@ -18,7 +18,7 @@ fn image(height: usize, width: usize, channels: usize) -> Image {
 fn constant(logits: &[f32]) -> Result<Model> {
     let net = Model::build([3, 224, 224], |x| x.global_avg_pool().linear(logits.len()).named("head"))?;
     let net = net.init(Seed(0), &Device::Cpu)?;
-    for Parameter { name, var } in net.parameters() {
+    for Parameter { name, var, .. } in net.parameters() {
         var.set(&match name.as_str() {
             "head.bias" => Tensor::new(logits, &Device::Cpu)?,
             _ => var.zeros_like()?,

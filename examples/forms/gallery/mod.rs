@@ -65,6 +65,7 @@ pub const FORMS: &[(&str, Make)] = &[
     ("quantized_model", || shown(models::quantized_model())),
     ("layer_errors", || shown(models::layer_errors())),
     ("sensitivity", || shown(models::sensitivity())),
+    ("sparsity_report", || shown(models::sparsity_report())),
     ("checkpoint", || shown(models::checkpoint())),
     ("load_report", || shown(models::load_report())),
     ("ranking", || shown(models::ranking())),

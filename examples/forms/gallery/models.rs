@@ -3,7 +3,7 @@
 use sconce::checkpoint::Checkpoint;
 use sconce::compress::{
     LayerErrors, PruneConfig, PruneReport, QuantizeConfig, QuantizeReport, Quantized, QuantizedModel,
-    Sensitivity, compare_layers, prune_channels, quantize,
+    Sensitivity, SparsityConfig, SparsityReport, compare_layers, prune_channels, prune_weights, quantize,
 };
 use sconce::data::{Image, Pixels};
 use sconce::models::ModelList;
@@ -107,6 +107,11 @@ pub fn layer_errors() -> Result<LayerErrors> {
     compare_layers(&network()?, &quantized()?.model, &[square()?])
 }
 
+/// What is held at 0 when most weights of all layers together are.
+pub fn sparsity_report() -> Result<SparsityReport> {
+    Ok(prune_weights(&network()?, &SparsityConfig::unstructured(0.75).global())?.report)
+}
+
 /// A file of weights.
 pub fn checkpoint() -> Result<Checkpoint> {
     with_file("checkpoint.safetensors", |path| Checkpoint::open(path))
@@ -137,7 +142,7 @@ fn photo() -> Result<Image> {
 pub fn ranking() -> Result<Ranking> {
     let net = Model::build([3, 224, 224], |x| x.global_avg_pool().linear(4).named("head"))?;
     let net = net.init(Seed(0), &Device::Cpu)?;
-    for Parameter { name, var } in net.parameters() {
+    for Parameter { name, var, .. } in net.parameters() {
         let bias = Tensor::new(&[0_f32, 1.0, 2.0, 0.5], &Device::Cpu)?;
         var.set(&if name == "head.bias" { bias } else { var.zeros_like()? })?;
     }

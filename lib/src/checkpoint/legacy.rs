@@ -1,7 +1,7 @@
 //! `torch.save` before PyTorch 1.6: one pickle after the other (a magic number, the version, the machine, the
 //! object, the keys of the storages), then each storage, its number of values before it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
@@ -74,6 +74,7 @@ pub(super) fn open(path: &Path, mut file: File, size: u64) -> Result<Checkpoint>
         prefix: String::new(),
         tensors,
         others,
+        metadata: BTreeMap::new(),
         blocks,
         swapped,
     })

@@ -15,6 +15,7 @@ mod spellings;
 mod state_dict;
 mod zipped;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -61,6 +62,8 @@ pub struct Checkpoint {
     prefix: String,
     tensors: Vec<StoredTensor>,
     others: Vec<OtherEntry>,
+    /// Of a safetensors file.
+    metadata: BTreeMap<String, String>,
     blocks: Vec<Block>,
     /// Whether the lowest byte of a number comes last.
     swapped: bool,
@@ -247,12 +250,31 @@ impl Checkpoint {
         &self.others
     }
 
+    /// What stands under `key` in the metadata of a safetensors file.
+    pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
+        self.metadata.get(key).map(String::as_str)
+    }
+
+    /// The tensor called `name`.
+    pub(crate) fn stored(&self, name: &str) -> Option<&StoredTensor> {
+        self.tensors.iter().find(|tensor| tensor.name == name)
+    }
+
+    /// The bytes of the U8 tensor called `name`, none if there is no such tensor.
+    pub(crate) fn u8_values(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let Some(tensor) = self.stored(name).filter(|tensor| tensor.dtype == Dtype::U8) else {
+            return Ok(None);
+        };
+        let values = self.reader()?.values(tensor)?;
+        Ok(Some(values.into_iter().map(|value| value as u8).collect()))
+    }
+
     /// A tensor's values as f32. Integers must be such that f32 holds them exactly.
     ///
     /// # Errors
     /// When there is no tensor of this name, its values cannot be f32, or its bytes are damaged.
     pub fn tensor(&self, name: &str, device: &Device) -> Result<Tensor> {
-        let tensor = self.tensors.iter().find(|tensor| tensor.name == name).ok_or_else(|| {
+        let tensor = self.stored(name).ok_or_else(|| {
             let names: Vec<String> = self.tensors.iter().map(|tensor| tensor.name.clone()).collect();
             Error::Argument {
                 op: "Checkpoint::tensor".into(),

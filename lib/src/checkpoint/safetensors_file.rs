@@ -68,6 +68,8 @@ pub(super) fn open(path: &Path, mut file: File, size: u64, start: &[u8]) -> Resu
             None => false,
         });
     }
+    let metadata =
+        header.metadata().iter().flatten().map(|(key, text)| (key.clone(), text.clone())).collect();
     Ok(Checkpoint {
         path: path.to_owned(),
         format: Format::SafeTensors,
@@ -75,6 +77,7 @@ pub(super) fn open(path: &Path, mut file: File, size: u64, start: &[u8]) -> Resu
         prefix: String::new(),
         tensors,
         others: Vec::new(),
+        metadata,
         blocks,
         swapped: false,
     })

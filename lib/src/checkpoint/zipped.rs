@@ -1,7 +1,7 @@
 //! `torch.save` since PyTorch 1.6: a zip archive that holds nothing compressed: `NAME/data.pkl`, a pickle of
 //! everything but the values; `NAME/data/KEY`, a storage each; `NAME/byteorder`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::path::Path;
@@ -91,6 +91,7 @@ pub(super) fn open(path: &Path, file: File, size: u64) -> Result<Checkpoint> {
         prefix: String::new(),
         tensors,
         others,
+        metadata: BTreeMap::new(),
         blocks,
         swapped,
     })

@@ -119,8 +119,7 @@ impl<'a> Kept<'a> {
     }
 
     fn parts(&self, parts: &Parts) -> Result<Parts> {
-        let tensors = parts.tensors.iter().zip(&self.trace.tensors);
-        let cut = tensors.map(|(tensor, axes)| -> Result<Tensor> {
+        let cut = |tensor: &Tensor, axes: &[(usize, Vec<u32>)]| -> Result<Tensor> {
             let mut tensor = tensor.clone();
             for (dim, units) in axes {
                 let kept = self.indices(units);
@@ -131,10 +130,18 @@ impl<'a> Kept<'a> {
                 }
             }
             Ok(tensor)
-        });
+        };
+        let axes = &self.trace.tensors;
+        let tensors = parts.tensors.iter().zip(axes).map(|(tensor, axes)| cut(tensor, axes));
+        let masks = parts
+            .masks
+            .iter()
+            .zip(axes)
+            .map(|(mask, axes)| mask.as_ref().map(|mask| cut(mask, axes)).transpose());
         Ok(Parts {
             graph: self.graph(&parts.graph),
-            tensors: cut.collect::<Result<_>>()?,
+            tensors: tensors.collect::<Result<_>>()?,
+            masks: masks.collect::<Result<_>>()?,
             frozen: parts.frozen.clone(),
             device: parts.device.clone(),
         })

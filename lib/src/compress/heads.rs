@@ -10,7 +10,7 @@ use crate::nn::{Graph, LinearConfig, Node, Operator, Parts, TensorSpec};
 /// one input, all tensors stay what they are and keep their names; elsewhere the projection is cut in three. The last of the
 /// layers has the name that the attention had.
 pub(super) fn unfolded(parts: Parts) -> Result<Parts> {
-    let Parts { graph, tensors, frozen, device } = parts;
+    let Parts { graph, tensors, frozen, masks, device } = parts;
     // Tensors of which some layer projects different inputs.
     let is_attention = |node: &&Node| matches!(node.operator, Operator::MultiHeadAttention { .. });
     let crossed: HashSet<usize> = graph
@@ -24,6 +24,7 @@ pub(super) fn unfolded(parts: Parts) -> Result<Parts> {
         graph: Graph { nodes: Vec::new(), tensors: graph.tensors, outputs: graph.outputs },
         tensors,
         frozen,
+        masks,
         cut: HashMap::new(),
         taken: graph.nodes.iter().map(|node| node.name.clone()).collect(),
     };
@@ -64,6 +65,7 @@ struct Unfolding {
     graph: Graph,
     tensors: Vec<candle_core::Tensor>,
     frozen: Vec<bool>,
+    masks: Vec<Option<candle_core::Tensor>>,
     /// For the weight and the bias of a projection of three its parts.
     cut: HashMap<usize, [usize; 3]>,
     taken: HashSet<String>,
@@ -153,7 +155,11 @@ impl Unfolding {
         }
         let first = self.tensors.len();
         for (at, name) in PARTS.into_iter().enumerate() {
-            let part = self.tensors[tensor].narrow(0, at * features, features)?.contiguous()?;
+            let third = |whole: &candle_core::Tensor| -> Result<candle_core::Tensor> {
+                Ok(whole.narrow(0, at * features, features)?.contiguous()?)
+            };
+            let part = third(&self.tensors[tensor])?;
+            let mask = self.masks[tensor].as_ref().map(third).transpose()?;
             let spec = &self.graph.tensors[tensor];
             let mut free = format!("{}.{name}.{kind}", node.name);
             while self.graph.tensors.iter().any(|spec| spec.name == free) {
@@ -168,6 +174,7 @@ impl Unfolding {
             self.graph.tensors.push(spec);
             self.tensors.push(part);
             self.frozen.push(self.frozen[tensor]);
+            self.masks.push(mask);
         }
         let parts = [first, first + 1, first + 2];
         self.cut.insert(tensor, parts);
@@ -184,7 +191,8 @@ impl Unfolding {
         self.graph.tensors = kept.iter().map(|&place| self.graph.tensors[place].clone()).collect();
         let tensors = kept.iter().map(|&place| self.tensors[place].clone()).collect();
         let frozen = kept.iter().map(|&place| self.frozen[place]).collect();
-        Parts { graph: self.graph, tensors, frozen, device }
+        let masks = kept.iter().map(|&place| self.masks[place].clone()).collect();
+        Parts { graph: self.graph, tensors, frozen, masks, device }
     }
 }
 

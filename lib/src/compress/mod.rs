@@ -1,7 +1,7 @@
 //! Smaller and faster models: passes over the model graph, the same for your own models and for the zoo's.
 //!
 //! [`quantize()`] makes a model that computes on integers of 8 bits, after training or, with [`qat`], along with it.
-//! [`prune_channels`] removes channels, attention heads and widths; [`sensitivity`] says which layers bear it. A pass gives a new model and a report; the model that went in
+//! [`prune_channels`] removes channels, attention heads and widths; [`sensitivity`] says which layers bear it. [`prune_weights`] holds single weights at 0, and [`GradualPruning`] does so bit by bit in training. A pass gives a new model and a report; the model that went in
 //! stays as it is.
 
 mod channels;
@@ -14,6 +14,7 @@ mod prune;
 mod prune_report;
 mod quantize;
 mod sensitivity;
+mod sparsity;
 mod ties;
 mod trace;
 
@@ -26,4 +27,8 @@ pub use quantize::{
     fold_batch_norm, half_weights, qat, quantize, quantize_dynamic, quantize_trained,
 };
 pub use sensitivity::{LayerSensitivity, Sensitivity, sensitivity};
+pub use sparsity::{
+    GradualPruning, LayerSparsity, LeftOut, LeftOutReason, Pattern, Span, Sparse, SparsityConfig,
+    SparsityReport, prune_weights, prune_weights_in_place,
+};
 pub use trace::ChannelNorms;

@@ -1,14 +1,16 @@
 //! Saving and loading weights.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use candle_core::{DType, Tensor};
 use safetensors::Dtype;
 
+use super::compact::COMPACT;
 use super::graph::TensorSpec;
 use super::load_report::{LoadReport, Loading};
 use super::loading::Plan;
+use super::masks::{bytes_of, mask_name, unpacked};
 use super::model::Model;
 use super::saved_graph::{GRAPH, description};
 use crate::checkpoint::Checkpoint;
@@ -39,6 +41,11 @@ impl Model {
                 other(spec, &values).unwrap_or_else(|| (Dtype::F32, tensor_file::of_f32(&values)));
             entries.push(Entry { name: spec.name.clone(), dtype, shape: &spec.shape, bytes });
         }
+        let masks = self.packed_masks()?;
+        let lengths: Vec<[usize; 1]> = masks.iter().map(|(_, bytes)| [bytes.len()]).collect();
+        for ((name, bytes), shape) in masks.into_iter().zip(&lengths) {
+            entries.push(Entry { name, dtype: Dtype::U8, shape, bytes });
+        }
         // Readers of other libraries look for this.
         let mut metadata = vec![("format", "pt".to_owned())];
         metadata.extend(description(&self.graph)?.map(|graph| (GRAPH, graph)));
@@ -50,7 +57,7 @@ impl Model {
     ///
     /// State dicts under `state_dict`, `model` and the like are found; names may begin with `module.` or be
     /// spelt as torchvision, timm, transformers or the code of DETR's paper spells them. f64, f16 and bf16
-    /// become f32. `num_batches_tracked`, which nothing here needs, is passed over.
+    /// become f32. Of a file with masks, those of what is taken over are, too; without any, what is held at 0 here stays 0. `num_batches_tracked`, which nothing here needs, is passed over.
     ///
     /// ```no_run
     /// use sconce::prelude::*;
@@ -66,9 +73,18 @@ impl Model {
     /// fits. [`Error::Interrupted`]. The model is then as it was.
     pub fn load(&self, path: impl AsRef<Path>, loading: Loading) -> Result<LoadReport> {
         let checkpoint = Checkpoint::open(path)?;
+        if checkpoint.metadata(COMPACT).is_some() {
+            return Err(Error::Format {
+                path: checkpoint.path().to_owned(),
+                expected: "a file that has all values".into(),
+                got: "what Model::save_compact wrote".into(),
+                hint: "Model::open opens it.".into(),
+            });
+        }
         let specs: Vec<&TensorSpec> = self.tensors().map(|(spec, _)| spec).collect();
         let plan = Plan::new(&specs, &checkpoint);
-        let report = plan.report(&specs, &checkpoint);
+        let mut report = plan.report(&specs, &checkpoint);
+        let masks = self.masks_in(&checkpoint, &mut report)?;
         report.check(&checkpoint, loading)?;
         let values = plan.read(&specs, &checkpoint)?;
         let mut tensors = Vec::with_capacity(values.len());
@@ -78,19 +94,57 @@ impl Model {
                 None => None,
             });
         }
-        for ((_, var), tensor) in self.tensors().zip(&tensors) {
+        for (place, ((_, var), tensor)) in self.tensors().zip(&tensors).enumerate() {
             if let Some(tensor) = tensor {
                 var.set(tensor)?;
+                let own = || self.masks[place].tensor();
+                self.hold(place, masks.as_ref().map_or_else(own, |masks| masks[place].clone()))?;
             }
         }
         Ok(report)
     }
 
-    /// Takes over what [`Model::state`] gave, in place. Names and shapes must be exactly this model's.
+    /// The masks that a file has for what it has of this model, if it has any; they are then not unexpected.
+    fn masks_in(&self, file: &Checkpoint, report: &mut LoadReport) -> Result<Option<Vec<Option<Tensor>>>> {
+        let mut masks = vec![None; self.vars.len()];
+        let mut found = HashSet::new();
+        for (place, (spec, _)) in self.tensors().enumerate() {
+            let name = mask_name(&spec.name);
+            let Some(bytes) = file.u8_values(&name)? else { continue };
+            if report.loaded.contains(&spec.name) {
+                let bits = unpacked(&bytes, &spec.shape).ok_or_else(|| Error::Format {
+                    path: file.path().to_owned(),
+                    expected: format!("a mask of {}", kind(&spec.shape, "F32")),
+                    got: format!("{} bytes in {name}", bytes.len()),
+                    hint: "The file is damaged; save the model again.".into(),
+                })?;
+                masks[place] = Some(Tensor::from_vec(bits, spec.shape.as_slice(), self.device())?);
+            }
+            found.insert(name);
+        }
+        report.unexpected.retain(|name| !found.contains(name));
+        Ok((!found.is_empty()).then_some(masks))
+    }
+
+    /// Takes over what [`Model::state`] gave, in place. Names and shapes must be exactly this model's; what is held at 0 is then
+    /// what was held there.
     ///
     /// # Errors
     /// If they are not; the error lists what differs. The model is then as it was.
     pub fn set_state(&self, state: &[(String, Tensor)]) -> Result<()> {
+        let own: HashSet<String> = self.tensors().map(|(spec, _)| mask_name(&spec.name)).collect();
+        let (masks, state): (Vec<_>, Vec<_>) = state.iter().partition(|(name, _)| own.contains(name));
+        let masks = masks.into_iter().map(|(name, mask)| Ok((name.as_str(), bytes_of(mask)?)));
+        let masks: HashMap<&str, Vec<u8>> = masks.collect::<Result<_>>()?;
+        let (masks, misfits) = self.unpack_masks(|name| Ok(masks.get(name).cloned()))?;
+        if !misfits.is_empty() {
+            return Err(Error::Argument {
+                op: "Model::set_state".into(),
+                expected: "masks of the sizes of their tensors".into(),
+                got: tensor_file::list("others:", &misfits),
+                hint: "It must come from a model of the same layers, names and sizes.".into(),
+            });
+        }
         let kinds = state.iter().map(|(name, tensor)| {
             let dtype = tensor.dtype().as_str().to_uppercase();
             (name.as_str(), kind(tensor.dims(), &dtype))
@@ -113,7 +167,7 @@ impl Model {
         for ((_, var), tensor) in self.tensors().zip(&tensors) {
             var.set(tensor)?;
         }
-        Ok(())
+        self.hold_all(masks)
     }
 
     /// In what way tensors of these names and kinds are not this model's.

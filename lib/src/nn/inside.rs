@@ -143,7 +143,9 @@ impl Model {
     pub(crate) fn copied(&self) -> Result<Model> {
         let copy = |var: &Var| -> Result<Var> { Ok(Var::from_tensor(&var.as_tensor().copy()?.detach())?) };
         let vars = self.vars.iter().map(copy).collect::<Result<_>>()?;
-        Ok(Model::new(Arc::clone(&self.graph), vars, self.device.clone()))
+        let copied = Model::new(Arc::clone(&self.graph), vars, self.device.clone());
+        copied.hold_all(self.mask_tensors())?;
+        Ok(copied)
     }
 
     /// Draws some of the graph's tensors at random, with the mean and the spread that they have here, if they are

@@ -7,6 +7,7 @@
 
 mod architecture;
 mod checkpoint;
+mod compact;
 mod compute;
 mod config;
 mod cost;
@@ -23,8 +24,10 @@ mod inside;
 mod load_report;
 mod loading;
 mod map;
+mod masks;
 mod mode;
 mod model;
+mod n_of_m;
 mod observe;
 mod operator;
 mod outputs;
@@ -39,8 +42,8 @@ mod value;
 mod weights;
 
 pub use crate::ops::{
-    Activation, BatchNormConfig, Corners, Divisor, Interpolation, PadMode, Padding, Parameter, Rounding,
-    SinePositionConfig, backward, backward_from,
+    Activation, BatchNormConfig, Corners, Divisor, Interpolation, Mask, PadMode, Padding, Parameter,
+    Rounding, SinePositionConfig, backward, backward_from,
 };
 pub use architecture::Architecture;
 pub(crate) use compute::evaluate;

@@ -7,12 +7,13 @@ use sconce_display::Bundle;
 use super::engine;
 use super::feature_maps::FeatureMaps;
 use super::graph::{Graph, of_layer};
+use super::masks::as_tensor;
 use super::mode::Mode;
 use super::operator::Operator;
 use super::outputs::{ModelOutputs, OutputUse};
 use super::summary::Summary;
 use super::weights::Role;
-use crate::ops::{Parameter, Pool, check_precision, has_kernels, shape_text};
+use crate::ops::{Mask, Parameter, Pool, check_precision, has_kernels, shape_text};
 use crate::rich::Rich;
 use crate::{Error, Result, Seed};
 
@@ -28,6 +29,8 @@ pub struct Model {
     pub(super) device: Device,
     /// Which of the tensors are frozen, the same for all handles.
     pub(super) frozen: Arc<Vec<AtomicBool>>,
+    /// What of each tensor is held at 0.
+    pub(super) masks: Vec<Mask>,
     /// Memory that the runs on the CPU use again.
     pub(super) pool: Pool,
 }
@@ -35,7 +38,8 @@ pub struct Model {
 impl Model {
     pub(super) fn new(graph: Arc<Graph>, vars: Vec<Var>, device: Device) -> Model {
         let frozen = Arc::new(vars.iter().map(|_| AtomicBool::new(false)).collect());
-        Model { graph, vars, device, frozen, pool: Pool::default() }
+        let masks = vars.iter().map(|_| Mask::default()).collect();
+        Model { graph, vars, device, frozen, masks, pool: Pool::default() }
     }
 
     /// The output for a batch `x` (B, C, H, W), f32. The image size may differ from the one the model
@@ -214,8 +218,14 @@ impl Model {
     #[must_use]
     pub fn parameters(&self) -> Vec<Parameter> {
         let trained = self.trained(Mode::Train(Seed(0)));
-        let tensors = self.tensors().zip(trained).filter(|(_, trained)| *trained);
-        tensors.map(|((spec, var), _)| Parameter { name: spec.name.clone(), var: var.clone() }).collect()
+        let tensors = self.masked_tensors().zip(trained).filter(|(_, trained)| *trained);
+        tensors
+            .map(|((spec, var, mask), _)| Parameter {
+                name: spec.name.clone(),
+                var: var.clone(),
+                mask: mask.clone(),
+            })
+            .collect()
     }
 
     /// What the optimizer never changes: the running statistics of the batch norms, and tensors that were
@@ -223,7 +233,7 @@ impl Model {
     #[must_use]
     pub fn buffers(&self) -> Vec<Parameter> {
         let tensors = self.tensors().filter(|(spec, _)| spec.role == Role::Buffer);
-        tensors.map(|(spec, var)| Parameter { name: spec.name.clone(), var: var.clone() }).collect()
+        tensors.map(|(spec, var)| Parameter::new(&spec.name, var.clone())).collect()
     }
 
     pub(super) fn tensors(&self) -> impl Iterator<Item = (&super::graph::TensorSpec, &Var)> {
@@ -231,12 +241,16 @@ impl Model {
     }
 
     /// Parameters and buffers with their names, layer by layer: all that is needed to come back to this
-    /// model. The tensors are copies: training does not change them.
+    /// model. The tensors are copies: training does not change them. Where values of a parameter are held at 0, its mask is there, too, under
+    /// its name and `.mask`: U8 (ceil(n / 8)), a bit for each value, row by row, the first in the lowest bit of a byte.
     ///
     /// # Errors
     /// If there is not enough memory on the device.
     pub fn state(&self) -> Result<Vec<(String, Tensor)>> {
-        self.tensors().map(|(spec, var)| Ok((spec.name.clone(), var.as_tensor().copy()?.detach()))).collect()
+        let tensors =
+            self.tensors().map(|(spec, var)| Ok((spec.name.clone(), var.as_tensor().copy()?.detach())));
+        let masks = self.packed_masks()?.into_iter().map(|(name, bytes)| Ok((name, as_tensor(bytes)?)));
+        tensors.chain(masks).collect()
     }
 
     /// The number of values of all parameters, frozen ones too.

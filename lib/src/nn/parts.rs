@@ -19,6 +19,8 @@ pub(crate) struct Parts {
     pub(crate) tensors: Vec<Tensor>,
     /// Which of them training leaves as they are.
     pub(crate) frozen: Vec<bool>,
+    /// What of them is held at 0: U8 of their shapes.
+    pub(crate) masks: Vec<Option<Tensor>>,
     pub(crate) device: Device,
 }
 
@@ -47,6 +49,7 @@ impl Model {
             graph: (*self.graph).clone(),
             tensors: tensors.collect::<Result<_>>()?,
             frozen: self.frozen.iter().map(|flag| flag.load(Ordering::Relaxed)).collect(),
+            masks: self.mask_tensors(),
             device: self.device.clone(),
         })
     }
@@ -69,6 +72,7 @@ impl Model {
         }
         let vars = parts.tensors.iter().map(|tensor| Ok(Var::from_tensor(tensor)?));
         let model = Model::new(Arc::new(graph), vars.collect::<Result<_>>()?, parts.device);
+        model.hold_all(parts.masks)?;
         Ok(Model { frozen: Arc::new(parts.frozen.into_iter().map(AtomicBool::new).collect()), ..model })
     }
 }

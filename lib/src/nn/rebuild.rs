@@ -159,17 +159,27 @@ impl Model {
     ) -> Result<Model> {
         let mut vars = Vec::with_capacity(self.vars.len());
         let mut frozen = Vec::with_capacity(self.vars.len());
+        // A tensor that is made anew is held by nothing.
+        let mut kept_whole = Vec::with_capacity(self.vars.len());
         for (place, (spec, var)) in graph.tensors.iter().zip(&self.vars).enumerate() {
             let new = anew(place, spec)?;
             let kept = new.is_none() || *var.shape().dims() == spec.shape;
             frozen.push(AtomicBool::new(kept && self.frozen[place].load(Ordering::Relaxed)));
             let tensor = match new {
                 Some(tensor) => tensor,
-                None => var.as_detached_tensor().copy()?,
+                None => {
+                    kept_whole.push(place);
+                    var.as_detached_tensor().copy()?
+                }
             };
             vars.push(Var::from_tensor(&tensor)?);
         }
         let model = Model::new(Arc::new(graph), vars, self.device().clone());
+        for (place, mask) in self.mask_tensors().into_iter().enumerate() {
+            if kept_whole.contains(&place) {
+                model.hold(place, mask)?;
+            }
+        }
         Ok(Model { frozen: Arc::new(frozen), ..model })
     }
 }

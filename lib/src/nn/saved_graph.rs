@@ -6,13 +6,14 @@ use std::path::Path;
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
 
+use super::compact::Compact;
 use super::config::TargetSize;
 use super::graph::{Graph, Node};
 use super::model::Model;
 use super::operator::Operator;
 use super::parts::Parts;
 use crate::checkpoint::Checkpoint;
-use crate::{Error, Result, tensor_file};
+use crate::{Error, Result};
 
 /// Where a file's metadata has the graph.
 pub(super) const GRAPH: &str = "sconce.graph";
@@ -46,7 +47,7 @@ pub(super) fn description(graph: &Graph) -> Result<Option<String>> {
 }
 
 impl Model {
-    /// The model that [`Model::save`] wrote, layers and weights: one of your own, one of the zoo, or one that was pruned.
+    /// The model that [`Model::save`] or [`Model::save_compact`] wrote, layers and weights: one of your own, one of the zoo, or one that was pruned.
     ///
     /// ```
     /// use sconce::prelude::*;
@@ -73,7 +74,8 @@ impl Model {
             got,
             hint: hint.into(),
         };
-        let Some(text) = tensor_file::metadata_of(path, GRAPH)? else {
+        let file = Checkpoint::open(path)?;
+        let Some(text) = file.metadata(GRAPH) else {
             let hint =
                 "Build the model with code and call load on it; models of the zoo come from models::create.";
             return Err(wrong(
@@ -85,7 +87,7 @@ impl Model {
         let damaged = |problem: String| {
             wrong("the graph of a model", problem, "The file is damaged; save the model again.")
         };
-        let found: Found = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+        let found: Found = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
         if found.sconce != VERSION {
             let got = format!("version {}", found.sconce);
             return Err(wrong(
@@ -96,24 +98,15 @@ impl Model {
         }
         let graph: Graph = serde_json::from_value(found.graph).map_err(|error| damaged(error.to_string()))?;
         let graph = graph.checked().map_err(damaged)?;
-        let file = Checkpoint::open(path)?;
-        let mut tensors = Vec::with_capacity(graph.tensors.len());
+        let compact = Compact::of(&file, &graph).map_err(damaged)?;
+        let (mut tensors, mut masks) = (Vec::new(), Vec::new());
         for spec in &graph.tensors {
-            // Held against the file before any memory is taken for it.
-            match file.tensors().iter().find(|stored| stored.name() == spec.name) {
-                Some(stored) if stored.shape() == spec.shape => {
-                    tensors.push(file.tensor(&spec.name, device)?)
-                }
-                Some(stored) => {
-                    let got =
-                        format!("{} of shape {:?} instead of {:?}", spec.name, stored.shape(), spec.shape);
-                    return Err(damaged(got));
-                }
-                None => return Err(damaged(format!("no tensor {}", spec.name))),
-            }
+            let (tensor, mask) = compact.read(&file, spec, device, &damaged)?;
+            tensors.push(tensor);
+            masks.push(mask);
         }
         let frozen = vec![false; tensors.len()];
-        Model::of_parts(Parts { graph, tensors, frozen, device: device.clone() })
+        Model::of_parts(Parts { graph, tensors, frozen, masks, device: device.clone() })
     }
 }
 

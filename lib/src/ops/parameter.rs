@@ -1,5 +1,7 @@
 use candle_core::Var;
 
+use super::Mask;
+
 /// A trainable tensor and the name it carries in a saved model, e.g. `stem.weight`.
 #[derive(Debug, Clone)]
 pub struct Parameter {
@@ -7,4 +9,6 @@ pub struct Parameter {
     pub name: String,
     /// The value itself: clones of it are handles to the same numbers.
     pub var: Var,
+    /// Which of the numbers are held at 0.
+    pub mask: Mask,
 }

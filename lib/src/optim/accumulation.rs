@@ -12,7 +12,7 @@ use crate::{Error, Result};
 /// # use sconce::{nn::{Parameter, backward}, optim::{Accumulation, sgd}};
 /// # use candle_core::{Device, Tensor, Var};
 /// # fn main() -> sconce::Result<()> {
-/// # let weight = Parameter { name: "weight".into(), var: Var::new(3.0f32, &Device::Cpu)? };
+/// # let weight = Parameter::new("weight", Var::new(3.0f32, &Device::Cpu)?);
 /// # let parameters = [weight.clone()];
 /// # let loss_of = |batch: &Tensor| weight.var.as_tensor().broadcast_mul(batch)?.mean_all();
 /// # let mut optimizer = sgd(1.0).build(&parameters)?;

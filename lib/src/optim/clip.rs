@@ -19,7 +19,7 @@ const CHUNK: usize = 16 * 1024;
 /// # use sconce::{nn::{Parameter, backward}, optim::{clip_grad_norm, sgd}};
 /// # use candle_core::{Device, Var};
 /// # fn main() -> sconce::Result<()> {
-/// let weights = [Parameter { name: "weight".into(), var: Var::new(&[30.0f32, 40.0], &Device::Cpu)? }];
+/// let weights = [Parameter::new("weight", Var::new(&[30.0f32, 40.0], &Device::Cpu)?)];
 /// let mut gradients = backward(&weights[0].var.sqr()?.sum_all()?)?;
 /// assert_eq!(clip_grad_norm(&mut gradients, &weights, 1.0)?, 100.0);
 /// sgd(1.0).build(&weights)?.step(&gradients)?; // moves by 1
@@ -64,9 +64,12 @@ fn above_0(op: &str, setting: &str, value: f64) -> Result<()> {
     })
 }
 
-/// The sum of the squares of each gradient.
+/// The sum of the squares of each gradient, without those of values that are held at 0, which move nothing.
 fn squares(op: &str, gradients: &GradStore, parameters: &[Parameter]) -> Result<Vec<f64>> {
-    let gradients = parameters.iter().map(|parameter| gradient_of(op, parameter, gradients));
+    let gradients = parameters.iter().map(|parameter| {
+        let gradient = gradient_of(op, parameter, gradients)?.detach();
+        Ok(parameter.mask.masked(&gradient)?)
+    });
     let gradients = gradients.collect::<Result<Vec<_>>>()?;
     let squares = sums_of_squares(&gradients)?;
     // f32 values have squares that are finite in f64; an f64 gradient beyond 1e154 is as good as infinite.
@@ -84,13 +87,13 @@ fn squares(op: &str, gradients: &GradStore, parameters: &[Parameter]) -> Result<
 }
 
 /// In f64, in a fixed order. Where the gradients are on a device, all sums come from there at once.
-fn sums_of_squares(gradients: &[&Tensor]) -> Result<Vec<f64>> {
+fn sums_of_squares(gradients: &[Tensor]) -> Result<Vec<f64>> {
     let Some(first) = gradients.first() else { return Ok(Vec::new()) };
     if !first.device().is_cpu() {
         let sums = gradients.iter().map(|gradient| gradient.to_dtype(DType::F64)?.sqr()?.sum_all());
         return Ok(Tensor::stack(&sums.collect::<candle_core::Result<Vec<_>>>()?, 0)?.to_vec1()?);
     }
-    gradients.iter().map(|gradient| on_cpu(gradient)).collect()
+    gradients.iter().map(on_cpu).collect()
 }
 
 fn on_cpu(gradient: &Tensor) -> Result<f64> {

@@ -18,7 +18,7 @@ use crate::{Error, Result};
 /// # use sconce::{nn::Parameter, optim::Ema};
 /// # use candle_core::{Device, Var};
 /// # fn main() -> sconce::Result<()> {
-/// # let weights = [Parameter { name: "weight".into(), var: Var::new(4.0f32, &Device::Cpu)? }];
+/// # let weights = [Parameter::new("weight", Var::new(4.0f32, &Device::Cpu)?)];
 /// let mut ema = Ema::new(&weights, 0.75)?;
 /// weights[0].var.set(&weights[0].var.ones_like()?)?; // a step
 /// ema.update(&weights)?;
@@ -88,7 +88,7 @@ impl Ema {
                 });
             }
             let own = Var::from_tensor(&parameter.var.as_detached_tensor().copy()?)?;
-            let own = Parameter { name: parameter.name.clone(), var: own };
+            let own = Parameter::new(&parameter.name, own);
             slots.push(Slot::new(op, &own, Settings { own_rate: None, weight_decay: 0.0 }, 0)?);
         }
         Ok(Ema { decay, warmup: false, updates: 0, slots, exchanged: false })
@@ -126,6 +126,8 @@ impl Ema {
         let share = 1.0 - self.next_decay();
         for (slot, parameter) in self.slots.iter_mut().zip(parameters) {
             slot.step(&Average, share, &parameter.var.as_detached_tensor())?;
+            // Values from before the mask may still be in the average.
+            parameter.mask.apply(&slot.parameter.var)?;
         }
         self.updates += 1;
         Ok(())
@@ -142,6 +144,7 @@ impl Ema {
         let values = values.collect::<candle_core::Result<Vec<_>>>()?;
         for ((slot, parameter), value) in self.slots.iter().zip(parameters).zip(values) {
             parameter.var.set(&slot.parameter.var.as_detached_tensor())?;
+            parameter.mask.apply(&parameter.var)?;
             slot.parameter.var.set(&value)?;
         }
         self.exchanged = !self.exchanged;

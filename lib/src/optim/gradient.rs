@@ -10,7 +10,7 @@ pub(super) fn gradient_of<'a>(
     parameter: &Parameter,
     gradients: &'a GradStore,
 ) -> Result<&'a Tensor> {
-    let Parameter { name, var } = parameter;
+    let Parameter { name, var, .. } = parameter;
     let Some(gradient) = gradients.get(var) else {
         return Err(Error::Argument {
             op: op.into(),

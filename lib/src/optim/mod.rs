@@ -7,7 +7,7 @@
 //! # use sconce::{optim::adamw, nn::Parameter};
 //! # use candle_core::{Device, Var};
 //! # fn main() -> sconce::Result<()> {
-//! let weight = Parameter { name: "weight".into(), var: Var::new(&[3.0f32, -1.0], &Device::Cpu)? };
+//! let weight = Parameter::new("weight", Var::new(&[3.0f32, -1.0], &Device::Cpu)?);
 //! let mut optimizer = adamw(0.1).build(std::slice::from_ref(&weight))?;
 //! for _ in 0..100 {
 //!     let loss = weight.var.sqr()?.sum_all()?;

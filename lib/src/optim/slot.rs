@@ -80,6 +80,7 @@ impl Slot {
             // Only a gradient that is a view, e.g. a transposed one, is copied here.
             var.inplace_op2(&gradient.contiguous()?, &step)?;
         }
+        self.parameter.mask.apply(&self.parameter.var)?;
         self.steps += 1;
         Ok(())
     }

@@ -39,7 +39,7 @@ pub(super) fn in_order(
     parameters: &[Parameter],
     tensors: &[(String, Tensor)],
 ) -> Result<Vec<Tensor>> {
-    let found = parameters.iter().map(|Parameter { name, var }| {
+    let found = parameters.iter().map(|Parameter { name, var, .. }| {
         let tensor = tensors.iter().find(|(known, _)| known == name).map(|(_, tensor)| tensor);
         match tensor.filter(|tensor| tensor.shape() == var.shape() && tensor.dtype() == var.dtype()) {
             Some(tensor) => Ok(tensor.to_device(var.device())?),

@@ -8,5 +8,8 @@ mod quantize_models;
 mod quantize_other;
 mod quantize_values;
 mod saved;
+mod sparsity;
+mod sparsity_files;
+mod sparsity_training;
 mod zeroed;
 mod zoo;

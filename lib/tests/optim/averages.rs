@@ -8,7 +8,7 @@ use super::{Any, device, parameter};
 
 fn single(name: &str, value: f64) -> candle_core::Result<[Parameter; 1]> {
     let var = Var::from_tensor(&Tensor::new(&[value, -value], &device())?)?;
-    Ok([Parameter { name: name.into(), var }])
+    Ok([Parameter::new(name, var)])
 }
 
 fn set(parameters: &[Parameter], value: f64) -> Any {
@@ -64,7 +64,7 @@ fn exchanged_twice_and_saved_it_is_the_same_bit_for_bit() -> Any {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("ema.safetensors");
     let values = Tensor::arange(0f32, 100_003.0, &device())?.sin()?;
-    let large = Parameter { name: "large".into(), var: Var::from_tensor(&values)? };
+    let large = Parameter::new("large", Var::from_tensor(&values)?);
     let [small] = single("small", 0.1)?;
     let w = [large, small];
     let mut ema = Ema::new(&w, 0.999)?.warmup();

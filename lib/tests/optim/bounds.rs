@@ -23,7 +23,7 @@ fn store(values: &Value) -> Result<(Vec<Parameter>, GradStore), Box<dyn std::err
             false => Tensor::new(numbers(value), &device())?,
         };
         let tensor = tensor.to_dtype(DType::F32)?;
-        let parameter = Parameter { name: format!("p{at}"), var: Var::from_tensor(&tensor.zeros_like()?)? };
+        let parameter = Parameter::new(format!("p{at}"), Var::from_tensor(&tensor.zeros_like()?)?);
         gradients.insert(&parameter.var, tensor);
         parameters.push(parameter);
     }
@@ -61,7 +61,7 @@ fn clipping_is_pytorchs() -> Any {
 #[test]
 fn norms_of_all_kinds_of_gradients() -> Any {
     let large = parameter("large", &[300, 401])?;
-    let double = Parameter { name: "double".into(), var: Var::zeros(3, DType::F64, &device())? };
+    let double = Parameter::new("double", Var::zeros(3, DType::F64, &device())?);
     let parameters = [large, double];
     let mut store = GradStore::default();
     let view = Tensor::arange(0f32, 300.0 * 401.0, &device())?.reshape((401, 300))?.t()?;

@@ -99,7 +99,7 @@ fn a_schedule_keeps_the_ratios() -> Any {
 
 #[test]
 fn a_group_that_holds_nothing_says_what_there_is() -> Any {
-    let matrix = Parameter { name: "m".into(), var: Var::zeros((2, 2), DType::F32, &device())? };
+    let matrix = Parameter::new("m", Var::zeros((2, 2), DType::F32, &device())?);
     let error = |config: OptimizerConfig, parameters: &[Parameter]| {
         config.build(parameters).map(|_| ()).expect_err("the group is wrong").to_string()
     };

@@ -64,7 +64,7 @@ fn follows(case: &Value, config: OptimizerConfig, dtype: DType) -> Any {
     let a = Tensor::from_vec(a, (8, 5), on)?.to_dtype(dtype)?;
     let b = Tensor::from_vec(numbers(&fixture["b"]), (8, 1), on)?.to_dtype(dtype)?;
     let start = Tensor::from_vec(numbers(&fixture["w0"]), (5, 1), on)?.to_dtype(dtype)?;
-    let w = Parameter { name: "w".into(), var: Var::from_tensor(&start)? };
+    let w = Parameter::new("w", Var::from_tensor(&start)?);
     let mut optimizer = config.build(std::slice::from_ref(&w))?;
     for (step, wanted) in case["trajectory"].as_array().expect("steps").iter().enumerate() {
         let loss = (a.matmul(&w.var)? - &b)?.sqr()?.mean_all()?;
@@ -122,7 +122,7 @@ fn gradients(parts: &[(&Parameter, f64)]) -> candle_core::Result<GradStore> {
 }
 
 fn parameter(name: &str, shape: &[usize]) -> candle_core::Result<Parameter> {
-    Ok(Parameter { name: name.into(), var: Var::ones(shape, DType::F32, &device())? })
+    Ok(Parameter::new(name, Var::ones(shape, DType::F32, &device())?))
 }
 
 #[test]
@@ -210,8 +210,8 @@ fn what_the_fixtures_do_not_set() -> Any {
 #[test]
 fn bad_settings_are_refused_by_name() -> Any {
     let w = parameter("w", &[1])?;
-    let whole = Parameter { name: "count".into(), var: Var::zeros(1, DType::U32, &device())? };
-    let twin = Parameter { name: "v".into(), var: w.var.clone() };
+    let whole = Parameter::new("count", Var::zeros(1, DType::U32, &device())?);
+    let twin = Parameter::new("v", w.var.clone());
     let one = std::slice::from_ref(&w);
     let cases = [
         (sgd(-0.1).build(one), "learning rate"),

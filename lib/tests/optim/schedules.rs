@@ -206,7 +206,7 @@ fn a_cycled_momentum_moves_as_pytorchs() -> Any {
             name => panic!("no optimizer for {name}"),
         };
         let start = Tensor::new(&[3.0f64, -2.0, 0.5], &device())?;
-        let w = [Parameter { name: "w".into(), var: Var::from_tensor(&start)? }];
+        let w = [Parameter::new("w", Var::from_tensor(&start)?)];
         let schedule = one_cycle().over(8);
         let mut optimizer = config.build(&w)?;
         for (step, wanted) in case["steps"].as_array().expect("steps").iter().enumerate() {

@@ -28,10 +28,8 @@ fn every_kind() -> [OptimizerConfig; 11] {
 fn parameters() -> candle_core::Result<[Parameter; 2]> {
     let a = Tensor::arange(0f32, 6.0, &device())?.reshape((2, 3))?;
     let b = Tensor::new(&[0.3f64, -0.7], &device())?;
-    Ok([("a", a), ("b", b)].map(|(name, value)| Parameter {
-        name: name.into(),
-        var: Var::from_tensor(&value).expect("a variable"),
-    }))
+    Ok([("a", a), ("b", b)]
+        .map(|(name, value)| Parameter::new(name, Var::from_tensor(&value).expect("a variable"))))
 }
 
 /// Steps downhill on `sum((w - 1)^2)`, with a rate that changes on the way.
@@ -110,7 +108,7 @@ fn another_optimizers_file_is_refused_and_changes_nothing() -> Any {
     let [a, b] = parameters()?;
     let small = parameter("a", &[3])?;
     let both = [a.clone(), b.clone()];
-    let c = Parameter { name: "c".into(), var: b.var.clone() };
+    let c = Parameter::new("c", b.var.clone());
     let weights = folder.path().join("weights");
     candle_core::safetensors::save(&[("a", a.var.as_tensor().clone())].into(), &weights)?;
     let torn = folder.path().join("torn");

@@ -17,7 +17,7 @@ impl Net for Pixels {
     }
 
     fn parameters(&self) -> Vec<Parameter> {
-        vec![Parameter { name: "weight".into(), var: self.0.clone() }]
+        vec![Parameter::new("weight", self.0.clone())]
     }
 }
 

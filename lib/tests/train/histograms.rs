@@ -179,7 +179,7 @@ impl Net for Own {
     }
 
     fn parameters(&self) -> Vec<Parameter> {
-        vec![Parameter { name: "own".into(), var: self.0.clone() }]
+        vec![Parameter::new("own", self.0.clone())]
     }
 }
 

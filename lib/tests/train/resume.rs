@@ -195,7 +195,7 @@ fn layers() -> Result<Layers> {
     let layer = |(at, sides): (usize, &[usize])| {
         let values: Vec<f32> = (0..sides[0] * sides[1]).map(|_| rng.normal() as f32 * 0.5).collect();
         let var = Var::from_tensor(&Tensor::from_vec(values, (sides[0], sides[1]), &Device::Cpu)?)?;
-        Ok(Parameter { name: format!("layer{at}"), var })
+        Ok(Parameter::new(format!("layer{at}"), var))
     };
     Ok(Layers(sizes.windows(2).enumerate().map(layer).collect::<Result<_>>()?))
 }

@@ -112,7 +112,7 @@ impl Net for Pixels {
     }
 
     fn parameters(&self) -> Vec<Parameter> {
-        vec![Parameter { name: "weight".into(), var: self.weight.clone() }]
+        vec![Parameter::new("weight", self.weight.clone())]
     }
 }
 
@@ -303,7 +303,7 @@ fn f64_networks_train_too() -> Result<()> {
             Ok(x.to_dtype(DType::F64)?.flatten_from(1)?.broadcast_mul(&self.0)?)
         }
         fn parameters(&self) -> Vec<Parameter> {
-            vec![Parameter { name: "scale".into(), var: self.0.clone() }]
+            vec![Parameter::new("scale", self.0.clone())]
         }
     }
     let net = Double(Var::new(&[0.1f64], &Device::Cpu)?);

@@ -102,6 +102,7 @@ pub(super) fn add_bias(parts: &mut Parts, layer: usize) -> Result<()> {
     let spec =
         TensorSpec { name, shape: vec![channels], initial: Initial::Constant(0.0), role: Role::Parameter };
     parts.frozen.push(parts.frozen[node.tensors[0]]);
+    parts.masks.push(None);
     node.tensors.push(parts.tensors.len());
     parts.graph.tensors.push(spec);
     parts.tensors.push(Tensor::zeros(channels, candle_core::DType::F32, &parts.device)?);

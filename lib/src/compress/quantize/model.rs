@@ -88,7 +88,8 @@ impl QuantizedModel {
         }
         let tensors: Vec<Tensor> = self.stored.iter().map(Stored::tensor).collect::<Result<_>>()?;
         let frozen = vec![false; tensors.len()];
-        Model::of_parts(Parts { graph, tensors, frozen, device: Device::Cpu })
+        let masks = vec![None; tensors.len()];
+        Model::of_parts(Parts { graph, tensors, frozen, masks, device: Device::Cpu })
     }
 
     /// Bytes of all weights, scales and biases.

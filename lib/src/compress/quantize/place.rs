@@ -118,7 +118,7 @@ impl Places {
         ranges: &[[f32; 2]],
         observing: Observing,
     ) -> Result<(Parts, Vec<usize>)> {
-        let Parts { graph, mut tensors, mut frozen, device } = parts;
+        let Parts { graph, mut tensors, mut frozen, mut masks, device } = parts;
         let mut new = Graph { nodes: Vec::new(), tensors: graph.tensors, outputs: graph.outputs };
         // Where a value is, and where it is in bytes.
         let mut places: Vec<(usize, usize)> = Vec::new();
@@ -165,6 +165,7 @@ impl Places {
                 });
                 tensors.push(candle_core::Tensor::from_vec(values, shape, &device)?);
                 frozen.push(false);
+                masks.push(None);
             }
             let count = tensors.len();
             new.nodes.push(Node {
@@ -182,7 +183,7 @@ impl Places {
             output.node = if self.takes[output.node] { bytes } else { raw };
         }
         let places = places.into_iter().map(|(raw, _)| raw).collect();
-        Ok((Parts { graph: new, tensors, frozen, device }, places))
+        Ok((Parts { graph: new, tensors, frozen, masks, device }, places))
     }
 }
 

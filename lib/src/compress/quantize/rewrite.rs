@@ -29,7 +29,7 @@ pub(super) fn in_use(mut parts: Parts) -> Parts {
 /// What is left where some nodes' places are taken by others, each by one that comes before it: nodes and tensors that nothing
 /// needs any more are gone.
 pub(super) fn compact(parts: Parts, stand_in: &HashMap<usize, usize>) -> Parts {
-    let Parts { graph, tensors, frozen, device } = parts;
+    let Parts { graph, tensors, frozen, masks, device } = parts;
     let resolved = |mut node: usize| {
         while let Some(&other) = stand_in.get(&node) {
             node = other;
@@ -71,6 +71,7 @@ pub(super) fn compact(parts: Parts, stand_in: &HashMap<usize, usize>) -> Parts {
     Parts {
         tensors: new_tensors.iter().map(pick).collect(),
         frozen: new_tensors.iter().map(|&tensor| frozen[tensor]).collect(),
+        masks: new_tensors.iter().map(|&tensor| masks[tensor].clone()).collect(),
         graph: Graph {
             nodes: new_nodes,
             tensors: new_tensors.iter().map(|&tensor| specs[tensor].clone()).collect(),

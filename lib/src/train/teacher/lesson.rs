@@ -191,7 +191,7 @@ impl Projection {
             let count = dims.iter().product();
             let values: Vec<f32> = (0..count).map(|_| ((2.0 * rng.uniform() - 1.0) * bound) as f32).collect();
             let var = Var::from_tensor(&Tensor::from_vec(values, dims, device)?)?;
-            Ok(Parameter { name: format!("teacher.projection_{number}.{what}"), var })
+            Ok(Parameter::new(format!("teacher.projection_{number}.{what}"), var))
         };
         let dims: &[usize] = if image { &[to, from, 1, 1] } else { &[to, from] };
         Ok(Projection { weight: parameter("weight", dims)?, bias: parameter("bias", &[to])? })
