@@ -19,8 +19,8 @@ pub(crate) fn bytes_of(range: &Tensor) -> Result<Option<Quantization>> {
 }
 
 impl Model {
-    /// How the values of a fake quantization become bytes, after its range has moved towards the `extremes` of what comes in, if it
-    /// does.
+    /// How the values of a fake quantization become bytes, after its range has moved towards the `extremes` of what
+    /// comes in, if it does.
     pub(super) fn observed(
         &self,
         node: &Node,
@@ -50,8 +50,8 @@ impl Model {
         bytes_of(range)
     }
 
-    /// Keeps the ranges of all fake quantization as they are from now on: the last epochs of quantization-aware training then see
-    /// the very numbers that the quantized model has. It is saved with the model.
+    /// Keeps the ranges of all fake quantization as they are from now on: the last epochs of quantization-aware
+    /// training then see the very numbers that the quantized model has. It is saved with the model.
     ///
     /// # Errors
     /// If there is no fake quantization in the model.

@@ -170,8 +170,8 @@ pub enum Operator {
         /// The share of the images for which the value becomes 0.
         p: f64,
     },
-    /// [`ops::fake_quantize`]: every value rounded to what a byte can stand for, in the range that the buffer `range` (2), the
-    /// least and the greatest, has. While the buffer `observing` (1) is 1, it follows the range of what comes in, in training: the
+    /// [`ops::fake_quantize`]: every value rounded to what a byte can stand for, in the range that the buffer `range` (2),
+    /// the least and the greatest, has. While the buffer `observing` (1) is 1, it follows what comes in, in training: the
     /// first batch's, and then an average that moves. A range of 0 to 0 has seen nothing and leaves values as they are.
     FakeQuantize {
         /// The share of a batch's range in the average, from 0 to 1.

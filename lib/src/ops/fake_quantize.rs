@@ -17,8 +17,8 @@ const NARROW: f32 = 1e-20;
 pub(crate) const MOST: f32 = 127.0;
 
 impl Quantization {
-    /// That of the numbers from `min` to `max`, widened so that 0 is among them and exact (Jacob et al. 2018). A range of nothing but 0, or one that is not
-    /// finite, is taken as 0 to 1.
+    /// That of the numbers from `min` to `max`, widened so that 0 is among them and exact (Jacob et al. 2018). A
+    /// range of nothing but 0, or one that is not finite, is taken as 0 to 1.
     #[must_use]
     pub fn of_range(min: f32, max: f32) -> Quantization {
         let (min, max) = (min.min(0.0), max.max(0.0));
@@ -64,9 +64,9 @@ impl Quantization {
     }
 }
 
-/// Every value rounded to the nearest that a byte stands for, as `torch.fake_quantize_per_tensor_affine` does it. The gradient
-/// goes through as if nothing had been rounded, and is 0 for what was clamped (the straight-through estimator, Bengio et al. 2013).
-/// Keeps the shape.
+/// Every value rounded to the nearest that a byte stands for, as `torch.fake_quantize_per_tensor_affine` does it.
+/// The gradient goes through as if nothing had been rounded, and is 0 for what was clamped (the straight-through
+/// estimator, Bengio et al. 2013). Keeps the shape.
 ///
 /// # Errors
 /// If `x` is not f32.
@@ -81,9 +81,9 @@ pub fn fake_quantize(x: &Tensor, bytes: Quantization) -> Result<Tensor> {
     })?)
 }
 
-/// A weight (O, …) rounded to the nearest of 255 numbers for each output channel, evenly spread from the channel's largest size
-/// to its negative, as `torch.fake_quantize_per_channel_affine` does it with the scale `largest / 127`. The gradient goes through
-/// as if nothing had been rounded; nothing is clamped. Keeps the shape.
+/// A weight (O, …) rounded to the nearest of 255 numbers for each output channel, evenly spread from the channel's
+/// largest size to its negative, as `torch.fake_quantize_per_channel_affine` does it with the scale `largest /
+/// 127`. The gradient goes through as if nothing had been rounded; nothing is clamped. Keeps the shape.
 ///
 /// # Errors
 /// If `weight` is not f32 or has no dimension.
@@ -147,8 +147,8 @@ fn gradient(x: &Tensor, dy: &Tensor, bytes: Quantization) -> candle_core::Result
     Tensor::from_vec(dx, x.shape(), x.device())
 }
 
-/// The nearest whole numbers, halves to even ones: candle's `round` takes them away from 0. What is added and taken away again
-/// leaves no digits behind the point, and is rounded as all sums are.
+/// The nearest whole numbers, halves to even ones: candle's `round` takes them away from 0. What is added and taken
+/// away again leaves no digits behind the point, and is rounded as all sums are.
 fn half_to_even(x: &Tensor) -> candle_core::Result<Tensor> {
     /// 1.5 · 2²³. Numbers beyond 2²² are clamped afterwards, whatever becomes of them.
     const SHIFT: f64 = 12_582_912.0;

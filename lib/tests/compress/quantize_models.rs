@@ -145,9 +145,9 @@ fn folding_leaves_what_it_cannot_fold() -> Result<()> {
     Ok(())
 }
 
-/// A sum that lies between two steps may be rounded to the other one in floats, whose last bits are not exact, and what follows
-/// makes more of it, in a deep model of random weights much more: so many steps of the output at most, and in the mean. Layer by layer
-/// nothing is further away than a step (`compress::quantize::tests`).
+/// A sum that lies between two steps may be rounded to the other one in floats, whose last bits are not exact, and
+/// what follows makes more of it, in a deep model of random weights much more: so many steps of the output at most,
+/// and in the mean. Layer by layer nothing is further away than a step (`compress::quantize::tests`).
 fn check(what: &str, quantized: &Quantized, x: &Tensor, [most, usual]: [f32; 2]) -> Result<()> {
     let simulation = quantized.model.simulated()?;
     let (wanted, got) = (simulation.forward(x, Mode::Eval)?, quantized.model.forward(x)?);
@@ -264,7 +264,8 @@ fn files_give_the_same_bits() -> Result<()> {
     Ok(())
 }
 
-/// A few steps of training that knows of the rounding make its loss smaller; what comes out of it computes the same on integers.
+/// A few steps of training that knows of the rounding make its loss smaller; what comes out of it computes the same
+/// on integers.
 #[test]
 fn training_aware_of_the_rounding() -> Result<()> {
     let model = branching()?;

@@ -112,3 +112,22 @@ fn weights_of_16_bits() -> Result<()> {
     half_weights(&model, HalfType::BFloat16)?;
     Ok(())
 }
+
+/// A learner evaluates a model on integers as any net, and does not train it.
+#[test]
+fn a_learner_evaluates_integers() -> Result<()> {
+    use sconce::prelude::*;
+
+    let data = datasets::digits()?.split([0.5, 0.25, 0.25], Seed(1))?;
+    let model = Model::build([1, 8, 8], |x| x.conv2d(4, 3).relu().flatten().linear(10))?
+        .init(Seed(1), &Device::Cpu)?;
+    let batch = data.test.batches(data.test.len()).next().unwrap()?;
+    let int8 = quantize(&model, std::slice::from_ref(&batch.images), &QuantizeConfig::default())?.model;
+    let mut learner = Learner::new(int8.clone(), data).metric(accuracy());
+    let got = learner.evaluate(Split::Test)?.metric("accuracy")?;
+    let mut by_hand = accuracy();
+    by_hand.update(&int8.forward(&batch.images)?, &batch.labels)?;
+    assert!((got - by_hand.value()?).abs() < 1e-9);
+    assert!(learner.fit(1).is_err());
+    Ok(())
+}

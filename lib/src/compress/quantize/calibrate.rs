@@ -9,8 +9,8 @@ use crate::Result;
 use crate::nn::Model;
 use crate::progress::{Progress, Unit};
 
-/// The range of the value of each of the `nodes`, in the order of their list, for some batches of images. A value that is 0
-/// everywhere gets 0 to 1.
+/// The range of the value of each of the `nodes`, in the order of their list, for some batches of images. A value
+/// that is 0 everywhere gets 0 to 1.
 pub(super) fn ranges(
     model: &Model,
     nodes: &[usize],

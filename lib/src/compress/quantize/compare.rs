@@ -19,7 +19,8 @@ const BARS: usize = 24;
 /// Rows of the table.
 const ROWS: usize = 200;
 
-/// How far the values of a quantized model's layers are from the float model's, worst first. Made by [`compare_layers`].
+/// How far the values of a quantized model's layers are from the float model's, worst first. Made by
+/// [`compare_layers`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerErrors {
     layers: Vec<LayerError>,
@@ -30,13 +31,14 @@ pub struct LayerErrors {
 pub struct LayerError {
     /// The layer's name.
     pub name: String,
-    /// The signal-to-quantization-noise ratio in decibels: `10 · log10(Σ x² / Σ (x - q)²)` over all values. 6 dB are a bit. Infinite
-    /// where nothing differs.
+    /// The signal-to-quantization-noise ratio in decibels: `10 · log10(Σ x² / Σ (x - q)²)` over all values. 6 dB
+    /// are a bit. Infinite where nothing differs.
     pub sqnr: f64,
 }
 
-/// Runs a float model and what it was quantized to side by side, and says of each layer how far its values are apart: with all
-/// that the layers before it have done. Where it falls most, a layer is to be excluded, or better calibrated.
+/// Runs a float model and what it was quantized to side by side, and says of each layer how far its values are
+/// apart: with all that the layers before it have done. Where it falls most, a layer is to be excluded, or better
+/// calibrated.
 ///
 /// ```
 /// use sconce::{compress::{QuantizeConfig, compare_layers, quantize}, prelude::*};

@@ -11,7 +11,8 @@ use crate::pattern::matches;
 pub struct QuantizeConfig {
     /// What the range of each activation is taken from.
     pub calibration: Calibration,
-    /// Names of layers, `*` for any characters, that are computed in f32. An attention's name stands for its projections.
+    /// Names of layers, `*` for any characters, that are computed in f32. An attention's name stands for its
+    /// projections.
     pub exclude: Vec<String>,
     /// Whether biases make up for what rounding does to a layer's mean.
     pub bias_correction: BiasCorrection,
@@ -23,11 +24,11 @@ pub enum Calibration {
     /// The least and the greatest value of all batches.
     #[default]
     MinMax,
-    /// So many percent of the values, from 50 to 100, lie below the greatest of the range, and as many above its least: 99.99 leaves
-    /// out one of 10,000 at either end.
+    /// So many percent of the values, from 50 to 100, lie below the greatest of the range, and as many above its
+    /// least: 99.99 leaves out one of 10,000 at either end.
     Percentile(f64),
-    /// The range whose rounded values lose the least information about the distribution of the values (Migacz 2017, TensorRT):
-    /// 2048 bins of their sizes, and the least Kullback-Leibler divergence.
+    /// The range whose rounded values lose the least information about the distribution of the values (Migacz 2017,
+    /// TensorRT): 2048 bins of their sizes, and the least Kullback-Leibler divergence.
     Entropy,
 }
 
@@ -37,8 +38,9 @@ pub enum BiasCorrection {
     /// They stay what they are.
     #[default]
     Off,
-    /// Layer by layer, each channel's bias gives back what the rounding of weights and of all before it takes from the channel's
-    /// mean over the calibration batches (Nagel et al. 2019, §4.2). It runs the model once for each layer.
+    /// Layer by layer, each channel's bias gives back what the rounding of weights and of all before it takes from
+    /// the channel's mean over the calibration batches (Nagel et al. 2019, §4.2). It runs the model once for each
+    /// layer.
     Empirical,
 }
 

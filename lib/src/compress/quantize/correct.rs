@@ -7,8 +7,8 @@ use crate::Result;
 use crate::nn::Model;
 use crate::progress::{Progress, Unit};
 
-/// Corrects the biases of the `layers` of a simulation, each the node in the float model with that in the simulation, in their
-/// order, so that each channel's mean over the batches is the float model's.
+/// Corrects the biases of the `layers` of a simulation, each the node in the float model with that in the
+/// simulation, in their order, so that each channel's mean over the batches is the float model's.
 pub(super) fn correct_biases(
     float: &Model,
     simulation: &Model,

@@ -7,10 +7,10 @@ use super::{Quantized, prepared, refused, rewrite};
 use crate::Result;
 use crate::nn::{Model, Operator, WeightPrecision};
 
-/// Makes a model whose linear layers compute on integers of 8 bits, those of attention too: weights for each output channel, and
-/// what comes in rounded in the range that each batch has. Nothing is calibrated; all else is computed in f32. It is the way for
-/// transformers, whose linear layers are most of them and whose activations differ much from image to image. `exclude` are
-/// names of layers that stay, `*` for any characters. `model` stays as it is.
+/// Makes a model whose linear layers compute on integers of 8 bits, those of attention too: weights for each output
+/// channel, and what comes in rounded in the range that each batch has. Nothing is calibrated; all else is computed
+/// in f32. It is the way for transformers, whose linear layers are most of them and whose activations differ much
+/// from image to image. `exclude` are names of layers that stay, `*` for any characters. `model` stays as it is.
 ///
 /// # Errors
 /// If no layer has a name that is to be excluded, or there is no linear layer left.

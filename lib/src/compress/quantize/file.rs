@@ -33,8 +33,8 @@ struct Found {
 }
 
 impl QuantizedModel {
-    /// Writes the model to a safetensors file: weights as I8 with their scales, all else as f32, and the graph in the metadata. It is
-    /// about a quarter of the float model's. The file is complete or not there.
+    /// Writes the model to a safetensors file: weights as I8 with their scales, all else as f32, and the graph in
+    /// the metadata. It is about a quarter of the float model's. The file is complete or not there.
     ///
     /// # Errors
     /// If the file cannot be written, or a layer is of code of your own, which no file can hold; the error names it.

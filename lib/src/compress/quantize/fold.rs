@@ -1,4 +1,5 @@
-//! Batch norm in use is a number that each channel is multiplied with and one that is added, which the layer before it can do.
+//! Batch norm in use is a number that each channel is multiplied with and one that is added, which the layer before
+//! it can do.
 
 use std::collections::HashMap;
 
@@ -8,9 +9,10 @@ use super::rewrite::{compact, is_shared, uses};
 use crate::Result;
 use crate::nn::{Graph, Initial, Model, Operator, Parts, Role, TensorSpec};
 
-/// The same model in use, each batch norm that directly follows a convolution or a linear layer as part of that layer's weight
-/// and bias (Jacob et al. 2018, §3.2). Outputs are those of [`Mode::Eval`](crate::nn::Mode::Eval) but for rounding. Norms that
-/// stand elsewhere, or behind a layer that something else needs too or that shares its weights, stay. `model` stays as it is.
+/// The same model in use, each batch norm that directly follows a convolution or a linear layer as part of that
+/// layer's weight and bias (Jacob et al. 2018, §3.2). Outputs are those of [`Mode::Eval`](crate::nn::Mode::Eval)
+/// but for rounding. Norms that stand elsewhere, or behind a layer that something else needs too or that shares its
+/// weights, stay. `model` stays as it is.
 ///
 /// ```
 /// use sconce::{compress::fold_batch_norm, prelude::*};

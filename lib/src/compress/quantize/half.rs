@@ -26,9 +26,9 @@ pub struct HalfModel {
     half: HalfType,
 }
 
-/// The same model with weights rounded to 16 bits: the mild way to half the file, with next to no loss. It computes in f32 as any
-/// model; biases, norms and statistics, which are few, stay as they are. [`HalfModel::save`] writes it in half the size, and
-/// [`Model::open`] reads that.
+/// The same model with weights rounded to 16 bits: the mild way to half the file, with next to no loss. It computes
+/// in f32 as any model; biases, norms and statistics, which are few, stay as they are. [`HalfModel::save`] writes
+/// it in half the size, and [`Model::open`] reads that.
 ///
 /// # Errors
 /// If a weight is too large for [`HalfType::Float16`]; the error names its tensor.
@@ -71,8 +71,8 @@ impl HalfModel {
         &self.model
     }
 
-    /// Writes the model to a safetensors file as [`Model::save`] does, weights in 16 bits. [`Model::open`] and [`Model::load`] give back
-    /// the same numbers.
+    /// Writes the model to a safetensors file as [`Model::save`] does, weights in 16 bits. [`Model::open`] and
+    /// [`Model::load`] give back the same numbers.
     ///
     /// # Errors
     /// If the file cannot be written.

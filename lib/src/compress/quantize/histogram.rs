@@ -58,8 +58,8 @@ impl Histogram {
     }
 }
 
-/// How many of the bins, counted from 0, a range must have so that rounding to `levels` loses the least: the divergence of the
-/// rounded distribution from the one in which what is outside is in the last bin.
+/// How many of the bins, counted from 0, a range must have so that rounding to `levels` loses the least: the
+/// divergence of the rounded distribution from the one in which what is outside is in the last bin.
 fn kept_bins(bins: &[u64], levels: usize) -> usize {
     let mut outside: u64 = bins.iter().sum();
     let mut best = (f64::INFINITY, bins.len());
@@ -76,7 +76,8 @@ fn kept_bins(bins: &[u64], levels: usize) -> usize {
     best.1
 }
 
-/// Of a distribution from the same rounded to `levels`; infinite where the rounded one has nothing and the other something.
+/// Of a distribution from the same rounded to `levels`; infinite where the rounded one has nothing and the other
+/// something.
 fn divergence(bins: &[u64], outside: u64, levels: usize) -> f64 {
     let inside: u64 = bins.iter().sum();
     let (all, inside) = ((inside + outside) as f64, inside as f64);
@@ -131,7 +132,8 @@ mod tests {
         assert_eq!(high, 0.0);
     }
 
-    /// A distribution that is rounded without loss loses nothing: the divergence is 0 where each level has one bin, or bins alike.
+    /// A distribution that is rounded without loss loses nothing: the divergence is 0 where each level has one bin,
+    /// or bins alike.
     #[test]
     fn divergence_by_hand() {
         assert_eq!(divergence(&[1, 2, 3, 4], 0, 4), 0.0);

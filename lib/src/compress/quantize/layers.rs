@@ -70,7 +70,8 @@ pub(super) fn stored(graph: &Graph, steps: &[Step], tensors: Vec<Tensor>) -> Res
         let weight = values(tensor)?;
         let mut scales = channel_scales(&weight, tensor.dims().first().copied().unwrap_or(1));
         if let Some(bias) = bias {
-            // A channel whose bias is huge beside its weights gets coarser ones, so that the bias is a number of 32 bits.
+            // A channel whose bias is huge beside its weights gets coarser ones, so that the bias is a number of 32
+            // bits.
             for (scale, bias) in scales.iter_mut().zip(values(&tensors[bias])?) {
                 *scale = scale.max((f64::from(bias.abs()) / (f64::from(input) * MOST_BIAS)) as f32);
             }

@@ -1,8 +1,8 @@
 //! Models in integers of 8 bits.
 //!
-//! A float model becomes a *simulation* first: batch norms folded, weights and activations rounded to what 8 bits can stand for, all
-//! of it in f32 and trainable. [`quantize`] measures the ranges for it and lowers it to a [`QuantizedModel`], which computes the
-//! same on integers.
+//! A float model becomes a *simulation* first: batch norms folded, weights and activations rounded to what 8 bits
+//! can stand for, all of it in f32 and trainable. [`quantize`] measures the ranges for it and lowers it to a
+//! [`QuantizedModel`], which computes the same on integers.
 
 mod calibrate;
 mod compare;
@@ -54,11 +54,12 @@ pub struct Quantized {
     pub report: QuantizeReport,
 }
 
-/// Makes a model that computes on integers of 8 bits (Jacob et al. 2018, Krishnamoorthi 2018): weights for each output channel,
-/// symmetric; activations for each tensor, asymmetric, in ranges measured on `calibration`, batches (B, C, H, W) of images like
-/// those that the model is for; some hundred images do. Convolutions, linear layers and what stands between them run on integers;
-/// attention, layer norms, other activations than ReLU and ReLU6, and code of your own run in f32, with rounding around them.
-/// `model` stays as it is; what is for training only is left out.
+/// Makes a model that computes on integers of 8 bits (Jacob et al. 2018, Krishnamoorthi 2018): weights for each
+/// output channel, symmetric; activations for each tensor, asymmetric, in ranges measured on `calibration`, batches
+/// (B, C, H, W) of images like those that the model is for; some hundred images do. Convolutions, linear layers and
+/// what stands between them run on integers; attention, layer norms, other activations than ReLU and ReLU6, and
+/// code of your own run in f32, with rounding around them. `model` stays as it is; what is for training only is
+/// left out.
 ///
 /// ```
 /// use sconce::{compress::{QuantizeConfig, quantize}, prelude::*};
@@ -74,8 +75,8 @@ pub struct Quantized {
 /// ```
 ///
 /// # Errors
-/// If there are no batches, or values that are not finite (the error names the layer they come out of); if no layer has a name that
-/// is to be excluded, or nothing is left to quantize; [`Error::Interrupted`].
+/// If there are no batches, or values that are not finite (the error names the layer they come out of); if no layer
+/// has a name that is to be excluded, or nothing is left to quantize; [`Error::Interrupted`].
 pub fn quantize(model: &Model, calibration: &[Tensor], config: &QuantizeConfig) -> Result<Quantized> {
     let parts = rewrite::in_use(prepared(model)?);
     let (simulation, _) = simulated(parts, calibration, config, Observing::No)?;
@@ -83,7 +84,8 @@ pub fn quantize(model: &Model, calibration: &[Tensor], config: &QuantizeConfig) 
     Ok(Quantized { report: QuantizeReport::of(&model), model })
 }
 
-/// A model whose layers can be quantized one by one: attention in PyTorch's layout as the layers it is made of, batch norms folded.
+/// A model whose layers can be quantized one by one: attention in PyTorch's layout as the layers it is made of,
+/// batch norms folded.
 fn prepared(model: &Model) -> Result<Parts> {
     folded(unfolded(model.parts()?)?)
 }

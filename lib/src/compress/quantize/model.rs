@@ -13,9 +13,10 @@ use crate::nn::{Graph, Mode, Model, Operator, Parameter, Parts, WeightPrecision}
 use crate::ops::shape_text;
 use crate::train::Net;
 
-/// A model whose convolutions and linear layers multiply bytes with weights of 8 bits and add them up in 32, on the CPU. What
-/// stands between them (sums, concatenations, pools, ReLUs) works on the same bytes; other layers compute in f32 as they always do.
-/// Made by [`super::quantize`], [`super::quantize_trained`] and [`super::quantize_dynamic`]; [`QuantizedModel::open`] reads what [`QuantizedModel::save`] wrote.
+/// A model whose convolutions and linear layers multiply bytes with weights of 8 bits and add them up in 32, on the
+/// CPU. What stands between them (sums, concatenations, pools, ReLUs) works on the same bytes; other layers compute
+/// in f32 as they always do. Made by [`super::quantize`], [`super::quantize_trained`] and
+/// [`super::quantize_dynamic`]; [`QuantizedModel::open`] reads what [`QuantizedModel::save`] wrote.
 ///
 /// It is a [`Net`], for `Learner::evaluate` and the like, without parameters to train.
 #[derive(Debug, Clone)]
@@ -48,8 +49,8 @@ impl QuantizedModel {
         Ok(QuantizedModel { graph: Arc::new(graph), stored, steps, layers })
     }
 
-    /// The main output for a batch `x` (B, C, H, W), f32, as [`Model::forward`] gives it in [`Mode::Eval`]: the same bits on any CPU
-    /// wherever all of it is computed on integers.
+    /// The main output for a batch `x` (B, C, H, W), f32, as [`Model::forward`] gives it in [`Mode::Eval`]: the
+    /// same bits on any CPU wherever all of it is computed on integers.
     ///
     /// # Errors
     /// If `x` is not such a batch on the CPU, or a layer cannot take its image size.
@@ -70,8 +71,9 @@ impl QuantizedModel {
         &self.graph
     }
 
-    /// The same in f32: a model whose weights are those that the integers stand for, and whose activations are rounded as they
-    /// are here, but for what is rounded in the range of its batch. Its outputs are these within the last bits of sums and what these make of a rounding here and there.
+    /// The same in f32: a model whose weights are those that the integers stand for, and whose activations are
+    /// rounded as they are here, but for what is rounded in the range of its batch. Its outputs are these within
+    /// the last bits of sums and what these make of a rounding here and there.
     ///
     /// # Errors
     /// If there is not enough memory.

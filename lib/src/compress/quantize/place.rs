@@ -111,7 +111,8 @@ impl Places {
         (0..self.takes.len()).filter(|&index| self.takes[index] && weighted(&graph.nodes[index])).collect()
     }
 
-    /// The graph with fake quantization behind what is rounded, in the `ranges` of [`Places::nodes`], and the place of each old node in it.
+    /// The graph with fake quantization behind what is rounded, in the `ranges` of [`Places::nodes`], and the place
+    /// of each old node in it.
     pub(super) fn simulation(
         &self,
         parts: Parts,

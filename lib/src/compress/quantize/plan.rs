@@ -155,7 +155,8 @@ impl Planner<'_> {
         }
     }
 
-    /// The bytes that a node's value becomes right behind it, within bounds if a function makes some, and the node where they are.
+    /// The bytes that a node's value becomes right behind it, within bounds if a function makes some, and the node
+    /// where they are.
     fn end(&self, index: usize) -> Option<(Output, usize)> {
         let only = |index: usize| (self.uses[index] == 1).then(|| self.taken_by[index]).flatten();
         let next = only(index)?;

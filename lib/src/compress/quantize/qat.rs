@@ -26,11 +26,11 @@ impl Default for QatConfig {
     }
 }
 
-/// A model to be trained on as any other, by a `Learner` or by hand, which rounds weights and activations as [`quantize_trained`]
-/// will, so that it learns to bear it (Jacob et al. 2018, §3): gradients go through as if nothing were rounded, and stop where a
-/// value is clamped. Batch norms are folded before. Ranges begin with those of `calibration` and follow the batches of the training
-/// until [`Model::freeze_observers`], best before the last epochs. A learning rate of a tenth or a hundredth of the first training's
-/// and a few epochs do.
+/// A model to be trained on as any other, by a `Learner` or by hand, which rounds weights and activations as
+/// [`quantize_trained`] will, so that it learns to bear it (Jacob et al. 2018, §3): gradients go through as if
+/// nothing were rounded, and stop where a value is clamped. Batch norms are folded before. Ranges begin with those
+/// of `calibration` and follow the batches of the training until [`Model::freeze_observers`], best before the last
+/// epochs. A learning rate of a tenth or a hundredth of the first training's and a few epochs do.
 ///
 /// ```
 /// use sconce::{compress::{QatConfig, qat, quantize_trained}, prelude::*};

@@ -79,8 +79,8 @@ impl QuantizeReport {
         QuantizeReport { layers, weight_bytes: model.weight_bytes(), float_bytes: float.sum() }
     }
 
-    /// The layers in the order they are computed; those that are part of another, such as a ReLU behind a convolution, are not
-    /// listed.
+    /// The layers in the order they are computed; those that are part of another, such as a ReLU behind a
+    /// convolution, are not listed.
     #[must_use]
     pub fn layers(&self) -> &[QuantizedLayer] {
         &self.layers

@@ -26,8 +26,8 @@ pub(super) fn in_use(mut parts: Parts) -> Parts {
     compact(parts, &HashMap::new())
 }
 
-/// What is left where some nodes' places are taken by others, each by one that comes before it: nodes and tensors that nothing
-/// needs any more are gone.
+/// What is left where some nodes' places are taken by others, each by one that comes before it: nodes and tensors
+/// that nothing needs any more are gone.
 pub(super) fn compact(parts: Parts, stand_in: &HashMap<usize, usize>) -> Parts {
     let Parts { graph, tensors, frozen, masks, device } = parts;
     let resolved = |mut node: usize| {

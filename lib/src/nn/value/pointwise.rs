@@ -66,9 +66,10 @@ impl Value {
         self.then(|_| Operator::LogSoftmax { dim })
     }
 
-    /// Rounds every value to what a byte can stand for, as [`crate::ops::fake_quantize`] does, in a range that follows what comes
-    /// in during training, by a share `momentum` of each batch, until
-    /// [`freeze_observers`](crate::nn::Model::freeze_observers). Gradients go through as if nothing were rounded. Keeps the shape.
+    /// Rounds every value to what a byte can stand for, as [`crate::ops::fake_quantize`] does, in a range that follows
+    /// what comes in during training, by a share `momentum` of each batch, until
+    /// [`freeze_observers`](crate::nn::Model::freeze_observers). Gradients go through as if nothing were rounded. Keeps
+    /// the shape.
     #[must_use]
     pub fn fake_quantize(&self, momentum: f64) -> Value {
         self.then(|_| Operator::FakeQuantize { momentum })
