@@ -56,8 +56,8 @@ impl Quantization {
             vectorized(|| {
                 for (dy, &x) in dy.iter_mut().zip(x) {
                     let byte = (x * inverse).round_ties_even() + zero;
-                    let outside = byte < 0.0 || byte > 255.0;
-                    *dy = if outside { 0.0 } else { *dy };
+                    let inside = (0.0..=255.0).contains(&byte);
+                    *dy = if inside { *dy } else { 0.0 };
                 }
             });
         });

@@ -74,6 +74,8 @@ fn check_steps(what: &str, model: &QuantizedModel, x: &Tensor) -> Result<()> {
     Ok(())
 }
 
+type Layers = fn(Value) -> Value;
+
 fn convolutions(x: Value) -> Value {
     let depthwise = Conv2dConfig { padding: 1.into(), groups: 8, ..Conv2dConfig::default() };
     let strided = Conv2dConfig { stride: [2, 2], groups: 2, bias: false, ..Conv2dConfig::default() };
@@ -95,7 +97,7 @@ fn tokens(x: Value) -> Value {
 
 #[test]
 fn no_step_is_further_than_one_from_the_simulation() -> Result<()> {
-    let layers: [(&str, fn(Value) -> Value); 2] = [("convolutions", convolutions), ("tokens", tokens)];
+    let layers: [(&str, Layers); 2] = [("convolutions", convolutions), ("tokens", tokens)];
     for (what, layers) in layers {
         let model = Model::build([3, 12, 12], layers)?.init(Seed(1), &Device::Cpu)?;
         let quantized = quantize(&model, &[images(&model, 1)?], &QuantizeConfig::default())?.model;
