@@ -111,13 +111,14 @@ impl NOfM {
         };
         for (group, places) in groups.enumerate() {
             let mut last = None;
-            for at in group * self.keep..(group + 1) * self.keep {
+            let of_group = values.iter().enumerate().skip(group * self.keep).take(self.keep);
+            for (at, &value) in of_group {
                 let index = index(at);
                 if last.is_some_and(|last| index <= last) {
                     return None;
                 }
                 last = Some(index);
-                dense[places[index]] = values[at];
+                dense[places[index]] = value;
                 mask[places[index]] = 1;
             }
         }

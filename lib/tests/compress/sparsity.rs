@@ -165,7 +165,7 @@ fn limits_hold_and_pruning_again_prunes_on() -> Result<()> {
 fn attention_has_weights_too() -> Result<()> {
     let net = Model::build([4, 4, 4], |x| {
         let x = x.image_to_tokens();
-        x.multi_head_attention(&x, &x, 2).named("attention").mean(&[0]).linear(3)
+        x.multi_head_attention(&x, &x, 2).named("attention").mean([0]).linear(3)
     })?
     .init(Seed(1), &Device::Cpu)?;
     let sparse = prune_weights(&net, &SparsityConfig::unstructured(0.5))?;
