@@ -1,5 +1,7 @@
 //! Which channels go.
 
+use std::collections::{BTreeMap, HashMap};
+
 use super::groups::Group;
 use super::heads::attention_of;
 use super::prune::{PruneConfig, Scope};
@@ -15,6 +17,8 @@ pub(super) struct Choice<'a> {
     ranked: Vec<Vec<(u32, f64)>>,
     /// For each group the share of its sets that may go.
     most: Vec<f64>,
+    /// For each set the layers that make channels of it, by their place among them.
+    owners: HashMap<u32, Vec<usize>>,
     config: &'a PruneConfig,
 }
 
@@ -72,7 +76,16 @@ impl<'a> Choice<'a> {
             sets.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
             ranked.push(sets);
         }
-        Ok(Choice { trace, groups, ranked, most, config })
+        let mut owners: HashMap<u32, Vec<usize>> = HashMap::new();
+        for (at, (_, units)) in trace.producers.iter().enumerate() {
+            for &unit in units {
+                let of_set = owners.entry(trace.ties.root(unit)).or_default();
+                if of_set.last() != Some(&at) {
+                    of_set.push(at);
+                }
+            }
+        }
+        Ok(Choice { trace, groups, ranked, most, owners, config })
     }
 
     /// What stands for the sets that go where this share of all is to go.
@@ -91,11 +104,12 @@ impl<'a> Choice<'a> {
         let mut removed = vec![false; self.trace.ties.len()];
         for (((group, sets), most), count) in self.groups.iter().zip(&self.ranked).zip(&self.most).zip(counts)
         {
-            let count = count.min((sets.len() as f64 * most).floor() as usize);
-            let kept = self.rounded(group, sets.len() - count).min(sets.len());
-            for (set, _) in &sets[..sets.len() - kept] {
+            let most = (sets.len() as f64 * most).floor() as usize;
+            let count = count.min(most).min(sets.len().saturating_sub(1));
+            for (set, _) in &sets[..count] {
                 removed[*set as usize] = true;
             }
+            self.round(group, sets, &mut removed);
         }
         self.leave_some(&mut removed);
         removed
@@ -110,11 +124,26 @@ impl<'a> Choice<'a> {
         self.take(counts.collect())
     }
 
-    /// How many sets stay where `kept` should, so that whole multiples of channels stay.
-    fn rounded(&self, group: &Group, kept: usize) -> usize {
+    /// Lets more sets of a group stay, from those that count most, so that of each of its layers whole multiples of channels do. Layers of a
+    /// concatenation have some of the sets each.
+    fn round(&self, group: &Group, sets: &[(u32, f64)], removed: &mut [bool]) {
         let multiple = self.config.round_to.max(1);
         let step = multiple / common_divisor(multiple, group.channels.max(1));
-        kept.max(1).next_multiple_of(step.max(1))
+        if step <= 1 {
+            return;
+        }
+        // Sets that the same layers have: multiples of each kind are multiples in each layer.
+        let mut kinds: BTreeMap<Vec<usize>, Vec<u32>> = BTreeMap::new();
+        for (set, _) in sets {
+            kinds.entry(self.owners.get(set).cloned().unwrap_or_default()).or_default().push(*set);
+        }
+        for kind in kinds.values() {
+            let kept = kind.iter().filter(|&&set| !removed[set as usize]).count();
+            let wanted = kept.max(1).next_multiple_of(step).min(kind.len());
+            let gone = kind.iter().rev().filter(|&&set| removed[set as usize]);
+            let back: Vec<u32> = gone.take(wanted - kept).copied().collect();
+            back.into_iter().for_each(|set| removed[set as usize] = false);
+        }
     }
 
     /// For each group how many of its sets are among those that count least of all groups' together that may lose any. A group's numbers are

@@ -50,6 +50,8 @@ pub enum Importance {
 pub struct Taylor {
     model: Model,
     norms: ChannelNorms,
+    /// Of the model's graph, which stays what it is.
+    trace: Trace,
     scores: Vec<f64>,
     batches: usize,
 }
@@ -61,7 +63,8 @@ impl Taylor {
     /// As [`super::prune_channels`].
     pub fn new(model: &Model, norms: ChannelNorms) -> Result<Taylor> {
         let trace = Trace::of(&unfolded(model.parts()?)?.graph, norms)?;
-        Ok(Taylor { model: model.clone(), norms, scores: vec![0.0; trace.ties.len()], batches: 0 })
+        let scores = vec![0.0; trace.ties.len()];
+        Ok(Taylor { model: model.clone(), norms, trace, scores, batches: 0 })
     }
 
     /// Adds what the gradients of a batch say, before any step of an optimizer with them.
@@ -98,11 +101,9 @@ impl Taylor {
                 "Take those of backward(&loss).",
             ));
         }
-        let parts = unfolded(parts)?;
-        let trace = Trace::of(&parts.graph, self.norms)?;
+        let (parts, trace) = (unfolded(parts)?, &self.trace);
         let mut sums = vec![0.0; trace.ties.len()];
-        for (tensor, dim, units, _) in weights(&parts, &trace).filter(|(_, _, _, side)| *side == Side::Takes)
-        {
+        for (tensor, dim, units, _) in weights(&parts, trace).filter(|(_, _, _, side)| *side == Side::Takes) {
             for (unit, sum) in units.iter().zip(along(tensor, dim, |values| Ok(values.clone()))?) {
                 sums[trace.ties.root(*unit) as usize] += sum;
             }

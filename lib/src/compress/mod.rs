@@ -10,6 +10,7 @@ mod cut;
 mod groups;
 mod heads;
 mod importance;
+mod prepared;
 mod prune;
 mod prune_report;
 mod quantize;

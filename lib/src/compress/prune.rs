@@ -6,9 +6,8 @@ use candle_core::{DType, Tensor};
 
 use super::choose::{Choice, refused};
 use super::cut::Kept;
-use super::groups::Group;
-use super::heads::unfolded;
-use super::importance::{Importance, scores};
+use super::importance::Importance;
+use super::prepared::Prepared;
 use super::prune_report::{Cost, KeptIndices, PruneReport, PrunedGroup};
 use super::trace::{ChannelNorms, Trace};
 use crate::Result;
@@ -26,8 +25,8 @@ pub struct PruneConfig {
     pub scope: Scope,
     /// What becomes of channels that a layer norm takes together.
     pub norms: ChannelNorms,
-    /// Of the channels of a group of layers that may go, this many or a multiple of it stays, or all: 8 suits vector units. 1 unless
-    /// told. A layer that has other channels, too, or shares its own with a concatenation, may have another number.
+    /// Of the channels of a layer that may go, this many or a multiple of it stays, or all: 8 suits vector units. 1 unless told. A layer
+    /// that has other channels, too, which stay anyway, may have another number.
     pub round_to: usize,
     /// Names of layers, `*` for any characters, that keep all their channels, and with them all layers whose channels hang together with
     /// theirs. An attention's name stands for its heads.
@@ -148,26 +147,17 @@ pub struct Pruned {
 /// none, or weights are not finite.
 pub fn prune_channels(model: &Model, config: &PruneConfig) -> Result<Pruned> {
     config.check()?;
-    let parts = unfolded(model.parts()?)?;
-    let trace = Trace::of(&parts.graph, config.norms)?;
-    let groups = Group::of(&parts.graph, &trace);
-    if groups.is_empty() {
-        return Err(refused(
-            "a layer whose channels can be removed".into(),
-            "none: all of them come in, go out, or are taken together by a norm".into(),
-            "With ChannelNorms::Prune those of layer norms are removed, too.",
-        ));
-    }
-    let scores = scores(&parts, &trace, &config.importance, config.norms)?;
-    let choice = Choice::new(&trace, &groups, &scores, config)?;
-    let search = Search { parts: &parts, trace: &trace, choice: &choice };
+    let prepared = Prepared::of(model, config)?;
+    let choice = prepared.choice(config)?;
+    let Prepared { parts, trace, groups, .. } = &prepared;
+    let search = Search { parts, trace, choice: &choice };
     let removed = match config.target {
         PruneTarget::Channels(share) => choice.removed(share),
         PruneTarget::MultiplyAdds(share) => search.multiply_adds(share)?,
         PruneTarget::Latency { milliseconds, batch } => search.latency(milliseconds, batch)?,
     };
-    let kept = Kept::new(&trace, &removed);
-    let pruned = kept.model(&parts)?;
+    let kept = Kept::new(trace, &removed);
+    let pruned = kept.model(parts)?;
     let indices = parts.graph.tensors.iter().zip(&trace.tensors).flat_map(|(spec, axes)| {
         let kept = &kept;
         axes.iter().map(move |(dim, units)| KeptIndices {

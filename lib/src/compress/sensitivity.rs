@@ -4,13 +4,10 @@ use std::path::Path;
 
 use sconce_display::Bundle;
 
-use super::choose::Choice;
 use super::cut::Kept;
-use super::groups::{Group, layers_in_words};
-use super::heads::unfolded;
-use super::importance::scores;
+use super::groups::layers_in_words;
+use super::prepared::Prepared;
 use super::prune::PruneConfig;
-use super::trace::Trace;
 use crate::nn::Model;
 use crate::plot::{Curves, Table, number, percent, svg_in_html};
 use crate::progress::{Progress, Unit};
@@ -88,14 +85,9 @@ pub fn sensitivity(
             Err(refused("a measure that is finite", value.to_string()))
         }
     };
-    let parts = unfolded(model.parts()?)?;
-    let trace = Trace::of(&parts.graph, config.norms)?;
-    let groups = Group::of(&parts.graph, &trace);
-    if groups.is_empty() {
-        return Err(refused("a layer whose channels can be removed", "none".into()));
-    }
-    let scores = scores(&parts, &trace, &config.importance, config.norms)?;
-    let choice = Choice::new(&trace, &groups, &scores, config)?;
+    let prepared = Prepared::of(model, config)?;
+    let choice = prepared.choice(config)?;
+    let Prepared { parts, trace, groups, .. } = &prepared;
     let baseline = worth(model)?;
     let total = groups.len() * shares.len();
     let mut progress = Progress::start("sensitivity", Unit::Steps, Some(total as u64));
@@ -105,7 +97,7 @@ pub fn sensitivity(
         for (done, &share) in shares.iter().enumerate() {
             progress.at((at * shares.len() + done) as u64)?;
             let removed = choice.removed_of(at, share);
-            let pruned = Kept::new(&trace, &removed).model(&parts)?;
+            let pruned = Kept::new(trace, &removed).model(parts)?;
             // Limits and whole multiples may let less go than was asked for.
             let gone = group.sets.iter().filter(|&&set| removed[set as usize]).count();
             points.push((gone as f64 / group.sets.len() as f64, worth(&pruned)?));

@@ -1,5 +1,5 @@
 /// Channels that can only be kept or removed together: sets of units that grow together.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Ties {
     parents: Vec<u32>,
 }

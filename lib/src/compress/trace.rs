@@ -17,7 +17,7 @@ pub enum ChannelNorms {
 }
 
 /// The channels of a graph.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Trace {
     pub(super) ties: Ties,
     /// Of the output of each node.

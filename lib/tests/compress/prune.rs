@@ -254,3 +254,26 @@ fn a_report_says_what_is_left() -> Result<()> {
     assert!(text.contains("wide") && text.contains("24") && text.contains("12"), "{text}");
     Ok(())
 }
+
+#[test]
+fn each_layer_of_a_concatenation_keeps_whole_multiples() -> Result<()> {
+    let model = Model::build([3, 8, 8], |x| {
+        let (a, b) = (x.conv2d(24, 3).named("a"), x.conv2d(40, 3).named("b"));
+        let sum = a.concat(&[&b], 0) + x.conv2d(64, 3).named("c");
+        sum.relu().global_avg_pool().linear(4)
+    })?
+    .init(Seed(5), &Device::Cpu)?;
+    for share in [0.2, 0.35, 0.6, 0.9] {
+        let config = PruneConfig { round_to: 8, ..PruneConfig::ratio(share) };
+        let pruned = prune_channels(&model, &config)?.model;
+        let sides = ["a", "b", "c"].map(|layer| {
+            let weight = format!("{layer}.weight");
+            pruned.graph().tensors().iter().find(|tensor| tensor.name == weight).unwrap().shape[0]
+        });
+        assert!(sides.iter().all(|side| side % 8 == 0), "{sides:?} at {share}");
+        // No more than a step of each of the two layers is left over what was asked for.
+        let asked = 64 - (64.0 * share).round() as usize;
+        assert!(sides[2] == sides[0] + sides[1] && sides[2] < asked + 16, "{sides:?} at {share}");
+    }
+    Ok(())
+}
