@@ -7,6 +7,8 @@ use super::depthwise::Depthwise;
 use super::dot::{Dot, PlainPairs};
 use super::finish::Finish;
 use super::gather::Rows;
+#[cfg(target_arch = "aarch64")]
+use super::neon::Neon;
 use super::panels::Panels;
 use super::product::Product;
 use super::winograd::Winograd;
@@ -23,6 +25,8 @@ macro_rules! with_pairs {
             Backend::Avx2 => $macro!(Avx2),
             #[cfg(target_arch = "x86_64")]
             Backend::Vnni => $macro!(VnniPairs),
+            #[cfg(target_arch = "aarch64")]
+            Backend::Neon => $macro!(Neon),
             #[cfg(test)]
             Backend::EmulatedQuads | Backend::EmulatedPairs => $macro!(PlainPairs<16>),
         }
@@ -37,6 +41,8 @@ pub(super) enum Backend {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Vnni,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
     /// What only wider CPUs have, in plain code.
     #[cfg(test)]
     EmulatedQuads,
@@ -52,6 +58,8 @@ impl Backend {
             pulp::Arch::V4(_) if is_x86_feature_detected!("avx512vnni") => Backend::Vnni,
             #[cfg(target_arch = "x86_64")]
             pulp::Arch::V4(_) | pulp::Arch::V3(_) => Backend::Avx2,
+            #[cfg(target_arch = "aarch64")]
+            pulp::Arch::Neon(_) => Backend::Neon,
             _ => Backend::Plain,
         }
     }
@@ -60,6 +68,8 @@ impl Backend {
     #[cfg(test)]
     pub(super) fn all() -> Vec<Backend> {
         let mut all = vec![Backend::Plain, Backend::EmulatedQuads, Backend::EmulatedPairs];
+        #[cfg(target_arch = "aarch64")]
+        all.push(Backend::Neon);
         #[cfg(target_arch = "x86_64")]
         {
             if is_x86_feature_detected!("avx2") {

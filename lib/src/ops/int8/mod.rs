@@ -16,6 +16,8 @@ mod dot;
 mod finish;
 mod gather;
 mod linear;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod panels;
 mod pool;
 mod product;
