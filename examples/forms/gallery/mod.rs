@@ -66,6 +66,7 @@ pub const FORMS: &[(&str, Make)] = &[
     ("layer_errors", || shown(models::layer_errors())),
     ("sensitivity", || shown(models::sensitivity())),
     ("sparsity_report", || shown(models::sparsity_report())),
+    ("model_comparison", || shown(models::model_comparison())),
     ("checkpoint", || shown(models::checkpoint())),
     ("load_report", || shown(models::load_report())),
     ("ranking", || shown(models::ranking())),

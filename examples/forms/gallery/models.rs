@@ -2,8 +2,8 @@
 
 use sconce::checkpoint::Checkpoint;
 use sconce::compress::{
-    LayerErrors, PruneConfig, PruneReport, QuantizeConfig, QuantizeReport, Quantized, QuantizedModel,
-    Sensitivity, SparsityConfig, SparsityReport, compare_layers, prune_channels, prune_weights, quantize,
+    ComparedModel, Latency, LayerErrors, ModelComparison, PruneConfig, PruneReport, QuantizeConfig, QuantizeReport, Quantized,
+    QuantizedModel, Sensitivity, SparsityConfig, SparsityReport, compare_layers, prune_channels, prune_weights, quantize,
 };
 use sconce::data::{Image, Pixels};
 use sconce::models::ModelList;
@@ -164,4 +164,31 @@ pub fn sensitivity() -> Result<Sensitivity> {
     sconce::compress::sensitivity(&network()?, &[0.25, 0.5, 0.75], &PruneConfig::default(), |net| {
         Ok(f64::from(net.forward(&image, Mode::Eval)?.flatten_all()?.max(0)?.to_scalar::<f32>()?))
     })
+}
+
+/// Models side by side, with latencies that are the same everywhere.
+pub fn model_comparison() -> Result<ModelComparison> {
+    let model = |name: &str, wrong: usize, size: u64, milliseconds: f64| {
+        let latency = |times: f64| {
+            let median = 1e-3 * times * milliseconds;
+            Latency { median, p95: 1.25 * median, runs: 50 }
+        };
+        ComparedModel {
+            name: name.into(),
+            // Those that are wrong are spread over all, each model's in its own way.
+            right: (0..500).map(|at| (at * 7 + 13 * wrong) % 500 >= wrong).collect(),
+            parameters: 270_000 * size as usize / 16,
+            multiply_adds: Some(2_500_000 * size / 16),
+            file_bytes: 68_000 * size,
+            peak_bytes: Some(75_000 * size),
+            latency_1: latency(1.0),
+            latency_32: latency(12.0),
+        }
+    };
+    ModelComparison::new(vec![
+        model("whole", 7, 16, 0.9),
+        model("pruned", 9, 8, 0.61),
+        model("pruned further", 31, 4, 0.6),
+        model("student", 14, 4, 0.35),
+    ])
 }

@@ -1,11 +1,12 @@
 //! Smaller and faster models: passes over the model graph, the same for your own models and for the zoo's.
 //!
 //! [`quantize()`] makes a model that computes on integers of 8 bits, after training or, with [`qat`], along with it.
-//! [`prune_channels`] removes channels, attention heads and widths; [`sensitivity`] says which layers bear it. [`prune_weights`] holds single weights at 0, and [`GradualPruning`] does so bit by bit in training. A pass gives a new model and a report; the model that went in
+//! [`prune_channels`] removes channels, attention heads and widths; [`sensitivity`] says which layers bear it. [`prune_weights`] holds single weights at 0, and [`GradualPruning`] does so bit by bit in training; [`compare()`] puts models side by side. A pass gives a new model and a report; the model that went in
 //! stays as it is.
 
 mod channels;
 mod choose;
+mod compare;
 mod cut;
 mod groups;
 mod heads;
@@ -19,6 +20,7 @@ mod sparsity;
 mod ties;
 mod trace;
 
+pub use compare::{CompareConfig, Compared, ComparedModel, Latency, ModelComparison, compare};
 pub use importance::{Importance, Taylor};
 pub use prune::{PruneConfig, PruneTarget, Pruned, Scope, prune_channels};
 pub use prune_report::{KeptIndices, PruneReport, PrunedGroup};

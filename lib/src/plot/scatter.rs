@@ -5,17 +5,18 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 use sconce_display::Bundle;
 
 use super::axis::Axis;
 use super::color::SERIES;
-use super::document::{Area, Dots, FINER, INK, MUTED, clean, draw_document, fine, refused};
+use super::document::{Area, Dots, FINER, INK, MUTED, clean, draw_document, fine, refused, style, text};
 use super::frame::{Chart, Frame, Swatch, color, draw_legend, draw_note, draw_nothing, draw_title, span};
 use super::number::{count, number};
 use super::points::{runs, thinned};
 use super::save::save;
 use super::scale::{Scale, placed};
-use super::svg;
+use super::svg::{self, fitted, text_width};
 use super::table::Table;
 use crate::Result;
 use crate::rich::Rich;
@@ -24,6 +25,8 @@ use crate::rich::Rich;
 const DOTS: usize = 5000;
 /// Up to so many, dots are large.
 const FEW: usize = 1000;
+/// Of names beside points, in pixels.
+const NAME: f64 = 12.0;
 /// A screen reader and the text form name at most so many groups.
 const TOLD: usize = 20;
 
@@ -47,8 +50,18 @@ pub struct Scatter {
     x_label: String,
     y_label: String,
     scales: [Scale; 2],
+    names: Names,
     groups: Vec<(String, Vec<(f64, f64)>)>,
     lines: Vec<(String, Vec<(f64, f64)>)>,
+}
+
+/// Where the names of groups stand.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+enum Names {
+    #[default]
+    InLegend,
+    /// Beside the first point of each.
+    AtPoints,
 }
 
 /// What is drawn of a group: dots at fine pixels.
@@ -89,6 +102,14 @@ impl Scatter {
     #[must_use]
     pub fn logarithmic_y(mut self) -> Scatter {
         self.scales[1] = Scale::Logarithmic;
+        self
+    }
+
+    /// Writes the name of each group beside its first point, in the place of a legend: for groups of one point each, such as
+    /// models by what they cost and what they are worth.
+    #[must_use]
+    pub fn named_at_points(mut self) -> Scatter {
+        self.names = Names::AtPoints;
         self
     }
 
@@ -138,7 +159,9 @@ impl Scatter {
 
     fn draw(&self, area: &Area<'_>, dots: &mut Dots) -> Result<()> {
         let mut top = draw_title(area, &self.title)?;
-        let groups = self.groups.iter().enumerate().map(|(at, (name, _))| (name.as_str(), swatch(at)));
+        let root = area;
+        let in_legend = if self.names == Names::InLegend { self.groups.as_slice() } else { &[] };
+        let groups = in_legend.iter().enumerate().map(|(at, (name, _))| (name.as_str(), swatch(at)));
         let lines = self.lines.iter().enumerate();
         let lines = lines.map(|(at, (name, _))| (name.as_str(), Swatch::Line(line_color(at))));
         let names: Vec<(&str, Swatch)> = groups.chain(lines).filter(|(name, _)| !name.is_empty()).collect();
@@ -186,6 +209,31 @@ impl Scatter {
                 of => format!("{name}: {}, drawn with {} dots", count(of), count(group.dots.len())),
             };
             draw_dots(dots, &group.dots, swatch(at), fine(side), &explanation);
+        }
+        if self.names == Names::AtPoints { self.draw_names(root, &drawn) } else { Ok(()) }
+    }
+
+    /// The names beside the first dots, on the side where there is room, and none upon another.
+    fn draw_names(&self, area: &Area<'_>, drawn: &[Drawn]) -> Result<()> {
+        let width = f64::from(area.dim_in_pixel().0) / f64::from(FINER);
+        // Left, right and middle of what is written already.
+        let mut written: Vec<[f64; 3]> = Vec::new();
+        for (group, (name, _)) in drawn.iter().zip(&self.groups) {
+            let Some(&(x, y)) = group.dots.first().filter(|_| !name.is_empty()) else { continue };
+            let [x, mut y] = [x, y].map(|place| f64::from(place) / f64::from(FINER));
+            let name = fitted(name, NAME, width / 3.0);
+            let long = text_width(&name, NAME);
+            let left = if x + 8.0 + long < width - 8.0 { x + 8.0 } else { x - 8.0 - long };
+            let covers = |y: f64| {
+                move |&[from, to, at]: &[f64; 3]| {
+                    from < left + long && left < to && (at - y).abs() < NAME + 2.0
+                }
+            };
+            while written.iter().any(covers(y)) {
+                y += 2.0;
+            }
+            written.push([left, left + long, y]);
+            text(area, &name, [left, y], &style(NAME, &INK).pos(Pos::new(HPos::Left, VPos::Center)))?;
         }
         Ok(())
     }
