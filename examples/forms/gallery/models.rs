@@ -2,8 +2,9 @@
 
 use sconce::checkpoint::Checkpoint;
 use sconce::compress::{
-    ComparedModel, Latency, LayerErrors, ModelComparison, PruneConfig, PruneReport, QuantizeConfig, QuantizeReport, Quantized,
-    QuantizedModel, Sensitivity, SparsityConfig, SparsityReport, compare_layers, prune_channels, prune_weights, quantize,
+    ComparedModel, Latency, LayerErrors, ModelComparison, PruneConfig, PruneReport, QuantizeConfig,
+    QuantizeReport, Quantized, QuantizedModel, Sensitivity, SparsityConfig, SparsityReport, compare_layers,
+    prune_channels, prune_weights, quantize,
 };
 use sconce::data::{Image, Pixels};
 use sconce::models::ModelList;

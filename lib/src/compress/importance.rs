@@ -51,7 +51,7 @@ pub struct Taylor {
     model: Model,
     norms: ChannelNorms,
     /// Of the model's graph, which stays what it is.
-    trace: Trace,
+    trace: Box<Trace>,
     scores: Vec<f64>,
     batches: usize,
 }
@@ -62,7 +62,7 @@ impl Taylor {
     /// # Errors
     /// As [`super::prune_channels`].
     pub fn new(model: &Model, norms: ChannelNorms) -> Result<Taylor> {
-        let trace = Trace::of(&unfolded(model.parts()?)?.graph, norms)?;
+        let trace = Box::new(Trace::of(&unfolded(model.parts()?)?.graph, norms)?);
         let scores = vec![0.0; trace.ties.len()];
         Ok(Taylor { model: model.clone(), norms, trace, scores, batches: 0 })
     }

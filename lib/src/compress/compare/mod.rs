@@ -91,7 +91,7 @@ fn check(data: &Dataset, models: &[(&str, &dyn Compared)], config: &CompareConfi
             "Give it a part of the data that is not empty.",
         ));
     }
-    if config.batch_size == 0 || config.runs == 0 || !(config.seconds >= 0.0) {
+    if config.batch_size == 0 || config.runs == 0 || config.seconds.is_nan() || config.seconds < 0.0 {
         let got = format!("{config:?}");
         return Err(refused("batches and runs of at least 1, and at least 0 seconds", got, ""));
     }
