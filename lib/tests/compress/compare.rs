@@ -160,7 +160,8 @@ fn what_cannot_be_compared_is_named() -> Result<()> {
     let colour = Model::build([3, 8, 8], |x| x.flatten().linear(3))?.init(Seed(1), &Device::Cpu)?;
     let empty = data.subset(&[])?;
     let none = CompareConfig { runs: 0, ..quick() };
-    let cases: Vec<(&Dataset, Vec<(&str, &dyn Compared)>, CompareConfig, &[&str])> = vec![
+    type Case<'a> = (&'a Dataset, Vec<(&'a str, &'a dyn Compared)>, CompareConfig, &'a [&'a str]);
+    let cases: Vec<Case> = vec![
         (&data, vec![], quick(), &["at least one model", "none"]),
         (&data, vec![("a", &net), ("a", &net)], quick(), &["name of its own", "\"a\" twice"]),
         (&empty, vec![("a", &net)], quick(), &["images", "none"]),
