@@ -127,3 +127,11 @@ fn has_picture(data: &Value) -> bool {
         || html.contains("<svg")
         || html.contains("src=\"data:image/")
 }
+
+#[test]
+fn a_model_becomes_smaller_in_four_ways() {
+    // The notebook itself asserts that half of the multiply-adds cost next to no accuracy, and that integers come back from a
+    // file bit for bit.
+    let pictures = ["sensitivity", "layers", "distil", "compare"];
+    execute("notebooks/07_compress.ipynb", &pictures);
+}
