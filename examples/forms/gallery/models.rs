@@ -162,7 +162,7 @@ pub fn detections() -> Result<Detections> {
 /// What its layers bear.
 pub fn sensitivity() -> Result<Sensitivity> {
     let image = square()?;
-    sconce::compress::sensitivity(&network()?, &[0.25, 0.5, 0.75], &PruneConfig::default(), |net| {
+    compress::sensitivity(&network()?, &[0.25, 0.5, 0.75], &PruneConfig::default(), |net| {
         Ok(f64::from(net.forward(&image, Mode::Eval)?.flatten_all()?.max(0)?.to_scalar::<f32>()?))
     })
 }

@@ -1,70 +1,47 @@
 //! What the rows compute.
 
 use candle_core::Device;
-use sconce::nn::{Conv2dConfig, Model};
+use sconce::nn::{Conv2dConfig, Model, Value};
 use sconce::{Seed, models};
 
 use super::Failed;
-use super::integers::Integers;
 
-/// The names of all rows, but for their batches.
-pub const NAMES: [&str; 11] = [
-    "convolutions/stem",
-    "convolutions/four_3x3_64x56x56",
-    "convolutions/four_3x3_128x28x28",
-    "convolutions/four_3x3_256x14x14",
-    "convolutions/four_3x3_512x7x7",
-    "convolutions/two_bottlenecks_256x56x56",
-    "convolutions/two_bottlenecks_512x28x28",
-    "convolutions/two_bottlenecks_1024x14x14",
-    "convolutions/two_bottlenecks_2048x7x7",
-    "model/resnet18",
-    "model/resnet50",
-];
-
-/// The convolutions of a row, each (inputs, outputs, kernel, stride), and the side of the image; none for a model.
-fn convolutions(name: &str) -> Option<(Vec<[usize; 4]>, usize)> {
-    let (kind, shape) = name.strip_prefix("convolutions/")?.rsplit_once('_').unwrap_or(("stem", ""));
-    let mut sizes = shape.split('x').filter_map(|size| size.parse().ok());
-    let (channels, side): (usize, usize) = (sizes.next().unwrap_or(3), sizes.next().unwrap_or(224));
-    let narrow = channels / 4;
-    let convolutions = match kind {
-        "four_3x3" => vec![[channels, channels, 3, 1]; 4],
-        "two_bottlenecks" => {
-            [[channels, narrow, 1, 1], [narrow, narrow, 3, 1], [narrow, channels, 1, 1]].repeat(2)
-        }
-        _ => vec![[3, 64, 7, 2]],
+/// A convolution that keeps the image's size but for the stride, and ReLU.
+fn conv(x: &Value, channels: usize, kernel: usize, stride: usize) -> Value {
+    let config = Conv2dConfig {
+        kernel: [kernel; 2],
+        stride: [stride; 2],
+        padding: (kernel / 2).into(),
+        ..Conv2dConfig::default()
     };
-    Some((convolutions, side))
+    x.conv2d_with(channels, config).relu()
 }
 
-/// A row's model in f32, and the shape of its images.
-pub fn model(name: &str) -> Result<(Model, [usize; 3]), Failed> {
-    let Some((convolutions, side)) = convolutions(name) else {
-        let name = name.strip_prefix("model/").unwrap_or(name);
-        let net = models::create(name, models::ModelConfig::default())?;
-        return Ok((net.init(Seed(0), &Device::Cpu)?, [3, 224, 224]));
-    };
-    let shape = [convolutions[0][0], side, side];
-    let net = Model::build(shape, |x| {
-        convolutions.iter().fold(x, |x, &[_, outputs, kernel, stride]| {
-            let config = Conv2dConfig {
-                kernel: [kernel; 2],
-                stride: [stride; 2],
-                padding: (kernel / 2).into(),
-                ..Conv2dConfig::default()
-            };
-            x.conv2d_with(outputs, config).relu()
-        })
-    })?;
-    Ok((net.init(Seed(0), &Device::Cpu)?, shape))
-}
+/// The name of a row, the shape of an image, and the model.
+type Row = (String, [usize; 3], Model);
 
-/// The same of integers.
-pub fn integers(name: &str) -> Result<Integers, Failed> {
-    match convolutions(name) {
-        Some((convolutions, _)) => Integers::chain(&convolutions),
-        None if name.ends_with("50") => Integers::resnet([3, 4, 6, 3], 4),
-        None => Integers::resnet([2, 2, 2, 2], 1),
+/// All rows, but for their batches.
+pub fn models() -> Result<Vec<Row>, Failed> {
+    let mut rows = Vec::new();
+    let mut layers = |name: &str, shape: [usize; 3], build: &dyn Fn(Value) -> Value| -> sconce::Result<()> {
+        let [channels, height, width] = shape;
+        let name = format!("convolutions/{name}_{channels}x{height}x{width}");
+        rows.push((name, shape, Model::build(shape, build)?.init(Seed(0), &Device::Cpu)?));
+        Ok(())
+    };
+    layers("stem", [3, 224, 224], &|x| conv(&x, 64, 7, 2))?;
+    for (channels, side) in [(64, 56), (128, 28), (256, 14), (512, 7)] {
+        layers("four_3x3", [channels, side, side], &|x| (0..4).fold(x, |x, _| conv(&x, channels, 3, 1)))?;
+        layers("two_bottlenecks", [4 * channels, side, side], &|x| {
+            (0..2).fold(x, |x, _| {
+                let x = conv(&conv(&x, channels, 1, 1), channels, 3, 1);
+                conv(&x, 4 * channels, 1, 1)
+            })
+        })?;
     }
+    for name in ["resnet18", "resnet50"] {
+        let net = models::create(name, models::ModelConfig::default())?.init(Seed(0), &Device::Cpu)?;
+        rows.push((format!("model/{name}"), [3, 224, 224], net));
+    }
+    Ok(rows)
 }

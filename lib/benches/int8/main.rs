@@ -1,4 +1,4 @@
-//! Layers on integers of 8 bits beside the same in f32, both ours, and beside onnxruntime's:
+//! Models on integers of 8 bits beside the same models in f32, both ours, and beside onnxruntime's:
 //! `cargo bench -p sconce --bench int8 -- [--python PATH] [FILTER]`.
 //!
 //! Prints one JSON object a row: `name`, `f32_ms` and `int8_ms` (medians of runs that take turns), and `faster`, the one by
@@ -6,12 +6,10 @@
 //! `onnxruntime_int8_ms`, on as many threads, and `ratio`, our int8 by its. FILTER picks the rows whose names contain it.
 //!
 //! Weights are at random: only times count. The rows `convolutions/…` are those of the stages of ResNet-18 and ResNet-50
-//! whose stride is 1, with ReLU, so that the layout is changed only at their ends. Those of integers are put together of
-//! the operators in `sconce::ops::int8`, images and logits in f32 like the models'.
+//! whose stride is 1, with ReLU, so that the layout is changed only at their ends.
 
 #![allow(clippy::print_stdout, reason = "the result of a benchmark is what it prints")]
 
-mod integers;
 mod layers;
 mod peer;
 
@@ -19,7 +17,8 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 use sconce::Seed;
-use sconce::nn::Mode;
+use sconce::compress::{QuantizeConfig, quantize};
+use sconce::nn::{Mode, Model};
 use serde_json::{Map, Value, json};
 
 use peer::Peer;
@@ -43,15 +42,14 @@ fn main() -> Result<(), Failed> {
     }
     let threads = sconce::threads::count()?;
     let mut printed = 0;
-    for name in layers::NAMES {
+    for (name, shape, model) in layers::models()? {
         for batch in [1, 8] {
-            let layers = name;
             let name = format!("{name}/{batch}");
             if !name.contains(&filter) {
                 continue;
             }
             let mut row = Map::from_iter([("name".to_owned(), json!(name))]);
-            let [f32_ms, int8_ms] = measure(layers, batch)?;
+            let [f32_ms, int8_ms] = measure(&model, batch, shape)?;
             row.extend([
                 ("f32_ms".to_owned(), round(f32_ms)),
                 ("int8_ms".to_owned(), round(int8_ms)),
@@ -80,22 +78,19 @@ fn round(value: f64) -> Value {
     json!((value * 1000.0).round() / 1000.0)
 }
 
-/// The median times of a row's layers in f32 and in int8, in ms, of runs that take turns.
-fn measure(layers: &str, batch: usize) -> Result<[f64; 2], Failed> {
-    let (net, shape) = layers::model(layers)?;
-    let integers = layers::integers(layers)?;
-    let [channels, height, width] = shape;
+/// The median times of a model in f32 and in int8, in ms, of runs that take turns.
+fn measure(net: &Model, batch: usize, [channels, height, width]: [usize; 3]) -> Result<[f64; 2], Failed> {
     let mut rng = Seed(1).rng();
     let values: Vec<f32> = (0..batch * channels * height * width).map(|_| rng.uniform_f32()).collect();
-    let x = Tensor::from_slice(&values, (batch, channels, height, width), &Device::Cpu)?;
+    let x = Tensor::from_vec(values, (batch, channels, height, width), &Device::Cpu)?;
+    let quantized = quantize(net, std::slice::from_ref(&x), &QuantizeConfig::default())?.model;
     let run = |int8: bool| -> sconce::Result<f64> {
         let start = Instant::now();
-        if int8 {
-            drop(integers.forward(&values, [batch, channels, height, width])?);
-        } else {
-            drop(net.forward(&x, Mode::Eval)?);
-        }
-        Ok(start.elapsed().as_secs_f64() * 1e3)
+        let y = if int8 { quantized.forward(&x) } else { net.forward(&x, Mode::Eval) };
+        let ms = start.elapsed().as_secs_f64() * 1e3;
+        // Freeing what it gave is no part of the work.
+        drop(y?);
+        Ok(ms)
     };
     let mut times = [Vec::new(), Vec::new()];
     let begin = Instant::now();
