@@ -82,7 +82,7 @@ pub fn concat(tensors: &[&Activations], output: Quantization) -> Result<Activati
     Ok(Activations { values, dims, quantization: output })
 }
 
-/// The same values with other steps, as [`concat`] does it.
+/// The same values with other steps, as [`concat()`] does it.
 ///
 /// # Errors
 /// If a scale is not above 0.
