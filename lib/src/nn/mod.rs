@@ -64,6 +64,7 @@ pub(crate) use observe::bytes_of;
 pub use operator::Operator;
 pub use outputs::{ModelOutputs, Output, OutputUse, Outputs};
 pub(crate) use parts::Parts;
+pub(crate) use saved_graph::Unreadable;
 pub use summary::{LayerSummary, Summary};
 pub use value::Value;
 pub use weights::Role;

@@ -37,8 +37,7 @@ pub(super) fn description(graph: &Graph) -> Result<Option<String>> {
     if graph.nodes.iter().any(|node| matches!(node.operator, Operator::Map(_))) {
         return Ok(None);
     }
-    let text = serde_json::to_string(&Written { sconce: VERSION, graph });
-    text.map(Some).map_err(|error| Error::Argument {
+    graph.to_text().map(Some).map_err(|error| Error::Argument {
         op: "Model::save".into(),
         expected: "a graph that can be written".into(),
         got: error.to_string(),
@@ -87,17 +86,14 @@ impl Model {
         let damaged = |problem: String| {
             wrong("the graph of a model", problem, "The file is damaged; save the model again.")
         };
-        let found: Found = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
-        if found.sconce != VERSION {
-            let got = format!("version {}", found.sconce);
-            return Err(wrong(
+        let graph = Graph::from_text(text).map_err(|problem| match problem {
+            Unreadable::Version(version) => wrong(
                 "a graph of version 1",
-                got,
+                format!("version {version}"),
                 "Open it with the Sconce that wrote it, or a newer one.",
-            ));
-        }
-        let graph: Graph = serde_json::from_value(found.graph).map_err(|error| damaged(error.to_string()))?;
-        let graph = graph.checked().map_err(damaged)?;
+            ),
+            Unreadable::Damaged(problem) => damaged(problem),
+        })?;
         let compact = Compact::of(&file, &graph).map_err(damaged)?;
         let (mut tensors, mut masks) = (Vec::new(), Vec::new());
         for spec in &graph.tensors {
@@ -110,14 +106,30 @@ impl Model {
     }
 }
 
-impl Graph {
-    /// A graph that a file has brought, with its shapes inferred anew.
-    ///
-    /// # Errors
+/// Why no graph comes back from a text.
+pub(crate) enum Unreadable {
+    /// It is of another version.
+    Version(u32),
     /// What is wrong with it.
-    pub(crate) fn checked(self) -> std::result::Result<Graph, String> {
-        self.check()?;
-        self.inferred().map_err(|error| error.to_string())
+    Damaged(String),
+}
+
+impl Graph {
+    /// The graph as files have it, with the version of the form.
+    pub(crate) fn to_text(&self) -> serde_json::Result<String> {
+        serde_json::to_string(&Written { sconce: VERSION, graph: self })
+    }
+
+    /// A graph that a file has brought, looked over, with its shapes inferred anew.
+    pub(crate) fn from_text(text: &str) -> std::result::Result<Graph, Unreadable> {
+        let damaged = |error: serde_json::Error| Unreadable::Damaged(error.to_string());
+        let found: Found = serde_json::from_str(text).map_err(damaged)?;
+        if found.sconce != VERSION {
+            return Err(Unreadable::Version(found.sconce));
+        }
+        let graph: Graph = serde_json::from_value(found.graph).map_err(damaged)?;
+        graph.check().map_err(Unreadable::Damaged)?;
+        graph.inferred().map_err(|error| Unreadable::Damaged(error.to_string()))
     }
 
     /// What is wrong with a graph that a file has brought: places that are none, names that are there twice.

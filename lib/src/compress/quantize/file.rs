@@ -4,33 +4,18 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use safetensors::Dtype;
-use serde::{Deserialize, Serialize};
 
 use super::layers::Stored;
 use super::model::QuantizedModel;
 use super::plan::{Step, Work, steps};
-use crate::nn::Graph;
+use crate::nn::{Graph, Unreadable};
 use crate::tensor_file::{self, Entry, of_f32};
 use crate::{Error, Result, atomic_file};
 
 /// Where a file's metadata has the graph.
 const GRAPH: &str = "sconce.quantized";
-/// The version of the form that is written.
-const VERSION: u32 = 1;
 /// What follows a weight's name in that of its scales.
 const SCALE: &str = "_scale";
-
-#[derive(Serialize)]
-struct Written<'a> {
-    sconce: u32,
-    graph: &'a Graph,
-}
-
-#[derive(Deserialize)]
-struct Found {
-    sconce: u32,
-    graph: serde_json::Value,
-}
 
 impl QuantizedModel {
     /// Writes the model to a safetensors file: weights as I8 with their scales, all else as f32, and the graph in
@@ -66,8 +51,7 @@ impl QuantizedModel {
                 }
             }
         }
-        let graph = serde_json::to_string(&Written { sconce: VERSION, graph: &self.graph });
-        let graph = graph.map_err(|error| damaged(path, error.to_string()))?;
+        let graph = self.graph.to_text().map_err(|error| damaged(path, error.to_string()))?;
         atomic_file::write(path, &tensor_file::bytes(path, &entries, &[(GRAPH, graph)])?)
     }
 
@@ -86,13 +70,10 @@ impl QuantizedModel {
                 hint: "Model::open reads what Model::save wrote.".into(),
             });
         };
-        let found: Found = serde_json::from_str(&text).map_err(|error| damaged(path, error.to_string()))?;
-        if found.sconce != VERSION {
-            return Err(damaged(path, format!("version {} instead of {VERSION}", found.sconce)));
-        }
-        let graph: Graph =
-            serde_json::from_value(found.graph).map_err(|error| damaged(path, error.to_string()))?;
-        let graph = graph.checked().map_err(|problem| damaged(path, problem))?;
+        let graph = Graph::from_text(&text).map_err(|problem| match problem {
+            Unreadable::Version(version) => damaged(path, format!("version {version} instead of 1")),
+            Unreadable::Damaged(problem) => damaged(path, problem),
+        })?;
         let file = tensor_file::parse(path, &bytes)?;
         let floats = |name: &str, shape: &[usize]| -> Result<Vec<f32>> {
             let view = file.tensor(name).map_err(|error| damaged(path, error.to_string()))?;
