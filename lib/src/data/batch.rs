@@ -5,7 +5,7 @@ use sconce_display::Bundle;
 
 use super::collate::Collated;
 use super::dataset::Dataset;
-use super::look::{Drawn, images_grid};
+use super::look::batch_grid;
 use super::sample::Target;
 use super::tensors::Tensors;
 use crate::Result;
@@ -116,10 +116,7 @@ impl Batch {
 
 impl Rich for Batch {
     fn rich(&self) -> Bundle {
-        let grid = || -> Result<_> {
-            images_grid(&Drawn::batch(&self.images)?, &self.captions()?, |_, picture| Ok(picture))
-        };
-        match grid() {
+        match self.captions().and_then(|captions| batch_grid(&self.images, &captions)) {
             Ok(grid) => grid.title(&format!("batch of {}", self.len())).rich(),
             Err(error) => {
                 Bundle::text(format!("batch of {} images that could not be drawn: {error}\n", self.len()))

@@ -1,6 +1,8 @@
 //! Samples as pictures, with all that is known of them.
 
-use candle_core::{Device, Tensor};
+use std::borrow::Cow;
+
+use candle_core::{CpuStorage, Device, Storage, Tensor};
 use rayon::prelude::*;
 use sconce_display::Bundle;
 
@@ -76,7 +78,7 @@ impl Dataset {
                 Ok(sample)
             })
             .collect::<Result<_>>()?;
-        let images: Vec<Drawn> = samples.iter().map(|sample| Drawn::of(&sample.image)).collect();
+        let images: Vec<Drawn<'_>> = samples.iter().map(|sample| Drawn::of(&sample.image)).collect();
         let captions: Vec<String> =
             samples.iter().enumerate().map(|(at, sample)| caption(at, sample)).collect();
         images_grid(&images, &captions, |at, picture| {
@@ -145,27 +147,34 @@ fn classes(map: &ClassMap, class_names: &[String]) -> Vec<Mark> {
 }
 
 /// The numbers of an image to be drawn.
-pub(super) struct Drawn {
+pub(super) struct Drawn<'a> {
     /// `[channels, height, width]`.
     shape: [usize; 3],
-    values: Vec<f32>,
+    values: Cow<'a, [f32]>,
 }
 
-impl Drawn {
-    fn of(image: &Image) -> Drawn {
-        let [height, width, channels] = image.shape();
-        Drawn { shape: [channels, height, width], values: channels_first(image) }
-    }
-
-    /// The images of a batch (B, C, H, W).
-    pub(super) fn batch(images: &Tensor) -> Result<Vec<Drawn>> {
-        let (_, channels, height, width) = images.dims4()?;
-        let values: Vec<f32> = images.to_device(&Device::Cpu)?.flatten_all()?.to_vec1()?;
+/// The images of a batch (B, C, H, W) as a grid.
+pub(super) fn batch_grid(images: &Tensor, captions: &[String]) -> Result<ImageGrid> {
+    let (_, channels, height, width) = images.dims4()?;
+    let grid = |values: &[f32]| {
         let shape = [channels, height, width];
-        Ok(values
-            .chunks(channels * height * width)
-            .map(|values| Drawn { shape, values: values.to_vec() })
-            .collect())
+        let images = values.chunks(channels * height * width);
+        let images: Vec<Drawn<'_>> = images.map(|values| Drawn { shape, values: values.into() }).collect();
+        images_grid(&images, captions, |_, picture| Ok(picture))
+    };
+    let images = images.to_device(&Device::Cpu)?.contiguous()?;
+    // Read where they lie: a batch is tens of megabytes, and to copy them takes as long as to draw them.
+    if let (Storage::Cpu(CpuStorage::F32(values)), layout) = (&*images.storage_and_layout().0, images.layout()) {
+        let start = layout.start_offset();
+        return grid(&values[start..start + images.elem_count()]);
+    }
+    grid(&images.flatten_all()?.to_vec1()?)
+}
+
+impl Drawn<'_> {
+    fn of(image: &Image) -> Drawn<'static> {
+        let [height, width, channels] = image.shape();
+        Drawn { shape: [channels, height, width], values: channels_first(image).into() }
     }
 
     /// 3 channels are drawn as RGB, others by their first one.
@@ -185,8 +194,8 @@ impl Drawn {
 }
 
 /// Images as a grid, each as `finished` makes it of its picture.
-pub(super) fn images_grid(
-    images: &[Drawn],
+fn images_grid(
+    images: &[Drawn<'_>],
     captions: &[String],
     finished: impl Fn(usize, Picture) -> Result<Picture>,
 ) -> Result<ImageGrid> {
@@ -208,12 +217,13 @@ pub(super) fn images_grid(
 }
 
 /// 0 to 1, or from the least to the greatest finite value, the same for all images of a grid.
-fn range_of(images: &[Drawn]) -> ValueRange {
-    let finite = || images.iter().flat_map(|image| image.seen()).copied().filter(|value| value.is_finite());
-    if finite().all(|value| (0.0..=1.0).contains(&value)) {
-        return ValueRange::Unit;
-    }
-    let start = (f32::INFINITY, f32::NEG_INFINITY);
-    let (black, white) = finite().fold(start, |(low, high), value| (low.min(value), high.max(value)));
-    ValueRange::Between { black, white }
+fn range_of(images: &[Drawn<'_>]) -> ValueRange {
+    let none = || (f32::INFINITY, f32::NEG_INFINITY);
+    let ends = images.par_iter().map(|image| {
+        let finite = image.seen().iter().filter(|value| value.is_finite());
+        finite.fold(none(), |(low, high), &value| (low.min(value), high.max(value)))
+    });
+    let (black, white) = ends.reduce(none, |(low, high), (min, max)| (low.min(min), high.max(max)));
+    // Without a finite value too.
+    if black >= 0.0 && white <= 1.0 { ValueRange::Unit } else { ValueRange::Between { black, white } }
 }

@@ -267,10 +267,8 @@ fn together(layout: &Layout, reduced: &[Picture]) -> Option<Picture> {
         let top = at / layout.columns * (cell_height + gap) + (cell_height - rows) / 2;
         let left = at % layout.columns * (cell_width + gap) + (cell_width - columns) / 2;
         for row in 0..rows {
-            for column in 0..columns {
-                let to = ((top + row) * width + left + column) * channels;
-                pixels[to..to + channels].copy_from_slice(&picture.pixel([row, column])[..channels]);
-            }
+            let to = ((top + row) * width + left) * channels;
+            picture.copy_row(row, &mut pixels[to..to + columns * channels]);
         }
     }
     let size = [height, width];

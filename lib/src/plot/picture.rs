@@ -108,7 +108,8 @@ impl Picture {
             if white == black {
                 return if value > white { 255 } else { 0 };
             }
-            ((value - black) / (white - black) * 255.0).round().clamp(0.0, 255.0) as u8
+            // To the nearest: `as` cuts off, where `round` would be a call for every value.
+            (((value - black) / (white - black) * 255.0).clamp(0.0, 255.0) + 0.5) as u8
         };
         if channels == 1 && values.iter().all(|value| value.is_finite()) {
             return Picture::grey([height, width], values.iter().map(|&value| level(value)).collect());
@@ -150,17 +151,34 @@ impl Picture {
         if self.channels == 1 { [self.pixels[at]; 3] } else { [0, 1, 2].map(|c| self.pixels[at + c]) }
     }
 
+    /// Writes a row of pixels as grey or RGB bytes, whichever `to` has room for. A grey picture becomes either; an RGB
+    /// picture only RGB.
+    pub(super) fn copy_row(&self, row: usize, to: &mut [u8]) {
+        let from = &self.pixels[row * self.width * self.channels..][..self.width * self.channels];
+        if to.len() == from.len() {
+            to.copy_from_slice(from);
+        } else {
+            to.chunks_exact_mut(3).zip(from).for_each(|(to, &grey)| to.fill(grey));
+        }
+    }
+
     /// Every pixel as a square of `factor` × `factor` pixels. A factor of 0 is taken as 1.
     #[must_use]
     pub fn enlarged(&self, factor: usize) -> Picture {
-        let factor = factor.max(1);
-        let row_bytes = self.width * self.channels;
+        if factor <= 1 {
+            return self.clone();
+        }
         let mut pixels = Vec::with_capacity(self.pixels.len() * factor * factor);
-        for row in self.pixels.chunks_exact(row_bytes) {
-            let wide: Vec<u8> =
-                row.chunks_exact(self.channels).flat_map(|pixel| pixel.repeat(factor)).collect();
+        let mut wide = Vec::with_capacity(self.width * self.channels * factor);
+        for row in self.pixels.chunks_exact(self.width * self.channels) {
+            wide.clear();
+            for pixel in row.chunks_exact(self.channels) {
+                for _ in 0..factor {
+                    wide.extend_from_slice(pixel);
+                }
+            }
             for _ in 0..factor {
-                pixels.extend(&wide);
+                pixels.extend_from_slice(&wide);
             }
         }
         Picture { height: self.height * factor, width: self.width * factor, channels: self.channels, pixels }

@@ -47,15 +47,17 @@ impl Question for Plane {
         let [rows, columns] = [0, 1].map(|axis| looks(dims[axis], self.cells[axis]));
         let row = |rows: &Vec<usize>| {
             let cell = |columns: &Vec<usize>| {
-                let mut sum = 0.0;
+                // Weighed before they are added up: the sum of huge values could overflow.
+                let weight = 0.5 / (rows.len() * columns.len()) as f64;
+                let mut half_mean = 0.0;
                 for row in rows {
                     for column in columns {
                         let value = storage[start + row * strides[0] + column * strides[1]].to_f64();
                         // NaN and infinity spread to the sum.
-                        sum += (value / 2.0 - low / 2.0) / width;
+                        half_mean += value * weight;
                     }
                 }
-                let mean = sum / (rows.len() * columns.len()) as f64;
+                let mean = (half_mean - low / 2.0) / width;
                 match (width > 0.0, mean.is_finite()) {
                     (true, true) => mean.clamp(0.0, 1.0) as f32,
                     (true, false) => f32::NAN,

@@ -128,13 +128,21 @@ fn draw(tensor: &Tensor, statistics: &Statistics) -> Result<Option<Shown>> {
         return Ok(None);
     }
     let mut last = None;
-    for limits in LIMITS {
-        let Some((picture, note)) = picture(tensor, statistics, limits)? else { return Ok(None) };
+    // By the file before it, to leave out sizes that are far too large.
+    let mut bytes_a_pixel = 0.0;
+    for (at, limits) in LIMITS.iter().enumerate() {
+        let pixels = (limits.side * limits.side * limits.images) as f64;
+        // Twice as many as fit: a smaller picture's pixels are means of more values, and pack better.
+        if at + 1 < LIMITS.len() && bytes_a_pixel * pixels > 2.0 * PNG_BYTES as f64 {
+            continue;
+        }
+        let Some((picture, note)) = picture(tensor, statistics, *limits)? else { return Ok(None) };
         let [height, width] = picture.size();
         let factor = (192 / height.max(width)).clamp(1, 32);
         let enlarged = picture.enlarged(factor);
         let png = enlarged.png()?;
         let fits = png.len() <= PNG_BYTES;
+        bytes_a_pixel = png.len() as f64 / pixels;
         last = Some(Shown { size: enlarged.size(), png, note });
         if fits {
             break;
