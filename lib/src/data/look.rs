@@ -164,7 +164,9 @@ pub(super) fn batch_grid(images: &Tensor, captions: &[String]) -> Result<ImageGr
     };
     let images = images.to_device(&Device::Cpu)?.contiguous()?;
     // Read where they lie: a batch is tens of megabytes, and to copy them takes as long as to draw them.
-    if let (Storage::Cpu(CpuStorage::F32(values)), layout) = (&*images.storage_and_layout().0, images.layout()) {
+    if let (Storage::Cpu(CpuStorage::F32(values)), layout) =
+        (&*images.storage_and_layout().0, images.layout())
+    {
         let start = layout.start_offset();
         return grid(&values[start..start + images.elem_count()]);
     }
