@@ -212,8 +212,13 @@ fn the_parts_of_the_library_keep_apart() {
     assert_sees_none_of(source, "models", &["data", "losses", "optim", "metrics", "train"]);
     assert_sees_none_of(source, "explain", &["data", "losses", "optim", "metrics", "models", "train"]);
     assert_sees_none_of(source, "compress", &["losses", "optim", "metrics", "models", "explain"]);
+    let beside_export = ["data", "losses", "optim", "metrics", "models", "explain", "train", "predict"];
+    assert_sees_none_of(source, "export", &beside_export);
     for module in ["nn", "ops", "plot", "data", "losses", "optim", "metrics", "models", "transforms"] {
-        assert_sees_none_of(source, module, &["explain", "compress"]);
+        assert_sees_none_of(source, module, &["explain", "compress", "export"]);
+    }
+    for module in ["explain", "compress", "train"] {
+        assert_sees_none_of(source, module, &["export"]);
     }
     for module in ["nn", "ops", "plot", "data", "losses", "optim", "metrics", "models", "transforms", "train"]
     {

@@ -19,6 +19,7 @@ pub mod checkpoint;
 pub mod compress;
 pub mod data;
 pub mod explain;
+pub mod export;
 pub mod live;
 pub mod losses;
 pub mod metrics;

@@ -30,5 +30,5 @@ pub use crate::train::{
     LearningCurveConfig, LrFindConfig, Monitor, Net, Predictions, Run, RunRecord, Split, Teacher,
     TensorBoard, Term, found_on,
 };
-pub use crate::{Error, Result, Seed, compress, explain, models, plot, transforms, widgets};
+pub use crate::{Error, Result, Seed, compress, explain, export, models, plot, transforms, widgets};
 pub use candle_core::{DType, Device, IndexOp, Module, Tensor, Var};

@@ -67,6 +67,7 @@ pub const FORMS: &[(&str, Make)] = &[
     ("sensitivity", || shown(models::sensitivity())),
     ("sparsity_report", || shown(models::sparsity_report())),
     ("model_comparison", || shown(models::model_comparison())),
+    ("export_report", || shown(models::export_report())),
     ("checkpoint", || shown(models::checkpoint())),
     ("load_report", || shown(models::load_report())),
     ("ranking", || shown(models::ranking())),

@@ -7,6 +7,7 @@ use sconce::compress::{
     prune_channels, prune_weights, quantize,
 };
 use sconce::data::{Image, Pixels};
+use sconce::export::{Check, Deviation, ExportReport};
 use sconce::models::ModelList;
 use sconce::nn::LoadReport;
 use sconce::predict::{Classifier, DetectionConfig, Detections, Ranking};
@@ -111,6 +112,24 @@ pub fn layer_errors() -> Result<LayerErrors> {
 /// What is held at 0 when most weights of all layers together are.
 pub fn sparsity_report() -> Result<SparsityReport> {
     Ok(prune_weights(&network()?, &SparsityConfig::unstructured(0.75).global())?.report)
+}
+
+/// What an export wrote.
+pub fn export_report() -> Result<ExportReport> {
+    let deviation = |images: &str, largest: f64| Deviation { images: images.into(), largest, scale: 6.25 };
+    let deviations =
+        vec![deviation("random images (2, 1, 8, 8)", 9.5e-7), deviation("64 images that were given", 1.9e-6)];
+    Ok(ExportReport {
+        format: "ONNX, opset 17".into(),
+        path: "digits.onnx".into(),
+        bytes: 12_345,
+        inputs: vec!["input f32 (batch, 1, 8, 8)".into()],
+        outputs: vec!["scores f32 (batch, 3)".into()],
+        operators: [("Conv", 2), ("Relu", 2), ("Flatten", 1), ("Gemm", 1), ("MaxPool", 1)]
+            .map(|(name, count)| (name.to_owned(), count))
+            .to_vec(),
+        check: Check::Ran { runtime: "onnxruntime".into(), deviations },
+    })
 }
 
 /// A file of weights.

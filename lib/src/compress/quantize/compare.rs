@@ -59,7 +59,7 @@ pub fn compare_layers(model: &Model, quantized: &QuantizedModel, batches: &[Tens
     if batches.is_empty() {
         return Err(refused(op, "at least one batch of images".into(), "none".into(), ""));
     }
-    let float = Model::of_parts(rewrite::in_use(prepared(model)?))?;
+    let float = Model::of_parts(in_use(prepared(model)?))?;
     let graph = &quantized.graph;
     let (mut names, mut of_float, mut of_quantized) = (Vec::new(), Vec::new(), Vec::new());
     for step in quantized.steps.iter().filter(|step| !matches!(step.work, Work::Same | Work::Quantize(_))) {

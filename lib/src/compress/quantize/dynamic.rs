@@ -15,7 +15,7 @@ use crate::nn::{Model, Operator, WeightPrecision};
 /// # Errors
 /// If no layer has a name that is to be excluded, or there is no linear layer left.
 pub fn quantize_dynamic(model: &Model, exclude: &[&str]) -> Result<Quantized> {
-    let mut parts = rewrite::in_use(prepared(model)?);
+    let mut parts = in_use(prepared(model)?);
     let exclude = exclude.iter().map(|&name| name.to_owned()).collect();
     let excluded = QuantizeConfig { exclude, ..QuantizeConfig::default() }.excluded(&parts.graph)?;
     let mut found = false;

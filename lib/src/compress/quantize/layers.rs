@@ -12,7 +12,7 @@ use crate::ops::{channel_scales, whole_numbers};
 
 /// A tensor of a quantized model.
 #[derive(Debug, Clone)]
-pub(super) enum Stored {
+pub(crate) enum Stored {
     /// As it is.
     Float(Tensor),
     /// A weight (O, …) in whole numbers from -127 to 127, with the size of one of them for each output channel.

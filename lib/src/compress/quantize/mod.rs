@@ -33,9 +33,12 @@ pub use config::{BiasCorrection, Calibration, QuantizeConfig};
 pub use dynamic::quantize_dynamic;
 pub use fold::fold_batch_norm;
 pub use half::{HalfModel, HalfType, half_weights};
+pub(crate) use layers::Stored;
 pub use model::QuantizedModel;
+pub(crate) use plan::Work;
 pub use qat::{QatConfig, qat, quantize_trained};
 pub use report::{Computes, QuantizeReport, QuantizedLayer};
+pub(crate) use rewrite::in_use;
 
 use self::calibrate::ranges;
 use self::correct::correct_biases;
@@ -78,7 +81,7 @@ pub struct Quantized {
 /// If there are no batches, or values that are not finite (the error names the layer they come out of); if no layer
 /// has a name that is to be excluded, or nothing is left to quantize; [`Error::Interrupted`].
 pub fn quantize(model: &Model, calibration: &[Tensor], config: &QuantizeConfig) -> Result<Quantized> {
-    let parts = rewrite::in_use(prepared(model)?);
+    let parts = in_use(prepared(model)?);
     let (simulation, _) = simulated(parts, calibration, config, Observing::No)?;
     let model = QuantizedModel::lowered(simulation.parts()?)?;
     Ok(Quantized { report: QuantizeReport::of(&model), model })
@@ -86,7 +89,7 @@ pub fn quantize(model: &Model, calibration: &[Tensor], config: &QuantizeConfig) 
 
 /// A model whose layers can be quantized one by one: attention in PyTorch's layout as the layers it is made of,
 /// batch norms folded.
-fn prepared(model: &Model) -> Result<Parts> {
+pub(crate) fn prepared(model: &Model) -> Result<Parts> {
     folded(unfolded(model.parts()?)?)
 }
 

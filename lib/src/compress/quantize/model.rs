@@ -23,8 +23,8 @@ use crate::train::Net;
 pub struct QuantizedModel {
     /// With the fake quantization that says where values become bytes.
     pub(super) graph: Arc<Graph>,
-    pub(super) stored: Arc<Vec<Stored>>,
-    pub(super) steps: Arc<Vec<Step>>,
+    pub(crate) stored: Arc<Vec<Stored>>,
+    pub(crate) steps: Arc<Vec<Step>>,
     /// What the steps of layers compute with, at their places.
     pub(super) layers: Arc<Vec<Option<Layer>>>,
 }
@@ -61,7 +61,7 @@ impl QuantizedModel {
     }
 
     /// The values of some nodes of the graph, in f32: of those that are computed at all.
-    pub(super) fn values(&self, x: &Tensor, nodes: &[usize]) -> Result<Vec<Tensor>> {
+    pub(crate) fn values(&self, x: &Tensor, nodes: &[usize]) -> Result<Vec<Tensor>> {
         run(self, x, nodes)?.into_iter().map(Value::into_tensor).collect()
     }
 

@@ -9,18 +9,18 @@ use candle_core::Tensor;
 
 /// Something that is computed at once.
 #[derive(Debug, Clone)]
-pub(super) struct Step {
+pub(crate) struct Step {
     /// The node that says what is computed.
-    pub(super) node: usize,
+    pub(crate) node: usize,
     /// The node whose value comes out.
-    pub(super) output: usize,
+    pub(crate) output: usize,
     /// The nodes whose values go in.
-    pub(super) inputs: Vec<usize>,
-    pub(super) work: Work,
+    pub(crate) inputs: Vec<usize>,
+    pub(crate) work: Work,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Work {
+pub(crate) enum Work {
     /// The node's operator in f32.
     Float,
     /// What comes in is what goes out.
@@ -43,10 +43,10 @@ pub(super) enum Work {
 
 /// What bytes come out as, and their bounds.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Output {
-    pub(super) quantization: Quantization,
-    pub(super) low: u8,
-    pub(super) high: u8,
+pub(crate) struct Output {
+    pub(crate) quantization: Quantization,
+    pub(crate) low: u8,
+    pub(crate) high: u8,
 }
 
 /// The steps that make the graph's outputs, in order. `tensor` gives the graph's tensors.

@@ -71,7 +71,7 @@ pub fn quantize_trained(model: &Model) -> Result<Quantized> {
             "compress::quantize takes any model, with batches to calibrate it by.",
         ));
     }
-    let parts = rewrite::in_use(model.parts()?);
+    let parts = in_use(model.parts()?);
     for (spec, tensor) in parts.graph.tensors.iter().zip(&parts.tensors) {
         if !tensor.flatten_all()?.to_vec1::<f32>()?.iter().all(|value| value.is_finite()) {
             return Err(refused(

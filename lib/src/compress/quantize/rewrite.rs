@@ -21,7 +21,7 @@ pub(super) fn is_shared(graph: &Graph, node: usize) -> bool {
 }
 
 /// The same model without what is for training only.
-pub(super) fn in_use(mut parts: Parts) -> Parts {
+pub(crate) fn in_use(mut parts: Parts) -> Parts {
     parts.graph.outputs.retain(|output| output.when == OutputUse::Always);
     compact(parts, &HashMap::new())
 }

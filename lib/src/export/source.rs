@@ -1,0 +1,171 @@
+//! What an export reads: the graph in use, its weights, and how to run it beside the exported file.
+
+use std::collections::HashMap;
+
+use candle_core::{Device, Tensor};
+
+use crate::Result;
+use crate::compress::{Pruned, Quantized, QuantizedModel, Sparse, Stored, Work, in_use, prepared};
+use crate::nn::{Graph, Mode, Model, WeightPrecision};
+use crate::ops::int8::Quantization;
+use crate::ops::{channel_scales, whole_numbers};
+
+/// A model that can be exported: a [`Model`], a [`QuantizedModel`], and what pruning and quantization give. What is for
+/// training only is left out; batch norms are folded into the layers before them where they can be.
+pub trait Exportable: sealed::Sealed {
+    /// For the formats.
+    #[doc(hidden)]
+    fn source(&self) -> Result<Source>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A model as the formats read it.
+#[derive(Debug)]
+#[allow(dead_code)] // For the formats.
+pub struct Source {
+    /// Batch norms are folded, multi-head attention is linear layers around the attention itself, and only outputs in use
+    /// are there. Where values are rounded to bytes stands a fake quantization.
+    pub(crate) graph: Graph,
+    /// The values of the graph's tensors, in its order.
+    pub(crate) weights: Vec<Weights>,
+    /// Nodes that multiply bytes with whole numbers.
+    pub(crate) integers: HashMap<usize, Integers>,
+    model: Runs,
+}
+
+/// A tensor of the graph, on the CPU.
+#[derive(Debug, Clone)]
+#[allow(dead_code)] // For the formats.
+pub(crate) enum Weights {
+    /// f32.
+    Float(Tensor),
+    /// A weight (O, …) in whole numbers from -127 to 127, with the size of one of them for each output channel.
+    Whole { values: Vec<i8>, scales: Vec<f32>, shape: Vec<usize> },
+}
+
+/// How a layer of a quantized model takes its input.
+#[derive(Debug, Clone, Copy)]
+#[allow(dead_code)] // For the formats.
+pub(crate) enum Integers {
+    /// As these bytes. The bias is whole numbers of 32 bits of their scale times the weight's.
+    Static(Quantization),
+    /// As 255 numbers in the range that the batch has, from its largest size to its negative. The bias is f32.
+    Dynamic,
+}
+
+#[derive(Debug)]
+enum Runs {
+    Float(Model),
+    Whole(QuantizedModel),
+}
+
+#[allow(dead_code)] // For the formats.
+impl Source {
+    /// The model's own outputs for images (B, C, H, W), in the order of the graph's, on the CPU.
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Vec<Tensor>> {
+        match &self.model {
+            Runs::Float(model) => {
+                let outputs = model.forward_outputs(&x.to_device(model.device())?, Mode::Eval)?;
+                outputs.iter().map(|(_, tensor)| Ok(tensor.to_device(&Device::Cpu)?)).collect()
+            }
+            Runs::Whole(model) => {
+                let nodes: Vec<usize> = self.graph.outputs().iter().map(|output| output.node).collect();
+                model.values(x, &nodes)
+            }
+        }
+    }
+
+    /// The shape (C, H, W) of the images that the model was built for.
+    pub(crate) fn image(&self) -> &[usize] {
+        self.graph.nodes().first().map_or(&[], |node| &node.shape)
+    }
+}
+
+impl Weights {
+    /// Their shape.
+    #[allow(dead_code)] // For the formats.
+    pub(crate) fn shape(&self) -> &[usize] {
+        match self {
+            Weights::Float(tensor) => tensor.dims(),
+            Weights::Whole { shape, .. } => shape,
+        }
+    }
+
+    /// In whole numbers, as [`crate::ops::fake_quantize_weight`] rounds them.
+    fn whole(&mut self) -> Result<()> {
+        if let Weights::Float(tensor) = self {
+            let shape = tensor.dims().to_vec();
+            let values = tensor.flatten_all()?.to_vec1()?;
+            let scales = channel_scales(&values, shape.first().copied().unwrap_or(1));
+            *self = Weights::Whole { values: whole_numbers(&values, &scales), scales, shape };
+        }
+        Ok(())
+    }
+}
+
+/// Weights of layers that round them are whole numbers.
+fn rounded(graph: &Graph, mut weights: Vec<Weights>) -> Result<Vec<Weights>> {
+    for node in graph.nodes() {
+        if let (WeightPrecision::Int8, Some(&place)) =
+            (node.operator.weight_precision(), node.tensors.first())
+        {
+            weights[place].whole()?;
+        }
+    }
+    Ok(weights)
+}
+
+impl sealed::Sealed for Model {}
+impl Exportable for Model {
+    fn source(&self) -> Result<Source> {
+        let parts = in_use(prepared(self)?);
+        let weights = parts.tensors.iter().map(|tensor| Ok(Weights::Float(tensor.to_device(&Device::Cpu)?)));
+        let weights = rounded(&parts.graph, weights.collect::<Result<_>>()?)?;
+        let model = Runs::Float(self.clone());
+        Ok(Source { graph: parts.graph, weights, integers: HashMap::new(), model })
+    }
+}
+
+impl sealed::Sealed for QuantizedModel {}
+impl Exportable for QuantizedModel {
+    fn source(&self) -> Result<Source> {
+        let weights = self.stored.iter().map(|stored| match stored {
+            Stored::Float(tensor) => Weights::Float(tensor.clone()),
+            Stored::Weight { whole, scales, shape } => {
+                Weights::Whole { values: whole.clone(), scales: scales.clone(), shape: shape.clone() }
+            }
+        });
+        let weights = rounded(self.graph(), weights.collect())?;
+        let integers = self.steps.iter().filter_map(|step| match step.work {
+            Work::Layer { input, .. } => Some((step.node, Integers::Static(input))),
+            Work::Dynamic => Some((step.node, Integers::Dynamic)),
+            _ => None,
+        });
+        let model = Runs::Whole(self.clone());
+        Ok(Source { graph: self.graph().clone(), weights, integers: integers.collect(), model })
+    }
+}
+
+impl sealed::Sealed for Quantized {}
+impl Exportable for Quantized {
+    fn source(&self) -> Result<Source> {
+        self.model.source()
+    }
+}
+
+impl sealed::Sealed for Pruned {}
+impl Exportable for Pruned {
+    fn source(&self) -> Result<Source> {
+        self.model.source()
+    }
+}
+
+impl sealed::Sealed for Sparse {}
+impl Exportable for Sparse {
+    fn source(&self) -> Result<Source> {
+        self.model.source()
+    }
+}
