@@ -7,7 +7,7 @@ use sconce_display::Bundle;
 
 use super::model::QuantizedModel;
 use super::plan::Work;
-use super::{prepared, refused, rewrite};
+use super::{in_use, prepared, refused};
 use crate::Result;
 use crate::nn::{Model, Operator};
 use crate::plot::{Bars, Table, svg_in_html};

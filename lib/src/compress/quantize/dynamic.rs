@@ -3,7 +3,7 @@
 use super::config::QuantizeConfig;
 use super::model::QuantizedModel;
 use super::report::QuantizeReport;
-use super::{Quantized, prepared, refused, rewrite};
+use super::{Quantized, in_use, prepared, refused};
 use crate::Result;
 use crate::nn::{Model, Operator, WeightPrecision};
 

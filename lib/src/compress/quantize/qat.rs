@@ -6,7 +6,7 @@ use super::config::QuantizeConfig;
 use super::model::QuantizedModel;
 use super::place::Observing;
 use super::report::QuantizeReport;
-use super::{Quantized, prepared, refused, rewrite, simulated};
+use super::{Quantized, in_use, prepared, refused, simulated};
 use crate::Result;
 use crate::nn::{Model, Operator};
 
