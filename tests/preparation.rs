@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -27,76 +27,72 @@ fn cache() -> PathBuf {
     said.split(" is ready in ").nth(1).and_then(|rest| rest.split(": nothing").next()).unwrap().into()
 }
 
-/// A cache in which all crates of others are built and nothing counts as prepared: building those again would
-/// take minutes and show nothing new.
-fn half_prepared_cache(folder: &Path) {
+/// The workshop in that folder, where cargo builds.
+fn workshop() -> PathBuf {
     let folders = fs::read_dir(cache()).unwrap().map(|entry| entry.unwrap().path());
     // One for each toolchain that was ever in use; the one that builds now is the last to have changed.
-    let builds = folders.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("build-"));
-    let build = builds
+    folders
+        .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("build-"))
         .max_by_key(|build| build.join("target/release/deps").metadata().unwrap().modified().unwrap())
-        .unwrap();
-    let copy = folder.join(build.file_name().unwrap());
-    fs::create_dir(&copy).unwrap();
-    let status = Command::new("cp").arg("-a").arg(build.join("target")).arg(&copy).status().unwrap();
-    assert!(status.success());
-}
-
-fn start(cache: &Path) -> Child {
-    let mut command = sconce().unwrap();
-    command
-        .args(["prepare", "--no-assist"])
-        .env("SCONCE_CACHE_DIR", cache)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command.spawn().unwrap()
-}
-
-fn is_prepared(cache: &Path) -> bool {
-    let output = sconce().unwrap().arg("doctor").env("SCONCE_CACHE_DIR", cache).output().unwrap();
-    let report = stdout(&output);
-    assert!(report.contains("cell library: "), "{report}");
-    report.contains("cell library: prepared")
+        .unwrap()
 }
 
 #[test]
 fn a_killed_start_and_two_at_once_leave_a_cache_that_works() {
-    let cache = tempfile::tempdir().unwrap();
-    half_prepared_cache(cache.path());
-    assert!(!is_prepared(cache.path()));
+    let bench = Bench::for_the_cell_library();
+    let is_prepared = || {
+        let report = stdout(&bench.sconce(&["doctor"]).output().unwrap());
+        assert!(report.contains("cell library: "), "{report}");
+        report.contains("cell library: prepared")
+    };
+    assert!(!is_prepared());
 
-    let mut killed = start(cache.path());
+    let mut killed = bench.sconce(&["prepare", "--no-assist"]).spawn().unwrap();
     let mut lines = BufReader::new(killed.stderr.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap().starts_with("preparing")), "it ended before it began");
-    killed.kill().unwrap();
-    killed.wait().unwrap();
-    assert!(!is_prepared(cache.path()), "a half-built cache counts as prepared");
+    bench.kill_while_it_builds(&mut killed);
+    assert!(!is_prepared(), "a half-built cache counts as prepared");
 
-    let mut both = [start(cache.path()), start(cache.path())];
-    let mut said = both.each_mut().map(|child| (child.stdout.take().unwrap(), child.stderr.take().unwrap()));
-    for (child, (_, stderr)) in both.iter_mut().zip(&mut said) {
-        let mut text = String::new();
-        stderr.read_to_string(&mut text).unwrap();
-        assert!(child.wait().unwrap().success(), "{text}");
+    let both = [(); 2].map(|()| bench.sconce(&["prepare", "--no-assist"]).spawn().unwrap());
+    while bench.builds() < 2 {
+        std::thread::sleep(Duration::from_millis(10));
     }
-    assert!(is_prepared(cache.path()));
+    fs::write(bench.path("go"), "").unwrap();
+    for child in both {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    assert_eq!(bench.builds(), 2, "of two at once, one builds and one waits");
+    assert!(is_prepared());
 
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("a.ipynb"), notebook(&["let x = 20;", "x + 1"])).unwrap();
-    let mut run = sconce().unwrap();
-    run.args(["run", "a.ipynb"]).current_dir(folder.path()).env("SCONCE_CACHE_DIR", cache.path());
-    let output = run.output().unwrap();
+    fs::write(bench.path("a.ipynb"), notebook(&["let x = 20;", "x + 1"])).unwrap();
+    let mut run = bench.sconce(&["run", "a.ipynb"]);
+    let output = run.current_dir(bench.folder.path()).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
-    assert!(fs::read_to_string(folder.path().join("a.out.ipynb")).unwrap().contains("\"21\""));
+    assert!(fs::read_to_string(bench.path("a.out.ipynb")).unwrap().contains("\"21\""));
 }
 
-/// A `sconce` without an assistant beside it, a cache with the cell library, and a cargo that builds a script instead
-/// of rust-analyzer, which would take minutes. It waits for the file `go`.
+/// A `sconce` without an assistant beside it, a cache of its own, and a cargo that waits for the file `go` and then
+/// does not take the minutes that its work takes.
 struct Bench {
     folder: TempDir,
 }
 
-const CARGO: &str = r#"#!/bin/sh
+/// Builds where the cell library is built already. The real cargo is the next in the path.
+const CARGO_OF_THE_CELL_LIBRARY: &str = r#"#!/bin/sh
+case "$1" in
+    build | metadata) cd "$WORKSHOP/source" && export CARGO_TARGET_DIR="$WORKSHOP/target" || exit 1 ;;
+esac
+if test "$1" = build; then
+    echo "$@" >> "$BENCH/builds"
+    echo '   Compiling sconce-cell' >&2
+    until test -e "$BENCH/go"; do sleep 0.02; done
+fi
+PATH=${PATH#*:} exec cargo "$@"
+"#;
+
+/// Builds a script instead of rust-analyzer.
+const CARGO_OF_THE_ASSISTANT: &str = r#"#!/bin/sh
 id='path+file:///source/kernel/assist#sconce-assist@0.1.0'
 case "$1" in
     --version) echo 'cargo 1.95.0' ;;
@@ -117,22 +113,32 @@ esac
 "#;
 
 impl Bench {
-    fn new() -> Bench {
-        let folder = tempfile::tempdir().unwrap();
-        let bench = Bench { folder };
-        fs::create_dir(bench.path("bin")).unwrap();
-        fs::write(bench.path("text"), CARGO).unwrap();
-        // By another process: a file that another test's fork holds open for writing cannot be executed.
-        for (from, to) in [(sconce_path().unwrap(), "sconce"), (&bench.path("text"), "bin/cargo")] {
-            let made = Command::new("install").arg("-m755").arg(from).arg(bench.path(to)).status().unwrap();
-            assert!(made.success());
-        }
+    fn for_the_cell_library() -> Bench {
+        Bench::new(CARGO_OF_THE_CELL_LIBRARY)
+    }
+
+    /// The cell library is prepared in it.
+    fn for_the_assistant() -> Bench {
+        let bench = Bench::new(CARGO_OF_THE_ASSISTANT);
         for slot in fs::read_dir(cache()).unwrap().map(|entry| entry.unwrap().path()) {
             if let Ok(stamp) = fs::read(slot.join("prepared.json")) {
                 let copy = bench.path("cache").join(slot.file_name().unwrap());
                 fs::create_dir_all(&copy).unwrap();
                 fs::write(copy.join("prepared.json"), stamp).unwrap();
             }
+        }
+        bench
+    }
+
+    fn new(cargo: &str) -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        let bench = Bench { folder };
+        fs::create_dir(bench.path("bin")).unwrap();
+        fs::write(bench.path("text"), cargo).unwrap();
+        // By another process: a file that another test's fork holds open for writing cannot be executed.
+        for (from, to) in [(sconce_path().unwrap(), "sconce"), (&bench.path("text"), "bin/cargo")] {
+            let made = Command::new("install").arg("-m755").arg(from).arg(bench.path(to)).status().unwrap();
+            assert!(made.success());
         }
         bench
     }
@@ -146,7 +152,9 @@ impl Bench {
         let mut command = Command::new(self.path("sconce"));
         command.args(arguments).env("BENCH", self.folder.path()).env("SCONCE_CACHE_DIR", self.path("cache"));
         command.env("PATH", format!("{}:{path}", self.path("bin").display())).env("HOME", self.folder.path());
-        command.env("RUSTUP_HOME", rustup_home()).stdin(Stdio::null());
+        command.env("RUSTUP_HOME", home_of("RUSTUP_HOME", ".rustup"));
+        command.env("CARGO_HOME", home_of("CARGO_HOME", ".cargo"));
+        command.env("WORKSHOP", workshop()).stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -155,6 +163,15 @@ impl Bench {
         let output = self.sconce(arguments).output().unwrap();
         assert!(output.status.success(), "{}", stderr(&output));
         stdout(&output)
+    }
+
+    fn kill_while_it_builds(&self, started: &mut Child) {
+        while self.builds() == 0 {
+            assert!(started.try_wait().unwrap().is_none(), "it ended before it built");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        started.kill().unwrap();
+        started.wait().unwrap();
     }
 
     fn builds(&self) -> usize {
@@ -167,15 +184,15 @@ impl Bench {
     }
 }
 
-/// Where rustup keeps its toolchains: a home of the test's own has none.
-fn rustup_home() -> PathBuf {
-    let own = std::env::var_os("RUSTUP_HOME").map(PathBuf::from);
-    own.unwrap_or_else(|| std::env::home_dir().unwrap().join(".rustup"))
+/// Where rustup keeps its toolchains, and cargo its crates: a home of the test's own has none.
+fn home_of(variable: &str, folder: &str) -> PathBuf {
+    let own = std::env::var_os(variable).map(PathBuf::from);
+    own.unwrap_or_else(|| std::env::home_dir().unwrap().join(folder))
 }
 
 #[test]
 fn the_assistant_is_built_once_whoever_asks() {
-    let bench = Bench::new();
+    let bench = Bench::for_the_assistant();
     assert!(bench.doctor().contains("names only"), "{}", bench.doctor());
     assert!(!bench.said(&["prepare", "--no-assist"]).contains("help while typing"));
     assert_eq!(bench.builds(), 0);
@@ -183,12 +200,7 @@ fn the_assistant_is_built_once_whoever_asks() {
     let mut killed = bench.sconce(&["prepare"]).spawn().unwrap();
     let mut lines = BufReader::new(killed.stderr.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap().contains("Building the help while typing")));
-    while bench.builds() == 0 {
-        assert!(killed.try_wait().unwrap().is_none(), "it ended before it built");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    killed.kill().unwrap();
-    killed.wait().unwrap();
+    bench.kill_while_it_builds(&mut killed);
     assert!(bench.doctor().contains("names only"), "a half-built assistant counts as one");
 
     let both = [(); 2].map(|()| bench.sconce(&["prepare"]).spawn().unwrap());
@@ -210,7 +222,7 @@ fn the_assistant_is_built_once_whoever_asks() {
 
 #[test]
 fn an_assistant_that_cannot_be_built_leaves_a_kernel_that_works() {
-    let bench = Bench::new();
+    let bench = Bench::for_the_assistant();
     for name in ["go", "fail"] {
         fs::write(bench.path(name), "").unwrap();
     }
@@ -226,7 +238,7 @@ fn an_assistant_that_cannot_be_built_leaves_a_kernel_that_works() {
 
 #[test]
 fn an_assistant_beside_the_program_is_used_first() {
-    let bench = Bench::new();
+    let bench = Bench::for_the_assistant();
     fs::write(bench.path("sconce-assist"), "").unwrap();
     assert!(bench.doctor().contains(&bench.path("sconce-assist").display().to_string()));
     assert!(bench.said(&["prepare"]).contains("nothing to do"));
