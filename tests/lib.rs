@@ -1,5 +1,6 @@
 //! What the whole-system tests share: the built `sconce`, and how to call it.
 
+pub mod onnxruntime;
 pub mod python;
 
 use std::path::{Path, PathBuf};

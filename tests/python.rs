@@ -43,16 +43,27 @@ fn program(environment: &Path) -> PathBuf {
     environment.join("bin/python")
 }
 
-/// Makes the environment under `target/` where it is missing or holds something else than is required, and
-/// installs the kernel into it.
+/// The environment of the clients, with the kernel installed into it.
 fn make() -> Result<PathBuf> {
+    let environment = environment("python", "requirements.txt")?;
+    // One at a time here too.
+    let lock = File::create(environment.join("kernel.lock"))?;
+    lock.lock().context("the lock of the installed kernel")?;
+    run(sconce()?.args(["install", "--no-assist", "--prefix"]).arg(&environment))?;
+    Ok(environment)
+}
+
+/// An environment of Python, a folder under `target/`, made where it is missing or holds something else than the file
+/// `requirements` of this crate asks for.
+pub fn environment(folder: &str, requirements: &str) -> Result<PathBuf> {
     let target = root().join("target");
-    let environment = target.join("python");
+    let environment = target.join(folder);
     fs::create_dir_all(&target)?;
     // Two runs of the tests share the folder.
-    let lock = File::create(target.join("python.lock"))?;
+    let lock = File::create(target.join(format!("{folder}.lock")))?;
     lock.lock().context("the lock of the Python environment")?;
-    let required = fs::read(root().join("tests/requirements.txt"))?;
+    let requirements = root().join("tests").join(requirements);
+    let required = fs::read(&requirements)?;
     let stamp = environment.join("requirements.txt");
     // An environment whose Python was upgraded or removed starts no more.
     let starts = Command::new(program(&environment)).arg("-c").arg("").status().is_ok_and(|it| it.success());
@@ -60,9 +71,8 @@ fn make() -> Result<PathBuf> {
         run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
         let mut pip = Command::new(program(&environment));
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
-        run(pip.arg(root().join("tests/requirements.txt")))?;
+        run(pip.arg(requirements))?;
         fs::write(&stamp, required)?;
     }
-    run(sconce()?.args(["install", "--no-assist", "--prefix"]).arg(&environment))?;
     Ok(environment)
 }

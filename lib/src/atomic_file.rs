@@ -11,18 +11,22 @@ use crate::{Error, Result};
 /// Writes a file beside its place, brings it to the disk and moves it there: whatever happens on the way, at
 /// `path` is all of the new file or all of what was there before.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    replace(path, bytes).map_err(|source| Error::Io { op: "write", path: path.to_owned(), source })
+    write_with(path, |file| file.write_all(bytes))
 }
 
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// The same with what `content` writes, piece by piece.
+pub(crate) fn write_with(path: &Path, content: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
+    replace(path, content).map_err(|source| Error::Io { op: "write", path: path.to_owned(), source })
+}
+
+fn replace(path: &Path, content: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no file name"))?;
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder.to_owned(),
         _ => PathBuf::from("."),
     };
     let (mut file, temporary) = create_beside(&folder, name.to_owned())?;
-    let moved =
-        file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&temporary, path));
+    let moved = content(&mut file).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&temporary, path));
     if let Err(error) = moved {
         // What counts is the first error; a leftover temporary file does no harm.
         let _ = fs::remove_file(&temporary);

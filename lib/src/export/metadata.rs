@@ -40,7 +40,6 @@ impl Metadata {
 
     /// As pairs of a key and JSON, for images (C, H, W): `classes` (a list of names), `mean` and `std` (a number for each
     /// channel) where they are known, and `size` (height and width).
-    #[allow(dead_code)] // For the formats.
     pub(crate) fn entries(&self, image: &[usize]) -> Vec<(String, String)> {
         let mut entries = Vec::new();
         if !self.classes.is_empty() {
@@ -58,7 +57,6 @@ impl Metadata {
     }
 
     /// Refuses numbers that do not belong to images of so many channels.
-    #[allow(dead_code)] // For the formats.
     pub(crate) fn check(&self, op: &str, channels: usize) -> Result<()> {
         for (what, values) in [("mean", &self.mean), ("std", &self.std)] {
             if !values.is_empty() && values.len() != channels {

@@ -53,7 +53,6 @@ pub struct Deviation {
 
 impl ExportReport {
     /// Counts operators, the most frequent first.
-    #[allow(dead_code)] // For the formats.
     pub(crate) fn counted<'a>(operators: impl IntoIterator<Item = &'a str>) -> Vec<(String, usize)> {
         let mut counts = std::collections::BTreeMap::new();
         operators.into_iter().for_each(|name| *counts.entry(name).or_insert(0) += 1);
@@ -81,6 +80,36 @@ impl ExportReport {
             Check::NotRun(reason) => table.push(&["not run back", reason.as_str()]),
         }
         table
+    }
+}
+
+impl Deviation {
+    /// Of `theirs` from `ours`, tensors of f32 in the same order.
+    #[cfg(feature = "onnxruntime")]
+    pub(crate) fn of(
+        images: String,
+        ours: &[candle_core::Tensor],
+        theirs: &[candle_core::Tensor],
+    ) -> crate::Result<Deviation> {
+        let (mut largest, mut scale) = (0.0_f64, 0.0_f64);
+        for (one, other) in ours.iter().zip(theirs) {
+            if one.dims() != other.dims() || ours.len() != theirs.len() {
+                return Err(crate::Error::Shape {
+                    op: "export".into(),
+                    expected: crate::ops::shape_text(one.dims()),
+                    got: crate::ops::shape_text(other.dims()),
+                    hint: "The exported file gives other outputs than the model. Please report this.".into(),
+                });
+            }
+            let values = |tensor: &candle_core::Tensor| tensor.flatten_all()?.to_vec1::<f32>();
+            for (a, b) in values(one)?.into_iter().zip(values(other)?) {
+                let far = f64::from(a - b).abs();
+                // What is not a number on one side only is as far as can be.
+                let far = if far.is_nan() && a.is_nan() != b.is_nan() { f64::INFINITY } else { far };
+                (largest, scale) = (largest.max(far), scale.max(f64::from(a).abs()));
+            }
+        }
+        Ok(Deviation { images, largest, scale })
     }
 }
 

@@ -24,7 +24,6 @@ mod sealed {
 
 /// A model as the formats read it.
 #[derive(Debug)]
-#[allow(dead_code)] // For the formats.
 pub struct Source {
     /// Batch norms are folded, multi-head attention is linear layers around the attention itself, and only outputs in use
     /// are there. Where values are rounded to bytes stands a fake quantization.
@@ -38,7 +37,6 @@ pub struct Source {
 
 /// A tensor of the graph, on the CPU.
 #[derive(Debug, Clone)]
-#[allow(dead_code)] // For the formats.
 pub(crate) enum Weights {
     /// f32.
     Float(Tensor),
@@ -48,7 +46,6 @@ pub(crate) enum Weights {
 
 /// How a layer of a quantized model takes its input.
 #[derive(Debug, Clone, Copy)]
-#[allow(dead_code)] // For the formats.
 pub(crate) enum Integers {
     /// As these bytes. The bias is whole numbers of 32 bits of their scale times the weight's.
     Static(Quantization),
@@ -62,7 +59,6 @@ enum Runs {
     Whole(QuantizedModel),
 }
 
-#[allow(dead_code)] // For the formats.
 impl Source {
     /// The model's own outputs for images (B, C, H, W), in the order of the graph's, on the CPU.
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Vec<Tensor>> {
@@ -85,15 +81,6 @@ impl Source {
 }
 
 impl Weights {
-    /// Their shape.
-    #[allow(dead_code)] // For the formats.
-    pub(crate) fn shape(&self) -> &[usize] {
-        match self {
-            Weights::Float(tensor) => tensor.dims(),
-            Weights::Whole { shape, .. } => shape,
-        }
-    }
-
     /// In whole numbers, as [`crate::ops::fake_quantize_weight`] rounds them.
     fn whole(&mut self) -> Result<()> {
         if let Weights::Float(tensor) = self {

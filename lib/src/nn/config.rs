@@ -92,7 +92,7 @@ impl Default for ConvTranspose2dConfig {
 }
 
 impl ConvTranspose2dConfig {
-    pub(super) fn sliding(&self) -> Sliding {
+    pub(crate) fn sliding(&self) -> Sliding {
         Sliding { stride: self.stride, padding: self.padding, dilation: self.dilation }
     }
 }

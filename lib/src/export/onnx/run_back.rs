@@ -1,0 +1,55 @@
+//! The file in onnxruntime, beside the model.
+
+use std::path::Path;
+
+use super::OnnxConfig;
+use crate::Result;
+use crate::export::report::Check;
+use crate::export::source::Source;
+
+#[cfg(not(feature = "onnxruntime"))]
+pub(super) fn run_back(_: &Source, _: &Path, _: &OnnxConfig) -> Result<Check> {
+    Ok(Check::NotRun("this Sconce is built without the feature onnxruntime".into()))
+}
+
+#[cfg(feature = "onnxruntime")]
+pub(super) fn run_back(source: &Source, path: &Path, config: &OnnxConfig) -> Result<Check> {
+    use candle_core::{Device, Tensor};
+
+    use crate::Seed;
+    use crate::export::metadata::Batch;
+    use crate::export::runtime::{self, Runtime};
+
+    if let Err(error) = runtime::library() {
+        return Ok(Check::NotRun(error.to_string()));
+    }
+    let runtime = Runtime::onnx(path)?;
+    let images = match config.batch {
+        Batch::Fixed(images) => images,
+        Batch::Dynamic => 2,
+    };
+    let shape = [&[images], source.image()].concat();
+    let mut rng = Seed(0).rng();
+    let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.normal() as f32).collect();
+    let random = Tensor::from_vec(values, shape.as_slice(), &Device::Cpu)?;
+    let mut deviations = vec![deviation(source, &runtime, "random images", &random)?];
+    if let Some(images) = &config.images {
+        let images = images.to_device(&Device::Cpu)?;
+        deviations.push(deviation(source, &runtime, "images that were given", &images)?);
+    }
+    Ok(Check::Ran { runtime: "onnxruntime".into(), deviations })
+}
+
+#[cfg(feature = "onnxruntime")]
+fn deviation(
+    source: &Source,
+    runtime: &crate::export::runtime::Runtime,
+    what: &str,
+    images: &candle_core::Tensor,
+) -> Result<crate::export::report::Deviation> {
+    use crate::export::report::Deviation;
+
+    let (ours, theirs) = (source.forward(images)?, runtime.run(std::slice::from_ref(images))?);
+    let images = format!("{what} {}", crate::ops::shape_text(images.dims()));
+    Deviation::of(images, &ours, &theirs)
+}
