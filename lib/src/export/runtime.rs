@@ -248,7 +248,7 @@ fn port(outlet: &Outlet) -> Result<Port, String> {
         dtype_of(*ty).ok_or_else(|| format!("{name} of {ty}, numbers that tensors here do not have"))?;
     let dims = shape.iter().enumerate().map(|(at, &dim)| match usize::try_from(dim) {
         Ok(length) => Length::Fixed(length),
-        Err(_) => Length::Open(dimension_symbols.iter().nth(at).cloned().unwrap_or_default()),
+        Err(_) => Length::Open(dimension_symbols.get(at).cloned().unwrap_or_default()),
     });
     Ok(Port { name, dtype, dims: dims.collect() })
 }

@@ -138,7 +138,7 @@ impl Builder<'_> {
         if output == [1, 1] {
             return Ok(self.done("GlobalAveragePool", &[&x], Vec::new()));
         }
-        let size = self.lengths(&self.input_shape(0).to_vec(), 2)?;
+        let size = self.lengths(self.input_shape(0), 2)?;
         let sides = [0, 1].map(|axis| parts(size[axis], output[axis]));
         if let [Some(rows), Some(columns)] = [uniform(&sides[0]), uniform(&sides[1])] {
             let attributes =

@@ -10,8 +10,7 @@ impl Builder<'_> {
     pub(super) fn interpolate(&mut self, size: TargetSize, interpolation: Interpolation) -> Result<Name> {
         let x = self.input(0)?;
         let fixed = |builder: &Builder, shape: &[Dim]| builder.lengths(shape, 2).ok();
-        let (input, output) =
-            (fixed(self, &self.input_shape(0).to_vec()), fixed(self, &self.shape().to_vec()));
+        let (input, output) = (fixed(self, self.input_shape(0)), fixed(self, self.shape()));
         let times = match (size, &input, &output) {
             (TargetSize::Times(times), ..) => Some(times),
             (_, Some(input), Some(output)) if whole_times(input, output) => {
@@ -51,12 +50,12 @@ impl Builder<'_> {
     fn sizes(&mut self, x: &str, size: TargetSize) -> Result<Name> {
         let front = self.lengths_of(x, 0..2);
         let back = match size {
-            TargetSize::Like if self.lengths(&self.input_shape(1).to_vec(), 2).is_err() => {
+            TargetSize::Like if self.lengths(self.input_shape(1), 2).is_err() => {
                 let like = self.input(1)?;
                 self.lengths_of(&like, 2..4)
             }
             _ => {
-                let output = self.lengths(&self.shape().to_vec(), 2)?;
+                let output = self.lengths(self.shape(), 2)?;
                 self.whole("size", &[output[0] as i64, output[1] as i64])
             }
         };

@@ -25,7 +25,8 @@ impl Builder<'_> {
         match self.bias()? {
             None => Ok(self.done("MatMul", &[&x, &weight], Vec::new())),
             Some(bias) => {
-                let product = self.step("MatMul", &[&x, &weight], Vec::new(), &self.shape().to_vec());
+                let shape = self.shape().to_vec();
+                let product = self.step("MatMul", &[&x, &weight], Vec::new(), &shape);
                 Ok(self.done("Add", &[&product, &bias], Vec::new()))
             }
         }
@@ -155,7 +156,7 @@ impl Builder<'_> {
 
     /// Of pixels (B, N, heads·3·D) of a grid, with a bias for each way from one to another.
     pub(super) fn relative_attention(&mut self, heads: usize, grid: [usize; 2]) -> Result<Name> {
-        let (x, out) = (self.input(0)?, self.lengths(&self.shape().to_vec(), 1)?);
+        let (x, out) = (self.input(0)?, self.lengths(self.shape(), 1)?);
         let (pixels, size, batch) = (out[0], out[1] / heads.max(1), self.batch());
         let fixed = |dims: &[usize]| -> Vec<Dim> {
             [batch.clone()].into_iter().chain(dims.iter().map(|&dim| Dim::Fixed(dim))).collect()
@@ -234,7 +235,7 @@ impl Builder<'_> {
 
     pub(super) fn sine_position_embedding(&mut self, config: SinePositionConfig) -> Result<Name> {
         let x = self.input(0)?;
-        let dims = self.lengths(&self.shape().to_vec(), 1)?;
+        let dims = self.lengths(self.shape(), 1)?;
         let values = sine_position_embedding([dims[1], dims[2]], config, &candle_core::Device::Cpu)?;
         let values = values.flatten_all()?.to_vec1()?;
         let embedding = self.floats("embedding", &[&[1], dims.as_slice()].concat(), &values);
