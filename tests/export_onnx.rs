@@ -204,7 +204,7 @@ fn with_the_library() -> Result<()> {
     assert_eq!(runtime.classes(), ["a", "b", "ü"]);
     assert_eq!(runtime.metadata()["size"], "[12,10]");
     assert_eq!(runtime.metadata()["mean"], "[0.5,0.5,0.5]");
-    let outputs = runtime.run(&[x.clone()])?;
+    let outputs = runtime.run(std::slice::from_ref(&x))?;
     for ((name, ours), theirs) in model.forward_outputs(&x, Mode::Eval)?.iter().zip(&outputs) {
         let far = (ours - theirs)?.abs()?.max_all()?.to_scalar::<f32>()?;
         assert!(far < 1e-4 * ours.abs()?.max_all()?.to_scalar::<f32>()?, "{name}: {far}");
