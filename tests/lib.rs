@@ -2,6 +2,7 @@
 
 pub mod onnxruntime;
 pub mod python;
+pub mod tensorflow;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -1,15 +1,20 @@
 //! What was built in a cell, where people run models: files that other runtimes read.
 
 mod metadata;
+mod nhwc;
 mod onnx;
 mod report;
 #[cfg(feature = "onnxruntime")]
 mod runtime;
+mod saved_model;
 mod source;
+mod tflite;
 
 pub use metadata::{Batch, Metadata};
 pub use onnx::{ImageSize, OnnxConfig, onnx, onnx_with};
 pub use report::{Check, Deviation, ExportReport};
 #[cfg(feature = "onnxruntime")]
 pub use runtime::{Length, Port, Runtime};
+pub use saved_model::{SavedModelConfig, saved_model, saved_model_with};
 pub use source::Exportable;
+pub use tflite::{TfliteConfig, TfliteWeights, tflite, tflite_with};

@@ -1,0 +1,232 @@
+//! From the graph's nodes to steps, node by node.
+
+use std::collections::HashMap;
+
+use super::build::Build;
+use super::program::{Bound, Op, Program, ValueId};
+use super::stored::{CHANNELS_LAST, Stored};
+use crate::export::source::{Source, Weights};
+use crate::nn::{Activation, Node, Operator, of_layer};
+use crate::{Error, Result};
+
+/// The source's graph as a program for `batch` images at once, any number if there is none. `op` names the export in
+/// errors.
+pub(crate) fn lowered(source: &Source, batch: Option<usize>, op: &str) -> Result<Program> {
+    let batch = match batch {
+        None => -1,
+        Some(batch @ 1..=0xFFFF_FFFF) if i32::try_from(batch).is_ok() => batch as i32,
+        Some(batch) => {
+            return Err(Error::Argument {
+                op: op.into(),
+                expected: "a batch of at least one image and at most 2^31 - 1".into(),
+                got: batch.to_string(),
+                hint: String::new(),
+            });
+        }
+    };
+    let nodes = source.graph.nodes();
+    let mut uses = vec![0; nodes.len()];
+    nodes.iter().flat_map(|node| &node.inputs).for_each(|&input| uses[input] += 1);
+    source.graph.outputs().iter().for_each(|output| uses[output.node] += 1);
+    let (wide, ahead) = (HashMap::new(), HashMap::new());
+    let mut lowering = Lowering { source, b: Build::new(batch), values: Vec::new(), uses, wide, ahead };
+    for (index, node) in nodes.iter().enumerate() {
+        if let Some(value) = lowering.ahead.remove(&index) {
+            lowering.values.push(value);
+            continue;
+        }
+        lowering.b.layer(&node.name);
+        let known = lowering.b.program.values.len();
+        let value =
+            lowering.node(index, node).map_err(|error| of_layer(error, format!("{op}, {}", node.label())))?;
+        if value.id >= known && index > 0 {
+            lowering.b.rename(value.id, &node.name);
+        }
+        lowering.values.push(value);
+    }
+    for output in source.graph.outputs() {
+        lowering.b.layer(&output.name);
+        let value = lowering.values[output.node].clone();
+        let id = match value.order.len() {
+            3 => lowering.image(&value),
+            _ => lowering.plain(&value),
+        };
+        let id = lowering.dequantized(id);
+        let id = lowering.own(id);
+        lowering.b.program.outputs.push((output.name.clone(), id));
+    }
+    Ok(lowering.b.program)
+}
+
+/// A lowering under way.
+pub(super) struct Lowering<'a> {
+    pub(super) source: &'a Source,
+    pub(super) b: Build,
+    /// Of the nodes so far.
+    values: Vec<Stored>,
+    /// How many nodes and outputs take each node's value.
+    pub(super) uses: Vec<usize>,
+    /// The values in f32 of those that are bytes.
+    pub(super) wide: HashMap<ValueId, ValueId>,
+    /// Values of nodes that are part of a layer before them.
+    pub(super) ahead: HashMap<usize, Stored>,
+}
+
+impl Lowering<'_> {
+    /// The shape of a node's input, as the graph has it.
+    pub(super) fn shape_of(&self, node: &Node, input: usize) -> Vec<usize> {
+        node.inputs.get(input).map_or_else(Vec::new, |&input| self.source.graph.nodes()[input].shape.clone())
+    }
+
+    /// A node's tensor in f32.
+    pub(super) fn tensor(&self, node: &Node, which: usize) -> Result<Vec<f32>> {
+        match node.tensors.get(which).map(|&place| &self.source.weights[place]) {
+            Some(Weights::Float(tensor)) => Ok(tensor.flatten_all()?.to_vec1()?),
+            Some(Weights::Whole { .. }) | None => {
+                Err(unmapped(node, "weights in f32", "weights in whole numbers", "Export the float model."))
+            }
+        }
+    }
+
+    /// A value that is computed, and no other output.
+    fn own(&mut self, value: ValueId) -> ValueId {
+        let program = &self.b.program;
+        let is_other = program.outputs.iter().any(|(_, other)| *other == value);
+        if !is_other && program.steps.iter().any(|step| step.output == value) {
+            return value;
+        }
+        let dims = self.b.dims(value).to_vec();
+        self.b.moved(Op::Reshape, vec![value], dims)
+    }
+
+    fn node(&mut self, index: usize, node: &Node) -> Result<Stored> {
+        let inputs: Vec<Stored> = node.inputs.iter().map(|&input| self.values[input].clone()).collect();
+        if let Some(value) = self.on_bytes(index, node, &inputs)? {
+            return Ok(value);
+        }
+        let inputs: Vec<Stored> = inputs.iter().map(|input| input.with(self.dequantized(input.id))).collect();
+        self.computed(node, &inputs)
+    }
+
+    /// The node's operator on values of the kind that they are.
+    pub(super) fn computed(&mut self, node: &Node, inputs: &[Stored]) -> Result<Stored> {
+        let shape = self.shape_of(node, 0);
+        match (&node.operator, inputs) {
+            (Operator::Input, _) => Ok(self.input(node)),
+            (Operator::Conv2d { config, .. }, [x]) => self.conv2d(node, config, x),
+            (Operator::ConvTranspose2d { config, .. }, [x]) => self.conv_transpose2d(node, config, x),
+            (Operator::BatchNorm { config, .. }, [x]) => self.batch_norm(node, config.eps, x),
+            (Operator::LayerNorm { config, .. }, [x]) => {
+                self.layer_norm(node, shape.len() - 1, config.eps, x)
+            }
+            (Operator::LayerNorm2d { config, .. }, [x]) => self.layer_norm(node, 0, config.eps, x),
+            (Operator::GroupNorm { config, .. }, [x]) => self.group_norm(node, *config, x),
+            (Operator::Activation(activation), [x]) => {
+                Ok(self.bounded(*activation, x).unwrap_or_else(|| self.activation(*activation, x)))
+            }
+            (Operator::Softmax { dim }, [x]) => Ok(self.over_last(Op::Softmax, *dim, x)),
+            (Operator::LogSoftmax { dim }, [x]) => Ok(self.over_last(Op::LogSoftmax, *dim, x)),
+            (Operator::MaxPool2d(config), [x]) => Ok(self.max_pool2d(node, config, x)),
+            (Operator::AvgPool2d(config), [x]) => Ok(self.avg_pool2d(node, config, x)),
+            (Operator::AdaptiveAvgPool2d { output }, [x]) => Ok(self.adaptive_avg_pool2d(node, *output, x)),
+            (Operator::GlobalAvgPool, [x]) => Ok(self.mean(&[1, 2], &shape, x)),
+            (Operator::Interpolate { interpolation, .. }, [x, ..]) => {
+                Ok(self.interpolate(node, *interpolation, x))
+            }
+            (Operator::Pad { padding, mode }, [x]) => Ok(self.pad(node, *padding, *mode, x)),
+            (Operator::Flatten | Operator::Reshape { .. }, [x]) => Ok(self.reshaped(x, &shape, &node.shape)),
+            (Operator::ImageToTokens, [x]) => {
+                let id = self.image(x);
+                Ok(Stored::plain(self.b.reshape(id, &node.shape), 2))
+            }
+            (Operator::Permute { order }, [x]) => Ok(permuted(x, order)),
+            (Operator::Slice { dim, range }, [x]) => Ok(self.slice(*dim, range, x)),
+            (Operator::Concat { dim }, inputs) => Ok(self.concat(node, *dim, inputs)),
+            (Operator::Mean { dims }, [x]) => Ok(self.mean(dims, &shape, x)),
+            (Operator::Linear { .. }, [x]) => self.linear(node, x),
+            (Operator::ScaledDotProductAttention { num_heads }, [q, k, v]) => {
+                Ok(self.attention(node, *num_heads, [q, k, v]))
+            }
+            (Operator::RelativeAttention { num_heads, grid }, [x]) => {
+                self.relative_attention(node, *num_heads, *grid, x)
+            }
+            (Operator::Dropout { .. } | Operator::StochasticDepth { .. }, [x]) => Ok(x.clone()),
+            (Operator::Add, [x, y]) => Ok(self.pair(super::Pair::Add, x, y)),
+            (Operator::Multiply, [x, y]) => Ok(self.pair(super::Pair::Multiply, x, y)),
+            (Operator::Scale { factor }, [x]) => {
+                let factor = self.b.scalar("factor", *factor);
+                Ok(x.with(self.b.pair(super::Pair::Multiply, x.id, factor)))
+            }
+            (Operator::LayerScale { shape: dims, .. }, [x]) => self.layer_scale(node, dims, x),
+            (Operator::ClassToken { .. }, [x]) => self.class_token(node, x),
+            (Operator::PositionEmbedding { .. }, [x]) => self.position_embedding(node, x),
+            (Operator::SinePositionEmbedding(config), [_]) => self.sine(node, *config),
+            (Operator::Queries { .. }, _) => {
+                let data = self.tensor(node, 0)?;
+                Ok(Stored::plain(self.b.repeated("queries", &node.shape, &data), node.shape.len()))
+            }
+            (Operator::Map(_), _) => Err(unmapped(
+                node,
+                "layers of the library",
+                "code of yours, which no file can hold",
+                "Build it of layers, or leave it out of the model.",
+            )),
+            (Operator::FakeQuantize { .. }, [x]) => self.fake_quantize(node, x),
+            (operator, inputs) => Err(unmapped(
+                node,
+                "an operator that has a form in this format",
+                &format!("{} of {} inputs", operator.name(), inputs.len()),
+                "Build it of other layers.",
+            )),
+        }
+    }
+
+    fn input(&mut self, node: &Node) -> Stored {
+        self.b.layer("");
+        let dims: Vec<usize> = CHANNELS_LAST.iter().map(|&dim| node.shape[dim]).collect();
+        let dims = self.b.batched(&dims);
+        let id = self.b.value(&node.name, dims, super::Kind::Float, None);
+        self.b.program.inputs.push((node.name.clone(), id));
+        Stored::image(id)
+    }
+
+    /// A ReLU as a bound of the layer before it, which nothing else takes.
+    fn bounded(&mut self, activation: Activation, x: &Stored) -> Option<Stored> {
+        let bound = match activation {
+            Activation::Relu => Bound::Relu,
+            Activation::Relu6 => Bound::Relu6,
+            _ => return None,
+        };
+        // Nodes that leave a value as it is are the same value.
+        let same = || (0..self.values.len()).filter(|&other| self.values[other].id == x.id);
+        let taken: usize = same().map(|other| self.uses[other]).sum();
+        // All of them but the first are among those that take it.
+        if taken != same().count() || self.b.program.steps.iter().any(|step| step.inputs.contains(&x.id)) {
+            return None;
+        }
+        let step = self.b.program.steps.iter_mut().rev().find(|step| step.output == x.id)?;
+        let takes = matches!(
+            step.op,
+            Op::Conv2d(_)
+                | Op::DepthwiseConv2d(_)
+                | Op::FullyConnected
+                | Op::Pair(super::Pair::Add | super::Pair::Multiply)
+        );
+        if !takes || step.bound != Bound::None {
+            return None;
+        }
+        step.bound = bound;
+        Some(x.clone())
+    }
+}
+
+/// Names dimensions anew: those of the graph, not those in memory.
+fn permuted(x: &Stored, order: &[usize]) -> Stored {
+    let renamed = x.order.iter().map(|old| order.iter().position(|dim| dim == old).unwrap_or_default());
+    Stored { order: renamed.collect(), ..x.clone() }
+}
+
+/// The error of a node that the format has no form for.
+pub(super) fn unmapped(node: &Node, expected: &str, got: &str, hint: &str) -> Error {
+    Error::Argument { op: node.label(), expected: expected.into(), got: got.into(), hint: hint.into() }
+}
