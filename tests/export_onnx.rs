@@ -275,3 +275,76 @@ fn what_cannot_be_exported_is_named() -> Result<()> {
     refused(&model, &any, &["\"parts\"", "images of one size"]);
     Ok(())
 }
+
+#[test]
+fn weights_and_layers_come_back() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let metadata = Metadata::default().classes(&["a", "b", "c"]);
+    let model = filled(zoo::two_outputs()?)?;
+    let report = export::safetensors(&model, folder.path().join("two"), &metadata)?;
+    let Check::Ran { deviations, .. } = &report.check else { panic!("{report}") };
+    assert!(deviations[0].largest < 1e-5 * deviations[0].scale, "{report}");
+    let read = |file: &str| std::fs::read(folder.path().join("two").join(file)).unwrap();
+    let config: Json = serde_json::from_slice(&read("config.json")).unwrap();
+    assert_eq!(config["metadata"]["classes"], json!(["a", "b", "c"]));
+    assert_eq!(config["image"], json!([3, 12, 10]));
+    // Every tensor that the layers name is in the file, in its shape, and nothing else.
+    let path = folder.path().join("two/model.safetensors");
+    let weights = candle_core::safetensors::load(&path, &Device::Cpu)?;
+    let tensors = config["graph"]["tensors"].as_array().unwrap();
+    assert_eq!(tensors.len(), weights.len());
+    for tensor in tensors {
+        assert_eq!(json!(weights[tensor["name"].as_str().unwrap()].dims()), tensor["shape"], "{tensor}");
+    }
+    let whole =
+        quantize(&model, &[formula::images(&[8, 3, 12, 10], &Device::Cpu)?], &QuantizeConfig::default())?;
+    let report = export::safetensors(&whole, folder.path().join("whole"), &metadata)?;
+    let Check::Ran { deviations, .. } = &report.check else { panic!("{report}") };
+    assert_eq!(deviations[0].largest, 0.0, "{report}");
+    let map = Model::build([1, 4, 4], |x| x.map("square", |x| Ok(x.sqr()?)))?.init(Seed(0), &Device::Cpu)?;
+    let error =
+        export::safetensors(&map, folder.path().join("map"), &Metadata::default()).unwrap_err().to_string();
+    assert!(error.contains("\"square\""), "{error}");
+    Ok(())
+}
+
+/// The program is built, with the versions of this workspace, and says of an image what the model says.
+#[test]
+fn a_program_of_its_own_says_the_same() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let model =
+        Model::build([3, 12, 10], |x| x.conv2d(8, 3).batch_norm().relu().global_avg_pool().linear(3))?
+            .init(Seed(7), &Device::Cpu)?;
+    let model = filled(model)?;
+    let (mean, std) = ([0.5, 0.25, 0.125], [0.25, 0.5, 0.125]);
+    let metadata = Metadata::default().classes(&["ant", "\"bee\"", "c\u{e4}t"]).normalized(&mean, &std);
+    export::rust_program(&model, folder.path(), &metadata)?;
+    let root = sconce_tests::root();
+    std::fs::copy(root.join("Cargo.lock"), folder.path().join("Cargo.lock")).unwrap();
+    let pixels: Vec<u8> = (0..12 * 10 * 3).map(|at: u32| (at * 37 % 251) as u8).collect();
+    let picture = image::RgbImage::from_raw(10, 12, pixels.clone()).unwrap();
+    picture.save(folder.path().join("picture.png")).unwrap();
+    let values: Vec<f32> = pixels.iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
+    let x = Tensor::from_vec(values, (1, 12, 10, 3), &Device::Cpu)?.permute((0, 3, 1, 2))?.contiguous()?;
+    let channels = |values: [f32; 3]| Tensor::new(&values, &Device::Cpu)?.reshape((1, 3, 1, 1));
+    let x = x.broadcast_sub(&channels(mean)?)?.broadcast_div(&channels(std)?)?;
+    let wanted = sconce::ops::softmax(&model.forward(&x, Mode::Eval)?, 1)?.squeeze(0)?.to_vec1::<f32>()?;
+
+    let mut cargo = sconce_tests::cargo();
+    cargo.args(["run", "--quiet", "--manifest-path"]).arg(folder.path().join("Cargo.toml")).arg("--");
+    cargo
+        .arg(folder.path().join("picture.png"))
+        .env("CARGO_TARGET_DIR", root.join("target/exported-program"));
+    let output = cargo.env(LIBRARY, onnxruntime::library().unwrap()).output().unwrap();
+    let said = sconce_tests::stdout(&output);
+    assert!(output.status.success(), "{said}{}", sconce_tests::stderr(&output));
+    let mut told: Vec<f32> = Vec::new();
+    for (name, wanted) in metadata.classes.iter().zip(&wanted) {
+        let line = said.lines().find(|line| line.ends_with(&format!("%  {name}"))).unwrap();
+        let share: f32 = line.split('%').next().unwrap().trim().parse().unwrap();
+        assert!((share / 100.0 - wanted).abs() < 2e-5, "{name}: {share} %, not {wanted}");
+        told.push(share);
+    }
+    assert!(told.iter().all(|&share| share > 0.01), "{told:?}: a test of nothing");
+    Ok(())
+}

@@ -38,8 +38,8 @@ impl Metadata {
         self
     }
 
-    /// As pairs of a key and JSON, for images (C, H, W): `classes` (a list of names), `mean` and `std` (a number for each
-    /// channel) where they are known, and `size` (height and width).
+    /// As pairs of a key and JSON, for images (C, H, W): `classes` (a list of names), `mean` and `std` (a number for
+    /// each channel) where they are known, and `size` (height and width).
     pub(crate) fn entries(&self, image: &[usize]) -> Vec<(String, String)> {
         let mut entries = Vec::new();
         if !self.classes.is_empty() {
@@ -56,14 +56,16 @@ impl Metadata {
         entries.into_iter().map(|(key, value)| (key.to_owned(), value.to_string())).collect()
     }
 
-    /// Refuses numbers that do not belong to images of so many channels.
+    /// Refuses numbers that do not belong to images of so many channels, or with which nothing can be computed.
     pub(crate) fn check(&self, op: &str, channels: usize) -> Result<()> {
         for (what, values) in [("mean", &self.mean), ("std", &self.std)] {
-            if !values.is_empty() && values.len() != channels {
+            let good = |value: &f32| value.is_finite() && (what == "mean" || *value > 0.0);
+            let fits = values.is_empty() || values.len() == channels;
+            if !fits || !values.iter().all(good) {
                 return Err(Error::Argument {
                     op: op.into(),
-                    expected: format!("a {what} for each of {channels} channels"),
-                    got: format!("{} numbers", values.len()),
+                    expected: format!("a {what} for each of {channels} channels, finite and no std of 0"),
+                    got: format!("{} numbers, {values:?}", values.len()),
                     hint: "Metadata::normalized takes as many numbers as images have channels.".into(),
                 });
             }

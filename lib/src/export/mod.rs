@@ -3,18 +3,22 @@
 mod metadata;
 mod nhwc;
 mod onnx;
+mod program;
 mod report;
 #[cfg(feature = "onnxruntime")]
 mod runtime;
 mod saved_model;
+mod safetensors;
 mod source;
 mod tflite;
 
 pub use metadata::{Batch, Metadata};
 pub use onnx::{ImageSize, OnnxConfig, onnx, onnx_with};
+pub use program::rust_program;
 pub use report::{Check, Deviation, ExportReport};
 #[cfg(feature = "onnxruntime")]
 pub use runtime::{Length, Port, Runtime};
 pub use saved_model::{SavedModelConfig, saved_model, saved_model_with};
+pub use safetensors::safetensors;
 pub use source::Exportable;
 pub use tflite::{TfliteConfig, TfliteWeights, tflite, tflite_with};

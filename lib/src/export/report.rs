@@ -85,7 +85,6 @@ impl ExportReport {
 
 impl Deviation {
     /// Of `theirs` from `ours`, tensors of f32 in the same order.
-    #[cfg(feature = "onnxruntime")]
     pub(crate) fn of(
         images: String,
         ours: &[candle_core::Tensor],

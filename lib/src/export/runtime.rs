@@ -214,7 +214,10 @@ macro_rules! value_of {
         fn value_of(tensor: &Tensor) -> Result<DynValue> {
             let (dims, flat) = (tensor.dims().to_vec(), tensor.flatten_all()?);
             let value = match tensor.dtype() {
-                $(DType::$ours => ort::value::Tensor::from_array((dims, flat.to_vec1::<$rust>()?)).map(|value| value.into_dyn()),)*
+                $(DType::$ours => {
+                    let values = flat.to_vec1::<$rust>()?;
+                    ort::value::Tensor::from_array((dims, values)).map(|value| value.into_dyn())
+                })*
                 other => return Err(refused("numbers that onnxruntime has".into(), other.as_str().into())),
             };
             value.map_err(|error| failed(&error))
@@ -279,7 +282,7 @@ pub(super) fn library() -> Result<Environment> {
         op: "Runtime::onnx".into(),
         expected: "the library of onnxruntime, 1.17 or newer".into(),
         got: problems.join("; "),
-        hint: "`pip install onnxruntime` brings it: set ORT_DYLIB_PATH to its file onnxruntime/capi/libonnxruntime.so.*, \
+        hint: "`pip install onnxruntime` brings it: set ORT_DYLIB_PATH to its onnxruntime/capi/libonnxruntime.so.*, \
                or start from that Python environment."
             .into(),
     })

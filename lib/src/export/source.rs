@@ -1,17 +1,18 @@
 //! What an export reads: the graph in use, its weights, and how to run it beside the exported file.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use candle_core::{Device, Tensor};
 
-use crate::Result;
 use crate::compress::{Pruned, Quantized, QuantizedModel, Sparse, Stored, Work, in_use, prepared};
 use crate::nn::{Graph, Mode, Model, WeightPrecision};
 use crate::ops::int8::Quantization;
 use crate::ops::{channel_scales, whole_numbers};
+use crate::{Result, Seed};
 
-/// A model that can be exported: a [`Model`], a [`QuantizedModel`], and what pruning and quantization give. What is for
-/// training only is left out; batch norms are folded into the layers before them where they can be.
+/// A model that can be exported: a [`Model`], a [`QuantizedModel`], and what pruning and quantization give. What is
+/// for training only is left out; batch norms are folded into the layers before them where they can be.
 pub trait Exportable: sealed::Sealed {
     /// For the formats.
     #[doc(hidden)]
@@ -25,8 +26,8 @@ mod sealed {
 /// A model as the formats read it.
 #[derive(Debug)]
 pub struct Source {
-    /// Batch norms are folded, multi-head attention is linear layers around the attention itself, and only outputs in use
-    /// are there. Where values are rounded to bytes stands a fake quantization.
+    /// Batch norms are folded, multi-head attention is linear layers around the attention itself, and only outputs in
+    /// use are there. Where values are rounded to bytes stands a fake quantization.
     pub(crate) graph: Graph,
     /// The values of the graph's tensors, in its order.
     pub(crate) weights: Vec<Weights>,
@@ -71,6 +72,30 @@ impl Source {
                 let nodes: Vec<usize> = self.graph.outputs().iter().map(|output| output.node).collect();
                 model.values(x, &nodes)
             }
+        }
+    }
+
+    /// Images (B, C, H, W) of normal values for the model, the same each time.
+    pub(crate) fn random_images(&self, count: usize) -> Result<Tensor> {
+        let shape = [&[count], self.image()].concat();
+        let mut rng = Seed(0).rng();
+        let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.normal() as f32).collect();
+        Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+    }
+
+    /// Writes the model, as it is read here, to a file of ours.
+    pub(crate) fn save(&self, path: &Path) -> Result<()> {
+        match &self.model {
+            Runs::Float(model) => Model::of_parts(in_use(prepared(model)?))?.save(path),
+            Runs::Whole(model) => model.save(path),
+        }
+    }
+
+    /// What [`Source::save`] wrote.
+    pub(crate) fn reopened(&self, path: &Path) -> Result<Source> {
+        match &self.model {
+            Runs::Float(_) => Model::open(path, &Device::Cpu)?.source(),
+            Runs::Whole(_) => QuantizedModel::open(path)?.source(),
         }
     }
 

@@ -82,12 +82,12 @@ pub fn onnx(model: &dyn Exportable, path: impl AsRef<Path>) -> Result<ExportRepo
     onnx_with(model, path, &OnnxConfig::default())
 }
 
-/// Writes a model to an ONNX file: one input, images f32 (B, C, H, W) prepared as the model wants them, and the outputs in
-/// use under their names. Layers and weights keep their names, batch norms are folded, and all shapes are told.
+/// Writes a model to an ONNX file: one input, images f32 (B, C, H, W) prepared as the model wants them, and the outputs
+/// in use under their names. Layers and weights keep their names, batch norms are folded, and all shapes are told.
 ///
-/// A model on integers is written as `QuantizeLinear` and `DequantizeLinear` around operators of f32 (QDQ), with weights
-/// in 8 bits for each output channel and biases in 32; runtimes make integer operators of that. On x86 CPUs without VNNI
-/// onnxruntime's saturate unless its session option `session.x64quantprecision` is `1`, which
+/// A model on integers is written as `QuantizeLinear` and `DequantizeLinear` around operators of f32 (QDQ), with
+/// weights in 8 bits for each output channel and biases in 32; runtimes make integer operators of that. On x86 CPUs
+/// without VNNI onnxruntime's saturate unless its session option `session.x64quantprecision` is `1`, which
 /// `export::Runtime` sets.
 ///
 /// Where the feature `onnxruntime` is on and its library is found, the file is run back, and the report says how far

@@ -14,9 +14,8 @@ pub(super) fn run_back(_: &Source, _: &Path, _: &OnnxConfig) -> Result<Check> {
 
 #[cfg(feature = "onnxruntime")]
 pub(super) fn run_back(source: &Source, path: &Path, config: &OnnxConfig) -> Result<Check> {
-    use candle_core::{Device, Tensor};
+    use candle_core::Device;
 
-    use crate::Seed;
     use crate::export::metadata::Batch;
     use crate::export::runtime::{self, Runtime};
 
@@ -28,10 +27,7 @@ pub(super) fn run_back(source: &Source, path: &Path, config: &OnnxConfig) -> Res
         Batch::Fixed(images) => images,
         Batch::Dynamic => 2,
     };
-    let shape = [&[images], source.image()].concat();
-    let mut rng = Seed(0).rng();
-    let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.normal() as f32).collect();
-    let random = Tensor::from_vec(values, shape.as_slice(), &Device::Cpu)?;
+    let random = source.random_images(images)?;
     let mut deviations = vec![deviation(source, &runtime, "random images", &random)?];
     if let Some(images) = &config.images {
         let images = images.to_device(&Device::Cpu)?;
