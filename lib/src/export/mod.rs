@@ -7,8 +7,8 @@ mod program;
 mod report;
 #[cfg(feature = "onnxruntime")]
 mod runtime;
-mod saved_model;
 mod safetensors;
+mod saved_model;
 mod source;
 mod tflite;
 
@@ -18,7 +18,7 @@ pub use program::rust_program;
 pub use report::{Check, Deviation, ExportReport};
 #[cfg(feature = "onnxruntime")]
 pub use runtime::{Length, Port, Runtime};
-pub use saved_model::{SavedModelConfig, saved_model, saved_model_with};
 pub use safetensors::safetensors;
+pub use saved_model::{SavedModelConfig, saved_model, saved_model_with};
 pub use source::Exportable;
 pub use tflite::{TfliteConfig, TfliteWeights, tflite, tflite_with};

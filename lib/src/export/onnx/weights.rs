@@ -25,7 +25,9 @@ impl Builder<'_> {
     pub(super) fn weight(&mut self, slot: usize, layout: Layout) -> Result<Name> {
         let missing = || self.refused("its weights", "none", "Please report this.");
         let place = self.node().tensors.get(slot).copied().ok_or_else(missing)?;
-        if let Some(name) = self.weights.get(&(place, layout.clone())) {
+        // Whole numbers are there once for each layer: onnxruntime fails where it rewrites those that layers share.
+        let is_whole = matches!(self.source.weights[place], Weights::Whole { .. });
+        if let Some(name) = self.weights.get(&(place, layout.clone())).filter(|_| !is_whole) {
             return Ok(name.clone());
         }
         // The first has the name that the model gives it.
