@@ -17,7 +17,7 @@ const MODELS: &[(&str, [usize; 3], bool)] = &[
     ("resnet18", [3, 64, 64], true),
     ("resnet50", [3, 64, 64], true),
     ("googlenet", [3, 64, 64], true),
-    ("inception_v3", [3, 96, 96], true),
+    ("inception_v3", [3, 299, 299], true),
     ("mobilenet_v2", [3, 64, 64], true),
     ("efficientnet_b0", [3, 64, 64], true),
     ("convnext_tiny", [3, 64, 64], true),
