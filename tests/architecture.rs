@@ -70,6 +70,22 @@ fn crates_depend_only_downwards() {
 }
 
 #[test]
+fn the_server_stands_on_the_library_and_nobody_on_the_server() {
+    let graph = Graph::read();
+    assert_eq!(graph.own("sconce-serve"), BTreeSet::from(["sconce"]));
+    let server = graph.all("sconce-serve");
+    for name in ["tonic", "axum", "tokio"] {
+        assert!(server.contains(name), "is the rule still right?");
+    }
+    for name in ["sconce", "sconce-display", "sconce-cell", "sconce-kernel", "sconce-assist"] {
+        let all = graph.all(name);
+        for foreign in ["sconce-serve", "axum", "tonic"] {
+            assert!(!all.contains(foreign), "{name} depends on {foreign}");
+        }
+    }
+}
+
+#[test]
 fn only_the_assistant_knows_rust_analyzer() {
     let graph = Graph::read();
     assert_eq!(graph.own("sconce-assist"), BTreeSet::new());
@@ -91,7 +107,7 @@ fn the_kernel_holds_no_tensors_and_the_library_no_kernel() {
         assert!(!kernel.contains(heavy), "sconce-kernel depends on {heavy}");
     }
     let library = graph.all("sconce");
-    for foreign in ["sconce-kernel", "evcxr", "zeromq", "tokio", "clap"] {
+    for foreign in ["sconce-kernel", "evcxr", "zeromq", "tokio", "hyper", "clap"] {
         assert!(!library.contains(foreign), "sconce depends on {foreign}");
     }
 }
@@ -247,7 +263,9 @@ fn the_parts_of_the_library_keep_apart() {
 /// one of those by its name alone, where it finds no file.
 #[test]
 fn what_a_manifest_names_it_says_where_to_find() {
-    for manifest in ["lib/Cargo.toml", "lib/display/Cargo.toml", "kernel/cell/Cargo.toml"] {
+    for manifest in
+        ["lib/Cargo.toml", "lib/display/Cargo.toml", "lib/serve/Cargo.toml", "kernel/cell/Cargo.toml"]
+    {
         let text = fs::read_to_string(root().join(manifest)).unwrap();
         let sections = text.split("\n[").filter(|section| {
             ["[test]]", "[bench]]", "[example]]"].iter().any(|kind| section.starts_with(kind))

@@ -101,7 +101,7 @@ fn wrong_usage_exits_with_2() {
 fn every_command_is_listed_with_what_it_does() {
     let folder = tempfile::tempdir().unwrap();
     let help = stdout(&run(folder.path(), &["--help"]));
-    for command in ["run", "repl", "prepare", "install", "uninstall", "kernel", "doctor"] {
+    for command in ["run", "repl", "serve", "prepare", "install", "uninstall", "kernel", "doctor"] {
         let line = help.lines().find(|line| line.trim_start().starts_with(command)).unwrap_or_default();
         assert!(line.split_whitespace().count() > 2, "`{command}` is not in:\n{help}");
     }

@@ -10,6 +10,7 @@ mod kernelspec;
 mod preparation;
 mod repl;
 mod run;
+mod serve;
 mod toolchain;
 
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ struct Arguments {
 enum Command {
     Run(run::RunArguments),
     Repl(repl::ReplArguments),
+    Serve(serve::ServeArguments),
     Prepare(preparation::PrepareArguments),
     Install(install::InstallArguments),
     Uninstall(install::UninstallArguments),
@@ -53,6 +55,7 @@ pub fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Repl(arguments) => repl::run(&arguments),
+        Command::Serve(arguments) => serve::serve(&arguments),
         Command::Prepare(arguments) => preparation::command(&arguments),
         Command::Install(arguments) => install::install(&arguments),
         Command::Uninstall(arguments) => install::uninstall(&arguments),

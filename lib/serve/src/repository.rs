@@ -1,0 +1,242 @@
+//! The models in a folder: `NAME/VERSION/model.safetensors`, found by looking again and again.
+//!
+//! A new version is loaded and warmed beside the old one, then requests go to it; the old one answers what it has. What
+//! cannot be loaded is left aside, with a line in the log, until its files change.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use crate::failure::{Failure, Reason};
+use crate::metrics::{Metrics, VersionState};
+use crate::settings::{Settings, Versions};
+use crate::version::{Fingerprint, Version};
+
+/// Which version a request names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// None: the highest.
+    Latest,
+    /// A number.
+    Number(u64),
+    /// A name from the model's settings.
+    Label(String),
+}
+
+/// A model with the versions that answer.
+#[derive(Clone, Default)]
+pub struct Served {
+    /// Its settings, as they were read last.
+    pub settings: Settings,
+    /// The versions that answer.
+    pub versions: BTreeMap<u64, Arc<Version>>,
+    /// Why others do not.
+    pub broken: BTreeMap<u64, String>,
+}
+
+type Models = BTreeMap<String, Arc<Served>>;
+
+/// The models in a folder.
+pub struct Repository {
+    folder: PathBuf,
+    metrics: Arc<Metrics>,
+    models: RwLock<Arc<Models>>,
+    /// What the files looked like that could not be loaded. Held during a look, of which there is one at a time.
+    refused: Mutex<HashMap<PathBuf, Option<Fingerprint>>>,
+}
+
+impl Repository {
+    /// Of a folder, in which nothing has been looked for yet.
+    #[must_use]
+    pub fn new(folder: PathBuf, metrics: Arc<Metrics>) -> Repository {
+        Repository { folder, metrics, models: RwLock::default(), refused: Mutex::default() }
+    }
+
+    /// All models.
+    #[must_use]
+    pub fn models(&self) -> Arc<Models> {
+        Arc::clone(&self.models.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What answers a request.
+    ///
+    /// # Errors
+    /// [`Reason::NotFound`].
+    pub fn find(&self, model: &str, wanted: &Wanted) -> Result<Arc<Version>, Failure> {
+        let models = self.models();
+        let short: String = model.chars().take(80).collect();
+        let missing = |text: String| Failure::new(Reason::NotFound, text);
+        let served = models.get(model).filter(|served| !served.versions.is_empty());
+        let served = served.ok_or_else(|| missing(format!("no model {short:?} is served")))?;
+        let versions = || served.versions.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let number = match wanted {
+            Wanted::Latest => served.versions.keys().next_back().copied(),
+            Wanted::Number(number) => Some(*number),
+            Wanted::Label(label) => Some(*served.settings.labels.get(label).ok_or_else(|| {
+                let known: Vec<&str> = served.settings.labels.keys().map(String::as_str).collect();
+                let label: String = label.chars().take(80).collect();
+                missing(format!("model {short:?} has no label {label:?}; its labels: {}", known.join(", ")))
+            })?),
+        };
+        let version = number.and_then(|number| served.versions.get(&number));
+        version.cloned().ok_or_else(|| {
+            let number = number.unwrap_or_default();
+            missing(format!("model {short:?} serves no version {number}; its versions: {}", versions()))
+        })
+    }
+
+    /// The versions that are there.
+    #[must_use]
+    pub fn states(&self) -> Vec<VersionState> {
+        let models = self.models();
+        let versions = models.values().flat_map(|served| served.versions.values());
+        let state = |version: &Arc<Version>| VersionState {
+            model: version.model.clone(),
+            version: version.number,
+            waiting: version.waiting(),
+        };
+        versions.map(state).collect()
+    }
+
+    /// Looks into the folder, and loads and unloads what has changed. This takes as long as loading does.
+    pub fn look(&self) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ok(entries) = fs::read_dir(&self.folder) else {
+            // A file system that is away for a moment is no reason to stop serving.
+            tracing::error!(folder = %self.folder.display(), "the folder of models cannot be read");
+            return;
+        };
+        let mut names: Vec<String> = entries
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| is_name(name) && self.folder.join(name).is_dir())
+            .collect();
+        names.sort();
+        for name in &names {
+            self.look_at(name, &mut refused);
+        }
+        let gone = |name: &String| !names.contains(name);
+        if self.models().keys().any(gone) {
+            let mut models = (*self.models()).clone();
+            models.retain(|name, _| !gone(name));
+            self.publish(models);
+        }
+    }
+
+    fn publish(&self, models: Models) {
+        let old = {
+            let mut place = self.models.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *place, Arc::new(models))
+        };
+        // Unloading takes a while: not under the lock.
+        drop(old);
+    }
+
+    fn look_at(&self, name: &str, refused: &mut HashMap<PathBuf, Option<Fingerprint>>) {
+        let folder = self.folder.join(name);
+        let old = self.models().get(name).cloned().unwrap_or_default();
+        let settings = match Settings::read(&folder) {
+            Ok(settings) => settings,
+            Err(problem) => {
+                let fingerprint = Fingerprint::of(&folder, &folder).ok();
+                if refused.insert(folder, fingerprint.clone()) != Some(fingerprint) {
+                    tracing::error!(model = name, problem, "settings that cannot be used are left aside");
+                }
+                return;
+            }
+        };
+        let numbers = numbers(&folder);
+        let most = match &settings.versions {
+            Versions::Latest(count) => *count,
+            Versions::Specific(_) | Versions::All => usize::MAX,
+        };
+        let mut new = Served { settings, ..Served::default() };
+        for &number in numbers.iter().rev() {
+            if let Versions::Specific(wanted) = &new.settings.versions
+                && !wanted.contains(&number)
+            {
+                continue;
+            }
+            if new.versions.len() >= most {
+                break;
+            }
+            let known = old.versions.get(&number);
+            match self.version(name, number, &folder, known, &new.settings, refused) {
+                Ok(version) => drop(new.versions.insert(number, version)),
+                Err(problem) => {
+                    new.broken
+                        .insert(number, problem.or(old.broken.get(&number).cloned()).unwrap_or_default());
+                    // What it was before answers on.
+                    new.versions.extend(known.map(|known| (number, Arc::clone(known))));
+                }
+            }
+        }
+        let same =
+            |(a, b): ((&u64, &Arc<Version>), (&u64, &Arc<Version>))| a.0 == b.0 && Arc::ptr_eq(a.1, b.1);
+        let unchanged = new.versions.len() == old.versions.len()
+            && new.versions.iter().zip(&old.versions).all(same)
+            && new.broken == old.broken
+            && new.settings == old.settings;
+        if !unchanged || !self.models().contains_key(name) {
+            let mut models = (*self.models()).clone();
+            models.insert(name.to_owned(), Arc::new(new));
+            self.publish(models);
+        }
+    }
+
+    /// A version, the one that is `known` if nothing has changed; the problem where it cannot be loaded, none where that
+    /// was said before.
+    fn version(
+        &self,
+        model: &str,
+        number: u64,
+        folder: &Path,
+        known: Option<&Arc<Version>>,
+        settings: &Settings,
+        refused: &mut HashMap<PathBuf, Option<Fingerprint>>,
+    ) -> Result<Arc<Version>, Option<String>> {
+        let path = folder.join(number.to_string());
+        let fingerprint = Fingerprint::of(folder, &path).map_err(|error| Some(error.to_string()))?;
+        if let Some(known) = known.filter(|known| known.fingerprint == fingerprint) {
+            return Ok(Arc::clone(known));
+        }
+        if refused.get(&path) == Some(&Some(fingerprint.clone())) {
+            return Err(None);
+        }
+        match Version::load(model, number, &path, fingerprint.clone(), settings, &self.metrics) {
+            Ok(version) => {
+                refused.remove(&path);
+                Ok(Arc::new(version))
+            }
+            Err(problem) => {
+                tracing::error!(
+                    model,
+                    version = number,
+                    problem,
+                    "a version that cannot be loaded is left aside"
+                );
+                refused.insert(path, Some(fingerprint));
+                Err(Some(problem))
+            }
+        }
+    }
+}
+
+/// Whether a folder's name is one that addresses can hold.
+fn is_name(name: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    name.len() <= 200 && !name.starts_with('.') && name.bytes().all(good)
+}
+
+/// The folders in a model's folder whose names are numbers, in order.
+fn numbers(folder: &Path) -> Vec<u64> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let number = |name: &String| name.parse::<u64>().ok().filter(|number| number.to_string() == *name);
+    let mut numbers: Vec<u64> = names
+        .filter_map(|name| number(&name))
+        .filter(|number| folder.join(number.to_string()).is_dir())
+        .collect();
+    numbers.sort_unstable();
+    numbers
+}

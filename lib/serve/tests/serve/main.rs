@@ -1,0 +1,13 @@
+//! The server over its sockets: the protocols, what goes wrong, batches, and versions that come and go.
+
+#![allow(clippy::unwrap_used)]
+
+mod batching;
+mod client;
+mod grpc;
+mod inference;
+mod limits;
+mod models;
+mod pictures;
+mod tensorflow;
+mod versions;
