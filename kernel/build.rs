@@ -1,5 +1,5 @@
-//! Puts the source of the cell library and of the assistant into the binary, so that both can be built wherever
-//! the binary goes.
+//! Puts the source of the cell library, of the assistant and of the server into the binary, so that they can be built
+//! wherever the binary goes.
 
 use std::collections::hash_map::DefaultHasher;
 use std::error::Error;
@@ -15,7 +15,7 @@ struct Bundle {
     trees: &'static [&'static str],
 }
 
-const BUNDLES: [Bundle; 2] = [
+const BUNDLES: [Bundle; 3] = [
     Bundle {
         name: "cell",
         members: r#"members = ["kernel/cell", "lib", "lib/display"]"#,
@@ -34,6 +34,12 @@ const BUNDLES: [Bundle; 2] = [
         name: "assist",
         members: r#"members = ["kernel/assist"]"#,
         trees: &["Cargo.lock", "kernel/assist/Cargo.toml", "kernel/assist/src"],
+    },
+    // The library is among the files for the cells.
+    Bundle {
+        name: "serve",
+        members: r#"members = ["lib", "lib/display", "lib/serve"]"#,
+        trees: &["lib/serve/Cargo.toml", "lib/serve/src"],
     },
 ];
 

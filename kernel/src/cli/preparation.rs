@@ -1,6 +1,7 @@
 //! Preparing the cell library and the assistant, with the progress that a person sees.
 
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -9,7 +10,9 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::CliError;
-use crate::engine::{CacheDir, PrepareError, Prepared, Progress, prepare, prepare_assistant, prepared};
+use crate::engine::{
+    CacheDir, PrepareError, Prepared, Progress, prepare, prepare_assistant, prepare_server, prepared,
+};
 
 /// Without a terminal, a line comes this often.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
@@ -78,6 +81,15 @@ fn assistant(cache: &CacheDir, parts: Parts) -> Result<(), CliError> {
             .help("cells run without it, and names are completed; `sconce prepare` goes on from here")
     })?;
     say(&format!("The help while typing is ready in {}.\n", program.display()))
+}
+
+/// Builds the server, and gives its program.
+pub fn build_server(cache: &CacheDir) -> Result<PathBuf, CliError> {
+    let what = "Building the server. This takes some minutes, once.";
+    watched(what, |progress| prepare_server(cache, progress)).map_err(|error| {
+        CliError::new(error)
+            .help("`sconce doctor` checks what a build needs; `sconce serve` goes on from here")
+    })
 }
 
 fn build(cache: &CacheDir) -> Result<Prepared, CliError> {

@@ -7,8 +7,12 @@ use std::process::Command;
 use clap::Args;
 
 use super::CliError;
+use super::preparation::build_server;
+use crate::engine::CacheDir;
 
 /// Serve models over HTTP and gRPC, by the program `sconce-serve`; `sconce serve --help` shows its options.
+///
+/// The program is the one beside `sconce` or on the PATH. Where there is none it is built, once, in minutes.
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
 pub struct ServeArguments {
@@ -19,13 +23,11 @@ pub struct ServeArguments {
 
 /// `sconce serve`. On Unix the server takes this process's place, so that signals reach it.
 pub fn serve(arguments: &ServeArguments) -> Result<(), CliError> {
-    let program = find(std::env::current_exe().ok().as_deref(), std::env::var_os("PATH").as_ref());
-    let program = program.ok_or_else(|| {
-        CliError::new("the program sconce-serve is neither beside sconce nor on the PATH").help(
-            "build it in the repository with `cargo build --release -p sconce-serve`, which puts it into \
-             target/release, or put it on the PATH with `cargo install --path lib/serve`",
-        )
-    })?;
+    let cache = CacheDir::from_env()?;
+    let program = match cache.server_program().or_else(|| on_path(std::env::var_os("PATH").as_ref())) {
+        Some(program) => program,
+        None => build_server(&cache)?,
+    };
     let mut command = Command::new(&program);
     command.args(&arguments.arguments);
     run(&mut command, &program)
@@ -49,15 +51,14 @@ fn run(command: &mut Command, program: &Path) -> Result<(), CliError> {
 
 fn failed(program: &Path, error: &std::io::Error) -> CliError {
     CliError::new(format!("{}: {error}", program.display()))
-        .help("build it anew with `cargo build --release -p sconce-serve`")
+        .help("remove that file: `sconce serve` then builds another")
 }
 
-/// The program beside this one, as cargo puts it, else the first on the path.
-fn find(own: Option<&Path>, path: Option<&OsString>) -> Option<PathBuf> {
+/// The first program of that name on the path.
+fn on_path(path: Option<&OsString>) -> Option<PathBuf> {
     let name = format!("sconce-serve{}", std::env::consts::EXE_SUFFIX);
-    let beside = own.map(|own| own.with_file_name(&name));
-    let on_path = path.into_iter().flat_map(std::env::split_paths).map(|folder| folder.join(&name));
-    beside.into_iter().chain(on_path).find(|program| program.is_file())
+    let folders = path.into_iter().flat_map(std::env::split_paths);
+    folders.map(|folder| folder.join(&name)).find(|program| program.is_file())
 }
 
 #[cfg(test)]
@@ -67,21 +68,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_program_beside_this_one_goes_before_the_path() {
+    fn the_first_program_on_the_path_is_taken() {
         let folder = tempfile::tempdir().unwrap();
-        let [beside, first, second] = ["beside", "first", "second"].map(|name| {
+        let [first, second] = ["first", "second"].map(|name| {
             let folder = folder.path().join(name);
             std::fs::create_dir(&folder).unwrap();
             folder
         });
         let name = format!("sconce-serve{}", std::env::consts::EXE_SUFFIX);
-        let own = beside.join("sconce");
         let path = std::env::join_paths([&first, &second]).unwrap();
-        assert_eq!(find(Some(&own), Some(&path)), None);
-        for place in [&second, &first, &beside] {
+        assert_eq!(on_path(Some(&path)), None);
+        for place in [&second, &first] {
             std::fs::write(place.join(&name), "").unwrap();
-            assert_eq!(find(Some(&own), Some(&path)), Some(place.join(&name)));
+            assert_eq!(on_path(Some(&path)), Some(place.join(&name)));
         }
-        assert_eq!(find(None, None), None);
+        assert_eq!(on_path(None), None);
     }
 }

@@ -54,7 +54,7 @@ pub use mailbox::Mailbox;
 pub use outcome::{Completeness, Failure, Output};
 pub use prepare::{
     Assistant, CacheDir, NoAssistant, PrepareError, Prepared, Progress, Toolchain, prepare,
-    prepare_assistant, prepared,
+    prepare_assistant, prepare_server, prepared,
 };
 pub use session::{EngineError, Session};
 

@@ -1,5 +1,5 @@
-//! What the server costs: images a second over its sockets against batches in the same process, and requests put together
-//! against each by itself. Clients and server share the machine.
+//! What the server costs: images a second over its sockets against batches in the same process, and requests put
+//! together against each by itself. Clients and server share the machine.
 //!
 //! `cargo bench -p sconce-serve --bench throughput`. Prints; asserts nothing.
 

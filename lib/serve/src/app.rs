@@ -37,8 +37,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 32 MiB a request, 512 MiB in all, heads of 32 KiB, 1024 connections; 10 s for a head, 60 s for a body, 120 s of
-    /// silence, 30 s to drain.
+    /// 32 MiB a request, 512 MiB in all, heads of 32 KiB, 1024 connections; 10 s for a head, 60 s for a body, 120 s
+    /// of silence, 30 s to drain.
     fn default() -> Limits {
         Limits {
             request_bytes: 32 << 20,

@@ -52,8 +52,8 @@ pub trait Backend: Send + Sync {
     /// The outputs, the main one first.
     fn outputs(&self) -> &[TensorSpec];
 
-    /// What [`Backend::infer`] would refuse beyond types and shapes: called before a request waits in a batch, where it
-    /// would take others with it.
+    /// What [`Backend::infer`] would refuse beyond types and shapes: called before a request waits in a batch, where
+    /// it would take others with it.
     ///
     /// # Errors
     /// If these inputs cannot be computed.

@@ -1,5 +1,5 @@
-//! Connections: accepted within a number, encrypted where that is wanted, closed when nothing moves, and let go in peace
-//! when the server stops.
+//! Connections: accepted within a number, encrypted where that is wanted, closed when nothing moves, and let go in
+//! peace when the server stops.
 
 use std::io;
 use std::pin::Pin;
@@ -157,8 +157,8 @@ where
     }
 }
 
-/// A stream that fails when no byte has moved in either direction for a time: a client that neither sends nor reads is let
-/// go.
+/// A stream that fails when no byte has moved in either direction for a time: a client that neither sends nor reads
+/// is let go.
 struct Guarded<S> {
     stream: S,
     time: Duration,

@@ -1,8 +1,8 @@
 //! A server for models of Sconce.
 //!
-//! A folder `NAME/VERSION/model.safetensors` of what `Model::save`, `SavedModel::save` and `QuantizedModel::save` wrote
-//! becomes TensorFlow Serving's REST API, the Open Inference Protocol over HTTP and gRPC, an address that takes pictures,
-//! and a page to drop them on. Requests are put together into batches; versions are replaced while it runs.
+//! A folder `NAME/VERSION/model.safetensors` of what `Model::save`, `SavedModel::save` and `QuantizedModel::save`
+//! wrote becomes TensorFlow Serving's REST API, the Open Inference Protocol over HTTP and gRPC, an address that takes
+//! pictures, and a page to drop them on. Requests are put together into batches; versions are replaced while it runs.
 //!
 //! ```no_run
 //! use sconce_serve::{ServeConfig, Server};

@@ -99,8 +99,8 @@ impl Metrics {
         Arc::clone(models.entry(name.to_owned()).or_insert_with(new))
     }
 
-    /// Takes note of how a request ended that came at `start`, and leaves a line in the log. `model` is empty where the
-    /// request names none that there is.
+    /// Takes note of how a request ended that came at `start`, and leaves a line in the log. `model` is empty where
+    /// the request names none that there is.
     pub fn request(&self, model: &str, protocol: &'static str, start: Instant, failure: Option<&Failure>) {
         let seconds = start.elapsed().as_secs_f64();
         let outcome = failure.map_or("ok", |failure| failure.reason.word());

@@ -136,8 +136,8 @@ fn is_quantized(path: &Path) -> sconce::Result<bool> {
     Ok(head.is_ok_and(|head| head.metadata.contains_key("sconce.quantized")))
 }
 
-/// How images may meet in a model: a linear layer on integers rounds what it takes in the range of the batch, unless it
-/// takes what was rounded in a known one.
+/// How images may meet in a model: a linear layer on integers rounds what it takes in the range of the batch, unless
+/// it takes what was rounded in a known one.
 fn rows(graph: &Graph) -> Rows {
     let nodes = graph.nodes();
     // Operators that pass bytes on as they are.
@@ -173,8 +173,8 @@ fn rows(graph: &Graph) -> Rows {
     if follows_the_batch { Rows::Alone } else { Rows::Together }
 }
 
-/// The outputs that are computed in use. Where images of other sizes than `own` may come, sides that follow theirs are
-/// left open.
+/// The outputs that are computed in use. Where images of other sizes than `own` may come, sides that follow theirs
+/// are left open.
 fn outputs(graph: &Graph, net: &Net, own: Option<[usize; 3]>) -> Vec<TensorSpec> {
     let larger = own.and_then(|[c, h, w]| graph.infer([c, h + 32, w + 32]).ok());
     let listed = graph.outputs().iter().filter(|output| output.when == OutputUse::Always);

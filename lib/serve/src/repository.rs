@@ -1,7 +1,7 @@
 //! The models in a folder: `NAME/VERSION/model.safetensors`, found by looking again and again.
 //!
-//! A new version is loaded and warmed beside the old one, then requests go to it; the old one answers what it has. What
-//! cannot be loaded is left aside, with a line in the log, until its files change.
+//! A new version is loaded and warmed beside the old one, then requests go to it; the old one answers what it has.
+//! What cannot be loaded is left aside, with a line in the log, until its files change.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -171,10 +171,11 @@ impl Repository {
                 }
             }
         }
-        let same =
-            |(a, b): ((&u64, &Arc<Version>), (&u64, &Arc<Version>))| a.0 == b.0 && Arc::ptr_eq(a.1, b.1);
+        let kept = |(number, version): (&u64, &Arc<Version>)| {
+            old.versions.get(number).is_some_and(|old| Arc::ptr_eq(old, version))
+        };
         let unchanged = new.versions.len() == old.versions.len()
-            && new.versions.iter().zip(&old.versions).all(same)
+            && new.versions.iter().all(kept)
             && new.broken == old.broken
             && new.settings == old.settings;
         if !unchanged || !self.models().contains_key(name) {
@@ -184,8 +185,8 @@ impl Repository {
         }
     }
 
-    /// A version, the one that is `known` if nothing has changed; the problem where it cannot be loaded, none where that
-    /// was said before.
+    /// A version, the one that is `known` if nothing has changed; the problem where it cannot be loaded, none where
+    /// that was said before.
     fn version(
         &self,
         model: &str,

@@ -103,8 +103,8 @@ impl Server {
     /// Loads what is in the folder, and answers from then on. Needs a tokio runtime.
     ///
     /// # Errors
-    /// If the folder cannot be read, an address is taken, or a certificate is not good. A model that cannot be loaded is
-    /// no error: it is left aside, with a line in the log.
+    /// If the folder cannot be read, an address is taken, or a certificate is not good. A model that cannot be loaded
+    /// is no error: it is left aside, with a line in the log.
     pub async fn start(config: ServeConfig) -> Result<Server, ServeError> {
         let folder = |source| ServeError::Folder { path: config.models.clone(), source };
         drop(std::fs::read_dir(&config.models).map_err(folder)?);
@@ -145,8 +145,8 @@ impl Server {
         self.grpc
     }
 
-    /// Stops: is not ready any more, accepts nothing new, answers what it has, and then closes all connections, at the
-    /// latest after the limit's `drain_time`.
+    /// Stops: is not ready any more, accepts nothing new, answers what it has, and then closes all connections, at
+    /// the latest after the limit's `drain_time`.
     pub async fn shutdown(self) {
         self.app.leave();
         tracing::info!("stopping");

@@ -1,4 +1,5 @@
-//! `config.json` beside the versions of a model: how it is batched, which versions are served, what its outputs are called.
+//! `config.json` beside the versions of a model: how it is batched, which versions are served, what its outputs are
+//! called.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -103,8 +104,8 @@ pub enum Versions {
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Preprocessing {
-    /// How it is resized. By default to the model's own size: a square model has the shorter side resized and the middle
-    /// cut out, others have both sides resized.
+    /// How it is resized. By default to the model's own size: a square model has the shorter side resized and the
+    /// middle cut out, others have both sides resized.
     pub resize: Option<Resizing>,
     /// The sides of the square that is cut out of the middle, in pixels.
     pub crop: Option<usize>,

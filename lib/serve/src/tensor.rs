@@ -159,7 +159,7 @@ impl Tensor {
 
     /// The same values as a batch of one.
     #[must_use]
-    pub fn as_row(mut self) -> Tensor {
+    pub fn into_row(mut self) -> Tensor {
         self.shape.insert(0, 1);
         self
     }

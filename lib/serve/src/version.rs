@@ -43,8 +43,8 @@ impl Fingerprint {
     }
 }
 
-/// A version that answers. Requests hold it while they wait for their answer: when it is replaced, its queue and memory
-/// go with the last of them.
+/// A version that answers. Requests hold it while they wait for their answer: when it is replaced, its queue and
+/// memory go with the last of them.
 pub struct Version {
     /// The model.
     pub model: String,
@@ -142,8 +142,8 @@ fn model_file(folder: &Path) -> Result<PathBuf, String> {
     }
 }
 
-/// Runs a batch of one and a full one: what cannot run is found before it serves, and the first requests do not wait for
-/// memory.
+/// Runs a batch of one and a full one: what cannot run is found before it serves, and the first requests do not wait
+/// for memory.
 fn warm_up(backend: &dyn Backend, sides: &[usize], most_rows: usize) -> Result<(), String> {
     for rows in [1, most_rows] {
         let mut shape = vec![rows];

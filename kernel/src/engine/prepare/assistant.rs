@@ -3,14 +3,18 @@
 //! It is made of rust-analyzer and takes minutes to build, so it has a workshop and a lock of its own: neither a
 //! cell nor `:dep` waits for it.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::cache::{lock, unusable};
-use super::graph::Graph;
-use super::watch::Build;
+use super::program::Program;
 use super::{CacheDir, PrepareError, Progress, Toolchain, source};
+
+const PROGRAM: Program = Program {
+    what: "the help while typing",
+    package: "sconce-assist",
+    folder: "assist",
+    hash: env!("SCONCE_ASSIST_HASH"),
+    source: &[source::ASSIST],
+};
 
 /// The assistant's program, and where the crates are that cells can name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,20 +62,8 @@ impl CacheDir {
     /// The assistant's program: the one beside this program, as cargo puts it, else the one in the cache.
     #[must_use]
     pub fn assistant_program(&self) -> Option<PathBuf> {
-        let beside = std::env::current_exe().ok().map(|own| own.with_file_name(program_name()));
-        beside.into_iter().chain([self.built_assistant()]).find(|program| program.is_file())
+        PROGRAM.find(self)
     }
-
-    /// Where the program goes. It is whole without the toolchain that built it, so that an update of Rust, after
-    /// which the cell library is built anew, leaves it in use; what it must fit is the machine.
-    fn built_assistant(&self) -> PathBuf {
-        let slot = [env!("CARGO_PKG_VERSION"), env!("SCONCE_ASSIST_HASH"), env!("SCONCE_TARGET")].join("-");
-        self.path().join(format!("assist-{slot}")).join(program_name())
-    }
-}
-
-fn program_name() -> String {
-    format!("sconce-assist{}", std::env::consts::EXE_SUFFIX)
 }
 
 /// Builds the assistant unless that is done, and gives its program. Two processes that do it at once wait for each
@@ -80,42 +72,5 @@ pub fn prepare_assistant(
     cache: &CacheDir,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<PathBuf, PrepareError> {
-    if let Some(program) = cache.assistant_program() {
-        return Ok(program);
-    }
-    let toolchain = Toolchain::find()?;
-    toolchain.check_tools()?;
-    let workshop = cache.path().join("assist-build");
-    let mut say = |message: &str| progress(Progress { done: 0, total: 0, message: message.to_owned() });
-    let waiting = &mut || say("waiting: another process builds it");
-    let _lock = lock(&workshop, waiting).map_err(|error| unusable(&workshop, error))?;
-    if let Some(program) = cache.assistant_program() {
-        return Ok(program);
-    }
-    say("reading the list of crates");
-    let build = Build {
-        what: "the help while typing",
-        package: "sconce-assist",
-        source: workshop.join("source"),
-        target: workshop.join("target"),
-    };
-    source::write(source::ASSIST, &build.source).map_err(|error| unusable(&build.source, error))?;
-    let graph = Graph::read(&build, &toolchain)?;
-    let made = build.run("", graph.packages.len(), progress)?;
-    let made = made.iter().find_map(|message| message["executable"].as_str());
-    let made = made.ok_or_else(|| build.failed("cargo built everything but the program itself"))?;
-    let program = cache.built_assistant();
-    keep(Path::new(made), &program).map_err(|error| unusable(&program, error))?;
-    Ok(program)
-}
-
-/// Puts a program where it is looked for, in one piece.
-fn keep(made: &Path, program: &Path) -> io::Result<()> {
-    let folder = program.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    fs::create_dir_all(folder)?;
-    let half = tempfile::tempdir_in(folder)?;
-    let copy = half.path().join("program");
-    // A copy: what cargo builds next goes into the same file.
-    fs::copy(made, &copy)?;
-    fs::rename(copy, program)
+    PROGRAM.prepare(cache, progress)
 }

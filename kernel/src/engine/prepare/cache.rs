@@ -109,7 +109,7 @@ impl Slot {
 
     /// Writes the source to where cargo builds it.
     pub fn write_source(&self) -> Result<(), PrepareError> {
-        source::write(source::CELL, &self.source()).map_err(|error| self.failed(error))
+        source::write(&[source::CELL], &self.source()).map_err(|error| self.failed(error))
     }
 
     /// The error for this folder, with what to do.

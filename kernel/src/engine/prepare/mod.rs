@@ -1,11 +1,13 @@
-//! The cell library, and the assistant beside it: built once for a version, a toolchain and a source, then found
-//! in milliseconds.
+//! The cell library, and the assistant and the server beside it: built once for a version, a toolchain and a source,
+//! then found in milliseconds.
 
 mod assistant;
 mod build;
 mod cache;
 pub(super) mod cargo;
 mod graph;
+mod program;
+mod server;
 mod source;
 mod toolchain;
 mod watch;
@@ -18,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use assistant::{Assistant, NoAssistant, prepare_assistant};
 pub use build::prepare;
 pub use cache::CacheDir;
+pub use server::prepare_server;
 pub(super) use source::lock_file;
 pub use toolchain::Toolchain;
 

@@ -1,5 +1,5 @@
-//! What each call of `inference.GRPCInferenceService` does. Calls that other servers have beyond the protocol are answered
-//! with UNIMPLEMENTED.
+//! What each call of `inference.GRPCInferenceService` does. Calls that other servers have beyond the protocol are
+//! answered with UNIMPLEMENTED.
 
 use std::convert::Infallible;
 use std::future::Future;

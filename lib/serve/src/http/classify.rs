@@ -33,8 +33,8 @@ struct Binary {
     b64: String,
 }
 
-/// Answers a request. An example is `{"image": {"b64": "…"}}`, a JPEG or PNG file, or has a value for the model's input by
-/// its name.
+/// Answers a request. An example is `{"image": {"b64": "…"}}`, a JPEG or PNG file, or has a value for the model's
+/// input by its name.
 ///
 /// # Errors
 /// If it is malformed, the model is none of classes, or as [`Version::infer`].
@@ -83,5 +83,5 @@ fn row(
         let file = STANDARD.decode(b64).map_err(|error| Failure::invalid(format!("b64: {error}")))?;
         return pictures.prepare(Pictures::decode(&file)?);
     }
-    Ok(numbers::read(value.get(), backend::input(&*version.backend, name)?.dtype)?.as_row())
+    Ok(numbers::read(value.get(), backend::input(&*version.backend, name)?.dtype)?.into_row())
 }

@@ -1,4 +1,5 @@
-//! Everything over HTTP/1: TensorFlow Serving's REST API, the Open Inference Protocol, pictures, metrics and the page.
+//! Everything over HTTP/1: TensorFlow Serving's REST API, the Open Inference Protocol, pictures, metrics and the
+//! page.
 
 mod body;
 mod classify;

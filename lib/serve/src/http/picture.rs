@@ -16,7 +16,8 @@ use crate::version::Version;
 /// How many classes an answer has where the address does not say.
 const TOP: usize = 5;
 
-/// Answers a request. `top` in the query is how many classes or boxes come at most, `min_score` the least score of a box.
+/// Answers a request. `top` in the query is how many classes or boxes come at most, `min_score` the least score of a
+/// box.
 ///
 /// # Errors
 /// If the query is not that, the model takes no pictures, the file is no picture, or as [`Version::infer`].

@@ -64,7 +64,7 @@ fn rows(backend: &dyn Backend, text: &str) -> Result<Vec<Tensor>, Failure> {
     let mut named: BTreeMap<String, Vec<Tensor>> = BTreeMap::new();
     for row in &rows {
         for (name, value) in row {
-            let tensor = numbers::read(value.get(), backend::input(backend, name)?.dtype)?.as_row();
+            let tensor = numbers::read(value.get(), backend::input(backend, name)?.dtype)?.into_row();
             named.entry(name.clone()).or_default().push(tensor);
         }
     }

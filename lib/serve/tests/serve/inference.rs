@@ -48,7 +48,10 @@ async fn numbers_and_bytes_give_the_same() {
     let mut client = Client::connect(server.http_address()).await;
     let values = image(5);
     let wanted = &expected(&model, std::slice::from_ref(&values))[0];
-    let input = |data: Value| json!({"id": "7", "inputs": [{"name": "input", "shape": [1, 1, 4, 4], "datatype": "FP32", "data": data}]});
+    let input = |data: Value| {
+        let input = json!({"name": "input", "shape": [1, 1, 4, 4], "datatype": "FP32", "data": data});
+        json!({"id": "7", "inputs": [input]})
+    };
     for data in [json!(values), json!([nested(&values)])] {
         let answer = client.post(INFER, input(data).to_string()).await;
         assert_eq!(answer.status, 200, "{}", answer.text());

@@ -4,6 +4,7 @@
 
 mod batching;
 mod client;
+mod encrypted;
 mod grpc;
 mod inference;
 mod limits;
