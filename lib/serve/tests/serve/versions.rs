@@ -181,13 +181,17 @@ async fn settings_that_are_wrong_leave_what_was_there() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_asked_before_the_end_is_answered() {
-    let (folder, _) = folder(r#"{"batching": {"max_delay_ms": 400}}"#);
+    let (folder, _) = folder(r#"{"batching": {"max_delay_ms": 2000}}"#);
     let server = serve(folder.path(), |_| {}).await;
     let address = server.http_address();
     let mut idle = Client::connect(address).await;
     assert_eq!(idle.get("/v2/health/ready").await.status, 200);
     let asked = tokio::spawn(async move { Client::connect(address).await.post(PREDICT, body()).await });
-    tokio::time::sleep(Duration::from_millis(150)).await;
+    // Until it waits.
+    let waits = "sconce_serve_waiting{model=\"small\",version=\"1\"} 1";
+    while !idle.get("/metrics").await.text().contains(waits) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     server.shutdown().await;
     assert_eq!(asked.await.unwrap().status, 200);
     assert!(idle.try_send("GET", "/v2", &[], b"").await.is_err(), "idle connections are closed");
