@@ -3,6 +3,7 @@
 pub mod onnxruntime;
 pub mod python;
 pub mod tensorflow;
+pub mod triton;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

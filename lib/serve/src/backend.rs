@@ -52,6 +52,12 @@ pub trait Backend: Send + Sync {
     /// The outputs, the main one first.
     fn outputs(&self) -> &[TensorSpec];
 
+    /// Shapes, without the batch, that the inputs may have; none where that is not known.
+    fn usual(&self) -> Option<Vec<Vec<usize>>> {
+        let whole = |spec: &TensorSpec| spec.shape.iter().skip(1).copied().collect::<Option<Vec<usize>>>();
+        self.inputs().iter().map(whole).collect()
+    }
+
     /// What [`Backend::infer`] would refuse beyond types and shapes: called before a request waits in a batch, where
     /// it would take others with it.
     ///
@@ -65,6 +71,40 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// If it cannot be computed.
     fn infer(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, Failure>;
+}
+
+/// What a file gave.
+pub struct Opened {
+    /// What computes.
+    pub backend: Box<dyn Backend>,
+    /// The names of the classes; empty where the file has none.
+    pub classes: Vec<String>,
+    /// What is taken from each channel of a picture, in fractions; empty where the file does not say.
+    pub mean: Vec<f32>,
+    /// What each channel is then divided by; empty where the file does not say.
+    pub std: Vec<f32>,
+}
+
+/// Holds a tensor of floats to being finite: one that is not gives nothing that means anything.
+///
+/// # Errors
+/// If it is not.
+pub fn finite(tensor: &Tensor) -> Result<(), Failure> {
+    let finite = match tensor.dtype() {
+        Dtype::F32 => {
+            tensor.data().as_chunks::<4>().0.iter().all(|value| f32::from_le_bytes(*value).is_finite())
+        }
+        Dtype::F64 => {
+            tensor.data().as_chunks::<8>().0.iter().all(|value| f64::from_le_bytes(*value).is_finite())
+        }
+        _ => true,
+    };
+    match finite {
+        true => Ok(()),
+        false => Err(Failure::invalid(
+            "an input: expected finite numbers, got one that is infinite or not a number.",
+        )),
+    }
 }
 
 /// Holds the inputs of a request to what the model takes, and gives the size of its batch.

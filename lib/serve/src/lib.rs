@@ -24,6 +24,8 @@ mod http;
 mod metrics;
 mod native;
 mod numbers;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod picture;
 mod repository;
 mod server;

@@ -11,7 +11,7 @@ use sconce::models;
 use sconce::nn::{Graph, Mode, Model, Operator, OutputUse, WeightPrecision};
 use serde::Deserialize;
 
-use crate::backend::{Backend, TensorSpec};
+use crate::backend::{self, Backend, Opened, TensorSpec};
 use crate::failure::Failure;
 use crate::tensor::{Dtype, Tensor};
 
@@ -24,14 +24,13 @@ enum Net {
     Int8(QuantizedModel),
 }
 
-/// A model of ours with the names of its classes, where its file has them.
-pub struct Native {
+/// A model of ours.
+struct Native {
     net: Net,
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
     /// Pixels of an image at most; none where only the model's own size will do.
     most_pixels: Option<usize>,
-    classes: Vec<String>,
     rows: Rows,
 }
 
@@ -44,14 +43,19 @@ enum Rows {
     Alone,
 }
 
+/// The model in a file. Images of other sizes than its own are taken up to `most_pixels` (height times width), where
+/// that is given.
+///
+/// # Errors
+/// If the file cannot be read or holds no model, or not one that is whole.
+pub fn open(path: &Path, most_pixels: Option<usize>) -> sconce::Result<Opened> {
+    let (net, classes) = read(path)?;
+    let backend = Box::new(Native::new(path, net, most_pixels)?);
+    Ok(Opened { backend, classes, mean: Vec::new(), std: Vec::new() })
+}
+
 impl Native {
-    /// The model in a file. Images of other sizes than its own are taken up to `most_pixels` (height times width),
-    /// where that is given.
-    ///
-    /// # Errors
-    /// If the file cannot be read or holds no model, or not one that is whole.
-    pub fn open(path: &Path, most_pixels: Option<usize>) -> sconce::Result<Native> {
-        let (net, classes) = open(path)?;
+    fn new(path: &Path, net: Net, most_pixels: Option<usize>) -> sconce::Result<Native> {
         let graph = match &net {
             Net::Float(model) => model.graph(),
             Net::Int8(model) => model.graph(),
@@ -71,19 +75,7 @@ impl Native {
         let inputs = vec![TensorSpec { name, dtype: Dtype::F32, shape }];
         let outputs = outputs(graph, &net, most_pixels.map(|_| [channels, height, width]));
         let rows = rows(graph);
-        Ok(Native { net, inputs, outputs, most_pixels, classes, rows })
-    }
-
-    /// The names of the classes; empty where the file has none.
-    #[must_use]
-    pub fn classes(&self) -> &[String] {
-        &self.classes
-    }
-
-    /// (C, H, W) of the images that the model was built for.
-    #[must_use]
-    pub fn own_size(&self) -> Vec<usize> {
-        self.graph().nodes().first().map_or_else(Vec::new, |node| node.shape.clone())
+        Ok(Native { net, inputs, outputs, most_pixels, rows })
     }
 
     fn graph(&self) -> &Graph {
@@ -104,7 +96,7 @@ impl Native {
     }
 }
 
-fn open(path: &Path) -> sconce::Result<(Net, Vec<String>)> {
+fn read(path: &Path) -> sconce::Result<(Net, Vec<String>)> {
     if is_quantized(path)? {
         return Ok((Net::Int8(QuantizedModel::open(path)?), Vec::new()));
     }
@@ -210,6 +202,10 @@ impl Backend for Native {
         &self.outputs
     }
 
+    fn usual(&self) -> Option<Vec<Vec<usize>>> {
+        Some(vec![self.graph().nodes().first()?.shape.clone()])
+    }
+
     fn check(&self, inputs: &[Tensor]) -> Result<(), Failure> {
         for tensor in inputs {
             if let (Some(most), &[_, channels, height, width]) = (self.most_pixels, tensor.shape()) {
@@ -220,12 +216,7 @@ impl Backend for Native {
                 }
                 self.graph().infer([channels, height, width])?;
             }
-            let mut values = tensor.data().as_chunks::<4>().0.iter();
-            if values.any(|value| !f32::from_le_bytes(*value).is_finite()) {
-                return Err(Failure::invalid(
-                    "an image: expected finite numbers, got one that is infinite or not a number.",
-                ));
-            }
+            backend::finite(tensor)?;
         }
         Ok(())
     }

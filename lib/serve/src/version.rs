@@ -7,13 +7,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 
-use crate::backend::{self, Backend};
+use crate::backend::{self, Backend, Opened};
 use crate::batching::{self, Batcher};
 use crate::failure::Failure;
 use crate::metrics::Metrics;
-use crate::native::Native;
+use crate::native;
 use crate::picture::Pictures;
-use crate::settings::Settings;
+use crate::settings::{Preprocessing, Settings};
 use crate::tensor::Tensor;
 
 /// What the files of a version looked like: others are another version under the same number.
@@ -75,15 +75,20 @@ impl Version {
     ) -> Result<Version, String> {
         let start = Instant::now();
         let file = model_file(folder)?;
-        let native = Native::open(&file, settings.max_image_pixels).map_err(|error| error.to_string())?;
+        let opened = open(&file, settings).map_err(|error| error.to_string())?;
+        let backend: Arc<dyn Backend> = Arc::from(opened.backend);
+        warm_up(&*backend, settings.batching.max_batch_size)?;
+        let or = |own: &[f32], file: Vec<f32>| if own.is_empty() { file } else { own.to_vec() };
+        let preprocessing = Preprocessing {
+            mean: or(&settings.preprocessing.mean, opened.mean),
+            std: or(&settings.preprocessing.std, opened.std),
+            ..settings.preprocessing.clone()
+        };
         let classes = match settings.classes.is_empty() {
-            true => native.classes().to_vec(),
+            true => opened.classes,
             false => settings.classes.clone(),
         };
-        let warm = native.own_size();
-        let backend: Arc<dyn Backend> = Arc::new(native);
-        warm_up(&*backend, &warm, settings.batching.max_batch_size)?;
-        let pictures = Pictures::of(&*backend, classes, settings.preprocessing.clone());
+        let pictures = Pictures::of(&*backend, classes, preprocessing);
         let batcher = Batcher::start(model, Arc::clone(&backend), settings, metrics.model(model))
             .map_err(|error| format!("a thread for its batches: {error}"))?;
         tracing::info!(model, version = number, seconds = start.elapsed().as_secs_f64(), "loaded");
@@ -120,39 +125,65 @@ impl Drop for Version {
     }
 }
 
-/// `model.safetensors`, or the one file of that kind that there is.
+/// The endings of files that hold models.
+const ENDINGS: [&str; 2] = ["safetensors", "onnx"];
+
+/// `model.safetensors` or `model.onnx`, or the one file of such a kind that there is.
 fn model_file(folder: &Path) -> Result<PathBuf, String> {
-    let usual = folder.join("model.safetensors");
-    if usual.is_file() {
+    let usual = ENDINGS.map(|ending| folder.join(format!("model.{ending}")));
+    if let Some(usual) = usual.into_iter().find(|path| path.is_file()) {
         return Ok(usual);
     }
     let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut found = paths.filter(|path| path.extension().is_some_and(|ending| ending == "safetensors"));
+    let mut found =
+        paths.filter(|path| ENDINGS.iter().any(|known| path.extension().is_some_and(|it| it == *known)));
     match (found.next(), found.next()) {
         (Some(path), None) => Ok(path),
         (None, _) => Err(format!(
-            "{}: expected model.safetensors, as Model::save or QuantizedModel::save writes it, got none",
+            "{}: expected model.safetensors, as Model::save or QuantizedModel::save writes it, or model.onnx, got none",
             folder.display()
         )),
         (Some(_), Some(_)) => Err(format!(
-            "{}: expected one .safetensors file, got several; name the model's model.safetensors",
+            "{}: expected one file of a model, got several; name the model's model.safetensors or model.onnx",
             folder.display()
         )),
     }
 }
 
-/// Runs a batch of one and a full one: what cannot run is found before it serves, and the first requests do not wait
-/// for memory.
-fn warm_up(backend: &dyn Backend, sides: &[usize], most_rows: usize) -> Result<(), String> {
+/// The model in a file, by the file's ending.
+fn open(file: &Path, settings: &Settings) -> sconce::Result<Opened> {
+    match file.extension().is_some_and(|ending| ending == "onnx") {
+        true => open_onnx(file),
+        false => native::open(file, settings.max_image_pixels),
+    }
+}
+
+#[cfg(feature = "onnx")]
+fn open_onnx(file: &Path) -> sconce::Result<Opened> {
+    crate::onnx::open(file)
+}
+
+#[cfg(not(feature = "onnx"))]
+fn open_onnx(file: &Path) -> sconce::Result<Opened> {
+    Err(sconce::Error::Format {
+        path: file.to_owned(),
+        expected: "a file of this library: the server was built without ONNX".into(),
+        got: "a file of ONNX".into(),
+        hint: "Build it with `cargo build --release -p sconce-serve --features onnx`.".into(),
+    })
+}
+
+/// Runs a batch of one and a full one, where it is known what an image may look like: what cannot run is found before
+/// it serves, and the first requests do not wait for memory.
+fn warm_up(backend: &dyn Backend, most_rows: usize) -> Result<(), String> {
+    let Some(usual) = backend.usual() else { return Ok(()) };
     for rows in [1, most_rows] {
-        let mut shape = vec![rows];
-        shape.extend(sides);
-        let bytes = shape.iter().product::<usize>() * 4;
-        let inputs = backend
-            .inputs()
-            .iter()
-            .map(|spec| Tensor::new(spec.dtype, shape.clone(), Bytes::from(vec![0; bytes])));
+        let inputs = backend.inputs().iter().zip(&usual).map(|(spec, sides)| {
+            let shape = [&[rows], sides.as_slice()].concat();
+            let bytes = shape.iter().product::<usize>() * spec.dtype.bytes();
+            Tensor::new(spec.dtype, shape, Bytes::from(vec![0; bytes]))
+        });
         let inputs = inputs.collect::<Result<Vec<_>, Failure>>().map_err(|failure| failure.to_string())?;
         batching::infer(backend, &inputs).map_err(|failure| format!("a first run: {failure}"))?;
     }

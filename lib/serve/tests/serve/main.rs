@@ -10,5 +10,6 @@ mod inference;
 mod limits;
 mod models;
 mod pictures;
+mod program;
 mod tensorflow;
 mod versions;
