@@ -166,6 +166,16 @@ fn integers_are_those_of_onnxruntime() -> Result<()> {
     let dynamic = quantize_dynamic(&net, &[])?.model;
     let ours = vec![("output".to_owned(), dynamic.forward(&test)?)];
     cases.add("digits_dynamic", ("int8", &dynamic), &OnnxConfig::default(), &[(test, ours)])?;
+    // Graphs of all kinds of layers, some of them in f32; their scores are too close together to rank.
+    for seed in 0..4 {
+        let model = filled(graphs::random(Seed(seed))?)?;
+        let shape = model.graph().nodes()[0].shape.clone();
+        let batch = formula::images(&[&[8], shape.as_slice()].concat(), &Device::Cpu)?;
+        let whole = quantize(&model, std::slice::from_ref(&batch), &QuantizeConfig::default())?.model;
+        let ours = vec![("main".to_owned(), whole.forward(&batch)?)];
+        let config = OnnxConfig::default();
+        cases.add(&format!("int8_random_{seed}"), ("int8 graph", &whole), &config, &[(batch, ours)])?;
+    }
     cases.check();
     Ok(())
 }

@@ -71,7 +71,9 @@ def run(path, case, tensors, level, precise=False):
     for at in range(case["inputs"]):
         results = model.run(None, {name: tensors[f"{at}.input"]})
         for output, found in zip(outputs, results):
-            yield output, found, tensors[f"{at}.output.{output}"]
+            # Of models on integers only the main output is known.
+            if case["kind"] == "float" or f"{at}.output.{output}" in tensors:
+                yield output, found, tensors[f"{at}.output.{output}"]
 
 
 def check_float(path, case, tensors):
@@ -102,7 +104,8 @@ def check_int8(path, case, tensors):
             count += wanted.shape[0]
         report[key] = {"steps": steps, "agreement": same / count}
     for key in ["plain", "integers"]:
-        assert report[key]["steps"] <= 2 and report[key]["agreement"] >= 0.99, report
+        assert report[key]["steps"] <= 2, report
+        assert report[key]["agreement"] >= 0.99 or case["kind"] == "int8 graph", report
     return report
 
 
@@ -113,7 +116,7 @@ def main(folder):
         tensors = load_file(str(folder / case["data"]))
         try:
             check_file(path, case)
-            check = check_int8 if case["kind"] == "int8" else check_float
+            check = check_float if case["kind"] == "float" else check_int8
             print(json.dumps({"name": case["name"], **check(path, case, tensors)}))
         except Exception as error:
             failures.append(f"{case['name']}: {type(error).__name__}: {error}")
