@@ -118,7 +118,7 @@ impl Cases {
                 wrong.push(format!("{name}: ran in {} ways only", found.len()));
             }
         }
-        eprintln!("largest deviations: {largest:?}");
+        eprintln!("{} models, largest deviations: {largest:?}", results.len());
         assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), results.len(), wrong.join("\n"));
     }
 }

@@ -1,5 +1,7 @@
 //! The models that are exported: one for every operator and option, and the zoo in small.
 
+use std::collections::BTreeMap;
+
 use candle_core::{Device, Tensor};
 use sconce::models::{self, ModelConfig};
 use sconce::nn::{
@@ -245,28 +247,28 @@ pub fn operators() -> Vec<(&'static str, Result<Architecture>)> {
     all
 }
 
-/// Architectures of the zoo on small images; the larger ones where code is optimized.
+/// The smallest architecture of each family of the zoo, on small images; the larger ones where code is optimized.
 pub fn zoo() -> Result<Vec<(&'static str, Model)>> {
-    let most = if cfg!(debug_assertions) { 6_000_000 } else { 45_000_000 };
-    let mut all = Vec::new();
-    let mut families = Vec::new();
+    let most = if cfg!(debug_assertions) { 12_000_000 } else { 60_000_000 };
+    let mut smallest: BTreeMap<&str, (usize, &str, Architecture)> = BTreeMap::new();
     for entry in models::list().entries() {
         let least = match entry.family {
             "DETR" | "FCOS" | "CoAtNet" => 64,
             _ => 32,
         };
         let sides = entry.smallest.map(|side| side.max(least));
-        let config =
-            ModelConfig::default().num_classes(10).image([entry.defaults.image[0], sides[0], sides[1]]);
-        let architecture = entry.architecture(config)?;
-        // One of each family is enough.
-        if architecture.summary().num_parameters() > most || families.contains(&entry.family) {
-            continue;
+        let image = [entry.defaults.image[0], sides[0], sides[1]];
+        let architecture = entry.architecture(ModelConfig::default().num_classes(10).image(image))?;
+        let size = architecture.summary().num_parameters();
+        let smaller = smallest.get(entry.family).is_none_or(|(other, ..)| size < *other);
+        if size <= most && smaller {
+            smallest.insert(entry.family, (size, entry.name, architecture));
         }
-        families.push(entry.family);
-        all.push((entry.name, filled(architecture.init(Seed(3), &Device::Cpu)?, Seed(3))?));
     }
-    Ok(all)
+    let made = smallest.into_values().map(|(_, name, architecture)| {
+        Ok((name, filled(architecture.init(Seed(3), &Device::Cpu)?, Seed(3))?))
+    });
+    made.collect()
 }
 
 /// Small models whose layers run on integers.
