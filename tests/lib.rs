@@ -39,7 +39,8 @@ pub fn sconce_path() -> Result<&'static Path> {
 fn build_sconce() -> Result<PathBuf> {
     // Of the workspace: with the features of one package alone, all crates would be compiled once more.
     let output = cargo()
-        .args(["build", "--release", "--workspace", "--bin", "sconce", "--message-format=json"])
+        .args(["build", "--release", "--workspace", "--bin", "sconce", "--bin", "sconce-serve"])
+        .arg("--message-format=json")
         .stderr(Stdio::inherit())
         .output()
         .context("cargo build")?;

@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::fs;
+use std::process::Command;
 
-use sconce_tests::{prepare, root, sconce, stderr};
+use sconce_tests::{onnxruntime, prepare, root, sconce, sconce_path, stderr};
 use serde_json::Value;
 
 /// The seconds that the cells whose first line starts so took, by the lines of progress.
@@ -22,11 +23,17 @@ fn seconds_of(progress: &str, first_line: &str) -> f64 {
 /// Executes a notebook of the tutorial and looks at its outputs; these cells must show pictures. Gives the lines of
 /// progress.
 fn execute(name: &str, pictures: &[&str]) -> String {
+    execute_with(name, pictures, |command| command)
+}
+
+/// The same, with what the notebook needs set on the command.
+fn execute_with(name: &str, pictures: &[&str], set: impl Fn(&mut Command) -> &mut Command) -> String {
     prepare().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("executed.ipynb");
     let mut command = sconce().unwrap();
-    let output = command.args(["run", name, "-o"]).arg(&path).current_dir(root()).output().unwrap();
+    command.args(["run", name, "-o"]).arg(&path).current_dir(root());
+    let output = set(&mut command).output().unwrap();
     let progress = stderr(&output);
     assert!(output.status.success(), "{progress}");
     let file: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
@@ -134,4 +141,16 @@ fn a_model_becomes_smaller_in_four_ways() {
     // file bit for bit.
     let pictures = ["sensitivity", "layers", "distil", "compare"];
     execute("notebooks/07_compress.ipynb", &pictures);
+}
+
+#[test]
+fn a_model_leaves_the_notebook() {
+    // The notebook itself asserts that onnxruntime and the server give what the model gives.
+    let library = onnxruntime::library().unwrap();
+    // Where a person has `sconce`: on the path.
+    let beside = sconce_path().unwrap().parent().unwrap().display();
+    let path = format!("{beside}:{}", std::env::var("PATH").unwrap());
+    execute_with("notebooks/08_ship.ipynb", &["picture"], |command| {
+        command.env("ORT_DYLIB_PATH", &library).env("PATH", &path)
+    });
 }
