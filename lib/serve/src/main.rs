@@ -26,7 +26,7 @@ struct Arguments {
     #[arg(long, default_value_t = 8001)]
     grpc_port: u16,
     /// Seconds between two looks for new versions.
-    #[arg(long, default_value_t = 2.0, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 2.0, value_name = "SECONDS", allow_negative_numbers = true)]
     poll: f64,
     /// What clients have to bring as `Authorization: Bearer TOKEN`. Other users of the machine see arguments, not
     /// variables.
@@ -48,7 +48,7 @@ struct Arguments {
     #[arg(long, default_value_t = Limits::default().connections, value_name = "NUMBER")]
     max_connections: usize,
     /// Seconds in which answers may still go out after SIGTERM or Ctrl-C.
-    #[arg(long, default_value_t = 30.0, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 30.0, value_name = "SECONDS", allow_negative_numbers = true)]
     drain: f64,
     /// The form of the log, on stderr.
     #[arg(long, value_enum, default_value_t = LogFormat::Plain)]
