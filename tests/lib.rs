@@ -37,10 +37,11 @@ pub fn sconce_path() -> Result<&'static Path> {
 }
 
 fn build_sconce() -> Result<PathBuf> {
-    // Of the workspace: with the features of one package alone, all crates would be compiled once more.
+    // Of the workspace, and with a test: with the features of one package, or without those that tests ask for, all
+    // crates would be compiled once more.
     let output = cargo()
         .args(["build", "--release", "--workspace", "--bin", "sconce", "--bin", "sconce-serve"])
-        .arg("--message-format=json")
+        .args(["--test", "architecture", "--message-format=json"])
         .stderr(Stdio::inherit())
         .output()
         .context("cargo build")?;

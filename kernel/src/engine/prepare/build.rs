@@ -69,7 +69,10 @@ fn collect(
     let mut shared = Vec::new();
     for library in &mut built {
         library.path = slot.keep(&library.path)?;
-        crates.insert(library.name.clone(), library.path.clone());
+        // A crate that macros use as well is built twice; code names the one that runs.
+        if library.linked || !crates.contains_key(&library.name) {
+            crates.insert(library.name.clone(), library.path.clone());
+        }
         if let Some(metadata) = library.metadata.as_ref().filter(|_| library.linked) {
             let (package, version) = library.package();
             let metadata = slot.keep(metadata)?;
@@ -80,7 +83,8 @@ fn collect(
     // Of several versions of a crate, code names the one that the cell library names.
     let mut nameable = BTreeSet::from([CELL.to_owned()]);
     for (name, package) in &graph.direct {
-        if let Some(library) = built.iter().find(|library| library.package == *package) {
+        let of_package = built.iter().filter(|library| library.package == *package);
+        if let Some(library) = of_package.max_by_key(|library| library.linked) {
             crates.insert(name.clone(), library.path.clone());
             nameable.insert(name.clone());
         }
