@@ -2,23 +2,14 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 
-use crate::python::environment;
+use crate::python::python_of;
 
-fn made() -> Result<&'static PathBuf> {
-    static MADE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let make = || environment("python-onnx", "requirements-onnx.txt").map_err(|error| format!("{error:#}"));
-    MADE.get_or_init(make).as_ref().map_err(|message| anyhow::anyhow!("{message}"))
-}
-
-/// A command of the environment's Python.
+/// A command of the environment's Python, in the repository's root.
 pub fn python() -> Result<Command> {
-    let mut command = Command::new(made()?.join("bin/python"));
-    command.env("PYTHONDONTWRITEBYTECODE", "1");
-    Ok(command)
+    python_of("python-onnx", "requirements-onnx.txt")
 }
 
 /// The library of onnxruntime that it carries.

@@ -43,6 +43,13 @@ fn program(environment: &Path) -> PathBuf {
     environment.join("bin/python")
 }
 
+/// A command of that environment's Python, in the repository's root.
+pub fn python_of(folder: &str, requirements: &str) -> Result<Command> {
+    let mut command = Command::new(program(&environment(folder, requirements)?));
+    command.current_dir(root()).env("PYTHONDONTWRITEBYTECODE", "1");
+    Ok(command)
+}
+
 /// The environment of the clients, with the kernel installed into it.
 fn make() -> Result<PathBuf> {
     let environment = environment("python", "requirements.txt")?;
@@ -55,7 +62,7 @@ fn make() -> Result<PathBuf> {
 
 /// An environment of Python, a folder under `target/`, made where it is missing or holds something else than the file
 /// `requirements` of this crate asks for.
-pub fn environment(folder: &str, requirements: &str) -> Result<PathBuf> {
+fn environment(folder: &str, requirements: &str) -> Result<PathBuf> {
     let target = root().join("target");
     let environment = target.join(folder);
     fs::create_dir_all(&target)?;

@@ -21,6 +21,23 @@ impl TensorSpec {
         self.shape.iter().map(|side| side.map_or(-1, |side| i64::try_from(side).unwrap_or(-1))).collect()
     }
 
+    /// The type that a request names for this input, which has to be the model's.
+    ///
+    /// # Errors
+    /// If there is no type of that name, or it is another.
+    pub fn check_datatype(&self, name: &str) -> Result<Dtype, Failure> {
+        let dtype = Dtype::named(name)?;
+        if dtype != self.dtype {
+            return Err(Failure::invalid(format!(
+                "input {:?}: expected the datatype {}, got {}.",
+                self.name,
+                self.dtype.name(),
+                dtype.name()
+            )));
+        }
+        Ok(dtype)
+    }
+
     /// Holds a tensor to this type and shape.
     fn check(&self, tensor: &Tensor) -> Result<(), Failure> {
         let fits = tensor.dtype() == self.dtype

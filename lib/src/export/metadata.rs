@@ -12,6 +12,16 @@ pub enum Batch {
     Fixed(usize),
 }
 
+impl Batch {
+    /// How many, where that is fixed.
+    pub(crate) fn fixed(self) -> Option<usize> {
+        match self {
+            Batch::Dynamic => None,
+            Batch::Fixed(images) => Some(images),
+        }
+    }
+}
+
 /// What is told about a model in its file, beside its layers.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Metadata {
@@ -54,6 +64,13 @@ impl Metadata {
             entries.push(("size", json!([height, width])));
         }
         entries.into_iter().map(|(key, value)| (key.to_owned(), value.to_string())).collect()
+    }
+
+    /// [`Metadata::entries`] as one object of JSON.
+    pub(crate) fn json(&self, image: &[usize]) -> String {
+        let entries = self.entries(image);
+        let entries: Vec<String> = entries.iter().map(|(key, json)| format!("\"{key}\": {json}")).collect();
+        format!("{{{}}}", entries.join(", "))
     }
 
     /// Refuses numbers that do not belong to images of so many channels, or with which nothing can be computed.

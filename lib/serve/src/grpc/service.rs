@@ -241,15 +241,7 @@ fn tensor(spec: &TensorSpec, input: InferInputTensor, raw: Option<Bytes>) -> Res
     if input.parameters.contains_key("shared_memory_region") {
         return Err(Failure::invalid("the parameter \"shared_memory_region\" is not supported."));
     }
-    let dtype = Dtype::named(&input.datatype)?;
-    if dtype != spec.dtype {
-        return Err(Failure::invalid(format!(
-            "input {:?}: expected the datatype {}, got {}.",
-            spec.name,
-            spec.dtype.name(),
-            dtype.name()
-        )));
-    }
+    let dtype = spec.check_datatype(&input.datatype)?;
     let side =
         |side: i64| usize::try_from(side).map_err(|_| Failure::invalid("a shape with a side below 0."));
     let shape = input.shape.into_iter().map(side).collect::<Result<Vec<_>, _>>()?;

@@ -20,7 +20,7 @@ use crate::backend::{self, Backend, TensorSpec};
 use crate::failure::{Failure, Reason};
 use crate::numbers::{self, Form};
 use crate::repository::Wanted;
-use crate::tensor::{Dtype, Tensor};
+use crate::tensor::Tensor;
 use crate::version::Version;
 
 /// Says where JSON ends and bytes begin.
@@ -221,15 +221,7 @@ pub fn place(backend: &dyn Backend, name: &str) -> Result<usize, Failure> {
 fn tensor(backend: &dyn Backend, input: Input<'_>, rest: &mut Bytes) -> Result<Tensor, Failure> {
     input.parameters.check()?;
     let spec = backend::input(backend, &input.name)?;
-    let dtype = Dtype::named(&input.datatype)?;
-    if dtype != spec.dtype {
-        return Err(Failure::invalid(format!(
-            "input {:?}: expected the datatype {}, got {}.",
-            spec.name,
-            spec.dtype.name(),
-            dtype.name()
-        )));
-    }
+    let dtype = spec.check_datatype(&input.datatype)?;
     match (input.parameters.binary_data_size, input.data) {
         (Some(size), None) => {
             if size > rest.len() {

@@ -35,6 +35,7 @@ pub use fold::fold_batch_norm;
 pub use half::{HalfModel, HalfType, half_weights};
 pub(crate) use layers::Stored;
 pub use model::QuantizedModel;
+pub(crate) use place::moves_numbers;
 pub(crate) use plan::Work;
 pub use qat::{QatConfig, qat, quantize_trained};
 pub use report::{Computes, QuantizeReport, QuantizedLayer};

@@ -34,18 +34,26 @@ fn kind(graph: &Graph, node: &Node) -> Kind {
         | Operator::AdaptiveAvgPool2d { .. }
         | Operator::GlobalAvgPool => Kind::Computed,
         Operator::Concat { dim } if *dim == channel_dim(&graph.nodes[node.inputs[0]].shape) => Kind::Computed,
-        Operator::MaxPool2d(_)
-        | Operator::Activation(Activation::Relu)
-        | Operator::Flatten
-        | Operator::ImageToTokens
-        | Operator::Reshape { .. }
-        | Operator::Permute { .. }
-        | Operator::Slice { .. }
-        | Operator::Dropout { .. }
-        | Operator::StochasticDepth { .. } => Kind::Kept,
+        Operator::Activation(Activation::Relu) => Kind::Kept,
+        operator if moves_numbers(operator) => Kind::Kept,
         Operator::Activation(Activation::Relu6) => Kind::Bound,
         _ => Kind::Float,
     }
+}
+
+/// Whether an operator, outside of training, gives numbers that it was given, and computes none.
+pub(crate) fn moves_numbers(operator: &Operator) -> bool {
+    matches!(
+        operator,
+        Operator::MaxPool2d(_)
+            | Operator::Flatten
+            | Operator::ImageToTokens
+            | Operator::Reshape { .. }
+            | Operator::Permute { .. }
+            | Operator::Slice { .. }
+            | Operator::Dropout { .. }
+            | Operator::StochasticDepth { .. }
+    )
 }
 
 /// The dimension of an image's value that lies innermost.

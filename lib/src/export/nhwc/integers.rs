@@ -8,6 +8,7 @@ use super::lower::Lowering;
 use super::program::{Bound, Data, Function, Kind, Op, Pair, ValueId};
 use super::stored::Stored;
 use crate::Result;
+use crate::compress::moves_numbers;
 use crate::export::source::Weights;
 use crate::nn::{Activation, Node, Operator, bytes_of};
 use crate::ops::int8::Quantization;
@@ -126,15 +127,8 @@ impl Lowering<'_> {
                     dims,
                 ))));
             }
-            Operator::MaxPool2d(_)
-            | Operator::Flatten
-            | Operator::ImageToTokens
-            | Operator::Reshape { .. }
-            | Operator::Permute { .. }
-            | Operator::Slice { .. }
-            | Operator::Dropout { .. }
-            | Operator::StochasticDepth { .. }
-            | Operator::FakeQuantize { .. } => return self.computed(node, inputs).map(Some),
+            Operator::FakeQuantize { .. } => return self.computed(node, inputs).map(Some),
+            operator if moves_numbers(operator) => return self.computed(node, inputs).map(Some),
             _ => {}
         }
         let Some(target) = self.target(index)? else { return Ok(None) };

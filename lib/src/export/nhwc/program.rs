@@ -17,10 +17,13 @@ pub(crate) struct Program {
 
 impl Program {
     /// What goes in or comes out, as reports have it: `input f32 (1, 32, 32, 3)`.
-    pub(crate) fn text(&self, name: &str, value: ValueId) -> String {
-        let dims = self.values[value].dims.iter();
-        let dims = dims.map(|&dim| if dim < 0 { "batch".to_owned() } else { dim.to_string() });
-        format!("{name} f32 ({})", dims.collect::<Vec<_>>().join(", "))
+    pub(crate) fn texts(&self, ports: &[(String, ValueId)]) -> Vec<String> {
+        let text = |(name, value): &(String, ValueId)| {
+            let dims = self.values[*value].dims.iter();
+            let dims = dims.map(|&dim| if dim < 0 { "batch".to_owned() } else { dim.to_string() });
+            format!("{name} f32 ({})", dims.collect::<Vec<_>>().join(", "))
+        };
+        ports.iter().map(text).collect()
     }
 }
 

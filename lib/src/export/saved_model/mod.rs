@@ -53,7 +53,7 @@ impl Default for SavedModelConfig {
 /// # Errors
 /// If a layer has no form in TensorFlow (the error names it), the model is on integers or larger than 2 GB, or the
 /// files cannot be written.
-pub fn saved_model(model: &impl Exportable, folder: impl AsRef<Path>) -> Result<ExportReport> {
+pub fn saved_model(model: &dyn Exportable, folder: impl AsRef<Path>) -> Result<ExportReport> {
     saved_model_with(model, folder, &SavedModelConfig::default())
 }
 
@@ -62,7 +62,7 @@ pub fn saved_model(model: &impl Exportable, folder: impl AsRef<Path>) -> Result<
 /// # Errors
 /// As [`saved_model`]; and if `config` does not fit the model.
 pub fn saved_model_with(
-    model: &impl Exportable,
+    model: &dyn Exportable,
     folder: impl AsRef<Path>,
     config: &SavedModelConfig,
 ) -> Result<ExportReport> {
@@ -70,11 +70,7 @@ pub fn saved_model_with(
     let source = model.source()?;
     let image = source.image().to_vec();
     config.metadata.check(op, image.first().copied().unwrap_or_default())?;
-    let batch = match config.batch {
-        Batch::Dynamic => None,
-        Batch::Fixed(images) => Some(images),
-    };
-    let program = lowered(&source, batch, op)?;
+    let program = lowered(&source, config.batch.fixed(), op)?;
     let saved = saved(&program)?;
     let names =
         saved.meta_graphs.iter().filter_map(|meta| meta.graph.as_ref()).flat_map(|graph| &graph.nodes);
@@ -89,16 +85,14 @@ pub fn saved_model_with(
             hint: "Export it with export::onnx, which has no such limit.".into(),
         });
     }
-    let entries = config.metadata.entries(&image);
-    let entries: Vec<String> = entries.iter().map(|(key, json)| format!("\"{key}\": {json}")).collect();
-    let metadata = format!("{{{}}}\n", entries.join(", "));
+    let metadata = config.metadata.json(&image) + "\n";
     let path = written(folder.as_ref(), config.version, &saved.encode_to_vec(), metadata.as_bytes())?;
     Ok(ExportReport {
         format: format!("TensorFlow SavedModel, version {}", config.version),
         path,
         bytes: (bytes + metadata.len()) as u64,
-        inputs: program.inputs.iter().map(|(name, value)| program.text(name, *value)).collect(),
-        outputs: program.outputs.iter().map(|(name, value)| program.text(name, *value)).collect(),
+        inputs: program.texts(&program.inputs),
+        outputs: program.texts(&program.outputs),
         operators,
         check: Check::NotRun("there is no TensorFlow in this program".into()),
     })

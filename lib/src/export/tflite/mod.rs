@@ -67,7 +67,7 @@ pub enum TfliteWeights {
 /// # Errors
 /// If a layer has no form in TensorFlow Lite (the error names it), the model is larger than a file can be, or the file
 /// cannot be written.
-pub fn tflite(model: &impl Exportable, path: impl AsRef<Path>) -> Result<ExportReport> {
+pub fn tflite(model: &dyn Exportable, path: impl AsRef<Path>) -> Result<ExportReport> {
     tflite_with(model, path, &TfliteConfig::default())
 }
 
@@ -76,7 +76,7 @@ pub fn tflite(model: &impl Exportable, path: impl AsRef<Path>) -> Result<ExportR
 /// # Errors
 /// As [`tflite`]; and if `config` does not fit the model.
 pub fn tflite_with(
-    model: &impl Exportable,
+    model: &dyn Exportable,
     path: impl AsRef<Path>,
     config: &TfliteConfig,
 ) -> Result<ExportReport> {
@@ -84,15 +84,9 @@ pub fn tflite_with(
     let (path, source) = (path.as_ref(), model.source()?);
     let image = source.image().to_vec();
     config.metadata.check(op, image.first().copied().unwrap_or_default())?;
-    let batch = match config.batch {
-        Batch::Dynamic => None,
-        Batch::Fixed(images) => Some(images),
-    };
-    let program = lowered(&source, batch, op)?;
+    let program = lowered(&source, config.batch.fixed(), op)?;
     let mut file = file_of(&program, config.weights);
-    let entries = config.metadata.entries(&image);
-    let entries: Vec<String> = entries.iter().map(|(key, json)| format!("\"{key}\": {json}")).collect();
-    file.metadata.push(("sconce".to_owned(), format!("{{{}}}", entries.join(", ")).into_bytes()));
+    file.metadata.push(("sconce".to_owned(), config.metadata.json(&image).into_bytes()));
     if file.values_len() > MOST_BYTES {
         return Err(Error::Argument {
             op: op.into(),
@@ -112,8 +106,8 @@ pub fn tflite_with(
         },
         path: path.to_owned(),
         bytes: bytes.len() as u64,
-        inputs: program.inputs.iter().map(|(name, value)| program.text(name, *value)).collect(),
-        outputs: program.outputs.iter().map(|(name, value)| program.text(name, *value)).collect(),
+        inputs: program.texts(&program.inputs),
+        outputs: program.texts(&program.outputs),
         operators,
         check: Check::NotRun("there is no TensorFlow Lite in this program".into()),
     })
