@@ -53,16 +53,7 @@ fn a_killed_start_and_two_at_once_leave_a_cache_that_works() {
     bench.kill_while_it_builds(&mut killed);
     assert!(!is_prepared(), "a half-built cache counts as prepared");
 
-    let both = [(); 2].map(|()| bench.sconce(&["prepare", "--no-assist"]).spawn().unwrap());
-    while bench.builds() < 2 {
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    fs::write(bench.path("go"), "").unwrap();
-    for child in both {
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", stderr(&output));
-    }
-    assert_eq!(bench.builds(), 2, "of two at once, one builds and one waits");
+    bench.two_at_once_after_the_killed(&["prepare", "--no-assist"]);
     assert!(is_prepared());
 
     fs::write(bench.path("a.ipynb"), notebook(&["let x = 20;", "x + 1"])).unwrap();
@@ -174,6 +165,22 @@ impl Bench {
         started.wait().unwrap();
     }
 
+    /// Starts it twice and lets them build. Gives what they said; the killed start is the first of two builds.
+    fn two_at_once_after_the_killed(&self, arguments: &[&str]) -> [String; 2] {
+        let both = [(); 2].map(|()| self.sconce(arguments).spawn().unwrap());
+        while self.builds() < 2 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        fs::write(self.path("go"), "").unwrap();
+        let said = both.map(|child| {
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", stderr(&output));
+            stdout(&output)
+        });
+        assert_eq!(self.builds(), 2, "of two at once, one builds and one waits");
+        said
+    }
+
     fn builds(&self) -> usize {
         fs::read_to_string(self.path("builds")).unwrap_or_default().lines().count()
     }
@@ -203,17 +210,9 @@ fn the_assistant_is_built_once_whoever_asks() {
     bench.kill_while_it_builds(&mut killed);
     assert!(bench.doctor().contains("names only"), "a half-built assistant counts as one");
 
-    let both = [(); 2].map(|()| bench.sconce(&["prepare"]).spawn().unwrap());
-    while bench.builds() < 2 {
-        std::thread::sleep(Duration::from_millis(10));
+    for said in bench.two_at_once_after_the_killed(&["prepare"]) {
+        assert!(said.contains("The help while typing is ready"), "{said}");
     }
-    fs::write(bench.path("go"), "").unwrap();
-    for child in both {
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", stderr(&output));
-        assert!(stdout(&output).contains("The help while typing is ready"), "{}", stdout(&output));
-    }
-    assert_eq!(bench.builds(), 2, "of two at once, one builds and one waits");
     let found = bench.doctor();
     assert!(found.contains(&bench.path("cache/assist-").display().to_string()), "{found}");
     assert!(bench.said(&["prepare"]).contains("sconce-assist: nothing to do"));
