@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
+use crate::batching::late;
 use crate::failure::{Failure, Reason};
 use crate::metrics::Metrics;
 use crate::repository::Repository;
@@ -20,7 +21,8 @@ const PERMIT: usize = 1024;
 pub struct Limits {
     /// Bytes of a request's body.
     pub request_bytes: usize,
-    /// Bytes of the bodies of all requests over HTTP/1 that are read or answered at the same time.
+    /// Bytes of the bodies of all requests that are read or answered at the same time, and of the images that files of
+    /// pictures in them become.
     pub total_bytes: usize,
     /// Bytes of a request's head; at least 8192.
     pub header_bytes: usize,
@@ -62,7 +64,7 @@ pub struct App {
     /// What clients may take.
     pub limits: Limits,
     /// Pictures that are decoded at the same time.
-    pub decoding: Semaphore,
+    decoding: Semaphore,
     token: Option<String>,
     memory: Arc<Semaphore>,
     leaving: AtomicBool,
@@ -99,6 +101,15 @@ impl App {
         Arc::clone(&self.memory).try_acquire_many_owned(permits).map_err(|_| {
             Failure::new(Reason::Busy, "the requests that are being read fill the memory; try again later.")
         })
+    }
+
+    /// A place among the pictures that are decoded at the same time, as many as there are cores.
+    ///
+    /// # Errors
+    /// [`Reason::Timeout`] where there is none until the deadline.
+    pub async fn decoder(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, Failure> {
+        let place = tokio::time::timeout_at(deadline.into(), self.decoding.acquire()).await;
+        place.ok().and_then(Result::ok).ok_or_else(late)
     }
 
     /// Holds a request to bringing the token.

@@ -1,6 +1,6 @@
 //! What computes: the seam between the server and the kinds of models it serves.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, short};
 use crate::tensor::{Dtype, Tensor, shape_text};
 
 /// An input or output of a model.
@@ -73,6 +73,11 @@ pub trait Backend: Send + Sync {
     fn usual(&self) -> Option<Vec<Vec<usize>>> {
         let whole = |spec: &TensorSpec| spec.shape.iter().skip(1).copied().collect::<Option<Vec<usize>>>();
         self.inputs().iter().map(whole).collect()
+    }
+
+    /// How many rows of a batch [`Backend::infer`] takes at most.
+    fn most_rows(&self) -> usize {
+        usize::MAX
     }
 
     /// What [`Backend::infer`] would refuse beyond types and shapes: called before a request waits in a batch, where
@@ -172,6 +177,5 @@ pub fn input<'a>(backend: &'a dyn Backend, name: &str) -> Result<&'a TensorSpec,
 
 fn unknown_input(backend: &dyn Backend, name: &str) -> Failure {
     let names: Vec<&str> = backend.inputs().iter().map(|spec| spec.name.as_str()).collect();
-    let name: String = name.chars().take(80).collect();
-    Failure::invalid(format!("inputs: expected {}, each once, got {name:?}.", names.join(", ")))
+    Failure::invalid(format!("inputs: expected {}, each once, got {:?}.", names.join(", "), short(name)))
 }

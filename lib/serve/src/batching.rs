@@ -126,7 +126,9 @@ impl Drop for Batcher {
     }
 }
 
-fn late() -> Failure {
+/// The failure of a request whose time is over.
+#[must_use]
+pub fn late() -> Failure {
     Failure::new(Reason::Timeout, "the request was not answered within its time; try again later.")
 }
 

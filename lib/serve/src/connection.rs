@@ -125,14 +125,7 @@ where
                 .header_read_timeout(limits.header_time)
                 .max_buf_size(limits.header_bytes.max(8192))
                 .serve_connection(io, TowerToHyperService::new(router));
-            tokio::pin!(connection);
-            tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = stopped(&mut stop) => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            }
+            until(&mut stop, connection, |connection| connection.graceful_shutdown()).await
         }
         Protocol::Grpc(grpc) => {
             let connection = http2::Builder::new(TokioExecutor::new())
@@ -142,18 +135,27 @@ where
                 .keep_alive_interval(limits.idle_time / 4)
                 .keep_alive_timeout(limits.idle_time / 4)
                 .serve_connection(io, grpc);
-            tokio::pin!(connection);
-            tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = stopped(&mut stop) => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            }
+            until(&mut stop, connection, |connection| connection.graceful_shutdown()).await
         }
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke off");
+    }
+}
+
+/// Waits for the end of a connection, which `finish` asks for once the server stops.
+async fn until<C: Future>(
+    stop: &mut watch::Receiver<bool>,
+    connection: C,
+    finish: impl FnOnce(Pin<&mut C>),
+) -> C::Output {
+    tokio::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopped(stop) => {
+            finish(connection.as_mut());
+            connection.await
+        }
     }
 }
 

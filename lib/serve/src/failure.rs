@@ -83,6 +83,12 @@ impl Reason {
     }
 }
 
+/// The start of what a client sent, for an error: a name of megabytes goes neither back nor into the log.
+#[must_use]
+pub fn short(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
 /// Why a request gets no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]

@@ -206,6 +206,13 @@ impl Backend for Native {
         Some(vec![self.graph().nodes().first()?.shape.clone()])
     }
 
+    fn most_rows(&self) -> usize {
+        match self.rows {
+            Rows::Together => usize::MAX,
+            Rows::Alone => 1,
+        }
+    }
+
     fn check(&self, inputs: &[Tensor]) -> Result<(), Failure> {
         for tensor in inputs {
             if let (Some(most), &[_, channels, height, width]) = (self.most_pixels, tensor.shape()) {
@@ -223,14 +230,6 @@ impl Backend for Native {
 
     fn infer(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, Failure> {
         let [x] = inputs else { return Err(Failure::internal("a model of ours has one input")) };
-        if self.rows == Rows::Alone && x.rows() > 1 {
-            let mut columns: Vec<Vec<Tensor>> = vec![Vec::new(); self.outputs.len()];
-            for row in 0..x.rows() {
-                let outputs = self.infer(&[x.narrow(row, 1)])?;
-                columns.iter_mut().zip(outputs).for_each(|(column, output)| column.push(output));
-            }
-            return columns.iter().map(|rows| Tensor::join(&rows.iter().collect::<Vec<_>>())).collect();
-        }
         let values = x.f32s().ok_or_else(|| Failure::internal("images that are not FP32"))?;
         let x = Values::from_vec(values, x.shape(), &Device::Cpu).map_err(sconce::Error::from)?;
         let outputs = self.run(&x)?.into_iter().map(|values| {

@@ -4,10 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::failure::Failure;
-use crate::tensor::{Dtype, Tensor, shape_text};
-
-/// More dimensions than any tensor has.
-const DEEPEST: usize = 16;
+use crate::tensor::{DEEPEST, Dtype, Tensor, shape_text};
 
 /// The tensor of this type that `text`, a JSON value, holds: nested lists give the shape, a number by itself none.
 ///

@@ -1,5 +1,7 @@
 //! Models of ONNX, in onnxruntime.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor as Values};
@@ -14,6 +16,9 @@ struct Onnx {
     runtime: Runtime,
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
+    /// Rows of a batch at most: one where the file fixes that, and where values are rounded in the range of the whole
+    /// batch, so that what others ask would change an answer.
+    most_rows: usize,
     /// Height and width of its images, where the file says.
     size: Option<[usize; 2]>,
 }
@@ -21,7 +26,8 @@ struct Onnx {
 /// The model in a file. Classes, means and deviations are those that our own exports write.
 ///
 /// # Errors
-/// As [`Runtime::onnx`]; and if an input or output has a fixed batch, or numbers that requests cannot have.
+/// As [`Runtime::onnx`]; and if an input or output has a fixed batch of more than one, or numbers that requests cannot
+/// have.
 pub fn open(path: &Path) -> sconce::Result<Opened> {
     let runtime = Runtime::onnx(path)?;
     let specs =
@@ -33,7 +39,30 @@ pub fn open(path: &Path) -> sconce::Result<Opened> {
     };
     let (mean, std, classes) = (numbers("mean"), numbers("std"), runtime.classes());
     let size = metadata.get("size").and_then(|text| serde_json::from_str(text).ok());
-    Ok(Opened { backend: Box::new(Onnx { runtime, inputs, outputs, size }), classes, mean, std })
+    let mut ports = runtime.inputs().iter().chain(runtime.outputs());
+    let is_alone = ports.any(|port| port.dims.first() == Some(&Length::Fixed(1)))
+        || metadata.get("range").is_some_and(|range| range == "\"batch\"")
+        || names(path, b"DynamicQuantizeLinear")?;
+    let most_rows = if is_alone { 1 } else { usize::MAX };
+    Ok(Opened { backend: Box::new(Onnx { runtime, inputs, outputs, most_rows, size }), classes, mean, std })
+}
+
+/// Whether a file names this operator. Weights that happen to spell it cost speed and no answer.
+fn names(path: &Path, operator: &[u8]) -> sconce::Result<bool> {
+    let io = |source| sconce::Error::Io { op: "read", path: path.to_owned(), source };
+    let mut file = File::open(path).map_err(io)?;
+    let mut part = Vec::new();
+    loop {
+        // The name may lie across two parts.
+        part.drain(..part.len().saturating_sub(operator.len()));
+        let read = file.by_ref().take(1 << 20).read_to_end(&mut part).map_err(io)?;
+        if part.windows(operator.len()).any(|window| window == operator) {
+            return Ok(true);
+        }
+        if read == 0 {
+            return Ok(false);
+        }
+    }
 }
 
 fn spec(path: &Path, port: &Port) -> sconce::Result<TensorSpec> {
@@ -51,14 +80,16 @@ fn spec(path: &Path, port: &Port) -> sconce::Result<TensorSpec> {
         DType::I64 => Dtype::I64,
         _ => return Err(wrong("numbers of f32, f64, u8, i32 or i64")),
     };
-    if !matches!(port.dims.first(), Some(Length::Open(_))) {
-        return Err(wrong("inputs and outputs whose first dimension is an open batch"));
-    }
+    // A batch fixed to 1 is served request by request: to clients it is as open as others.
+    let Some((Length::Open(_) | Length::Fixed(1), sides)) = port.dims.split_first() else {
+        return Err(wrong("inputs and outputs whose first dimension is an open batch, or 1"));
+    };
     let side = |length: &Length| match length {
         Length::Fixed(side) => Some(*side),
         Length::Open(_) => None,
     };
-    Ok(TensorSpec { name: port.name.clone(), dtype, shape: port.dims.iter().map(side).collect() })
+    let shape = std::iter::once(None).chain(sides.iter().map(side)).collect();
+    Ok(TensorSpec { name: port.name.clone(), dtype, shape })
 }
 
 impl Backend for Onnx {
@@ -80,6 +111,10 @@ impl Backend for Onnx {
             (shape, _) => shape.iter().skip(1).copied().collect(),
         };
         self.inputs.iter().map(of).collect()
+    }
+
+    fn most_rows(&self) -> usize {
+        self.most_rows
     }
 
     fn check(&self, inputs: &[Tensor]) -> Result<(), Failure> {

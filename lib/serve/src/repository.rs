@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use crate::failure::{Failure, Reason};
+use crate::failure::{Failure, Reason, short};
 use crate::metrics::{Metrics, VersionState};
 use crate::settings::{Settings, Versions};
 use crate::version::{Fingerprint, Version};
@@ -65,24 +66,24 @@ impl Repository {
     /// [`Reason::NotFound`].
     pub fn find(&self, model: &str, wanted: &Wanted) -> Result<Arc<Version>, Failure> {
         let models = self.models();
-        let short: String = model.chars().take(80).collect();
+        let model_name = short(model);
         let missing = |text: String| Failure::new(Reason::NotFound, text);
         let served = models.get(model).filter(|served| !served.versions.is_empty());
-        let served = served.ok_or_else(|| missing(format!("no model {short:?} is served")))?;
+        let served = served.ok_or_else(|| missing(format!("no model {model_name:?} is served")))?;
         let versions = || served.versions.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let number = match wanted {
             Wanted::Latest => served.versions.keys().next_back().copied(),
             Wanted::Number(number) => Some(*number),
             Wanted::Label(label) => Some(*served.settings.labels.get(label).ok_or_else(|| {
                 let known: Vec<&str> = served.settings.labels.keys().map(String::as_str).collect();
-                let label: String = label.chars().take(80).collect();
-                missing(format!("model {short:?} has no label {label:?}; its labels: {}", known.join(", ")))
+                let (label, known) = (short(label), known.join(", "));
+                missing(format!("model {model_name:?} has no label {label:?}; its labels: {known}"))
             })?),
         };
         let version = number.and_then(|number| served.versions.get(&number));
         version.cloned().ok_or_else(|| {
             let number = number.unwrap_or_default();
-            missing(format!("model {short:?} serves no version {number}; its versions: {}", versions()))
+            missing(format!("model {model_name:?} serves no version {number}; its versions: {}", versions()))
         })
     }
 
@@ -102,11 +103,17 @@ impl Repository {
     /// Looks into the folder, and loads and unloads what has changed. This takes as long as loading does.
     pub fn look(&self) {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        let Ok(entries) = fs::read_dir(&self.folder) else {
+        let entries = match fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
             // A file system that is away for a moment is no reason to stop serving.
-            tracing::error!(folder = %self.folder.display(), "the folder of models cannot be read");
-            return;
+            Err(error) => {
+                if refused.insert(self.folder.clone(), None).is_none() {
+                    tracing::error!(folder = %self.folder.display(), %error, "the folder of models cannot be read");
+                }
+                return;
+            }
         };
+        refused.remove(&self.folder);
         let mut names: Vec<String> = entries
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
             .filter(|name| is_name(name) && self.folder.join(name).is_dir())
@@ -145,7 +152,16 @@ impl Repository {
                 return;
             }
         };
-        let numbers = numbers(&folder);
+        let numbers = match numbers(&folder) {
+            Ok(numbers) => numbers,
+            Err(error) => {
+                if folder.is_dir() && refused.insert(folder, None) != Some(None) {
+                    tracing::error!(model = name, %error, "a model's folder that cannot be read is left as it was");
+                }
+                return;
+            }
+        };
+        refused.remove(&folder);
         let most = match &settings.versions {
             Versions::Latest(count) => *count,
             Versions::Specific(_) | Versions::All => usize::MAX,
@@ -197,7 +213,21 @@ impl Repository {
         refused: &mut HashMap<PathBuf, Option<Fingerprint>>,
     ) -> Result<Arc<Version>, Option<String>> {
         let path = folder.join(number.to_string());
-        let fingerprint = Fingerprint::of(folder, &path).map_err(|error| Some(error.to_string()))?;
+        let fingerprint = match Fingerprint::of(folder, &path) {
+            Ok(fingerprint) => fingerprint,
+            Err(error) => {
+                let problem = format!("{}: {error}", path.display());
+                if refused.insert(path, None) != Some(None) {
+                    tracing::error!(
+                        model,
+                        version = number,
+                        problem,
+                        "a version that cannot be read is left aside"
+                    );
+                }
+                return Err(Some(problem));
+            }
+        };
         if let Some(known) = known.filter(|known| known.fingerprint == fingerprint) {
             return Ok(Arc::clone(known));
         }
@@ -230,14 +260,13 @@ fn is_name(name: &str) -> bool {
 }
 
 /// The folders in a model's folder whose names are numbers, in order.
-fn numbers(folder: &Path) -> Vec<u64> {
-    let entries = fs::read_dir(folder).into_iter().flatten();
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
+    let names = fs::read_dir(folder)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let number = |name: &String| name.parse::<u64>().ok().filter(|number| number.to_string() == *name);
     let mut numbers: Vec<u64> = names
         .filter_map(|name| number(&name))
         .filter(|number| folder.join(number.to_string()).is_dir())
         .collect();
     numbers.sort_unstable();
-    numbers
+    Ok(numbers)
 }

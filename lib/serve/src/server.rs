@@ -116,6 +116,7 @@ impl Server {
             Some(port) => Some(listen(config.host, port).await?),
             None => None,
         };
+        let models = config.models.clone();
         let metrics = Arc::new(Metrics::default());
         let repository = Arc::new(Repository::new(config.models, Arc::clone(&metrics)));
         let looking = start_looking(Arc::clone(&repository), config.poll).await?;
@@ -129,7 +130,12 @@ impl Server {
             let protocol = Protocol::Grpc(Grpc::new(Arc::clone(&app)));
             listeners.push(tokio::spawn(accept(Arc::clone(&app), listener, grpc_tls, protocol, stopped)));
         }
-        tracing::info!(%http, grpc = grpc.map(|it| it.to_string()), "listening");
+        if app.repository.states().is_empty() {
+            let folder = models.display();
+            tracing::warn!(%folder, "no model is served yet: expected NAME/VERSION/model.safetensors in the folder");
+        }
+        let page = format!("{}://{http}/", if config.tls.is_some() { "https" } else { "http" });
+        tracing::info!(%http, grpc = grpc.map(|it| it.to_string()), page, "listening");
         Ok(Server { app, http, grpc, stop, listeners, _looking: looking })
     }
 

@@ -138,6 +138,10 @@ impl Settings {
     pub fn read(folder: &Path) -> Result<Settings, String> {
         let path = folder.join("config.json");
         let length = match fs::metadata(&path) {
+            // Reading what is no file may never end.
+            Ok(metadata) if !metadata.is_file() => {
+                return Err(format!("{}: expected a file", path.display()));
+            }
             Ok(metadata) => metadata.len(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Settings::default()),
             Err(error) => return Err(format!("{}: {error}", path.display())),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, short};
 
 /// What the values of a tensor are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,10 +65,14 @@ impl Dtype {
     pub fn named(name: &str) -> Result<Dtype, Failure> {
         DTYPES.iter().find(|row| row.1 == name).map(|row| row.0).ok_or_else(|| {
             let known: Vec<&str> = DTYPES.iter().map(|row| row.1).collect();
-            Failure::invalid(format!("datatype: expected one of {}, got {name:?}.", known.join(", ")))
+            let (known, got) = (known.join(", "), short(name));
+            Failure::invalid(format!("datatype: expected one of {known}, got {got:?}."))
         })
     }
 }
+
+/// More dimensions than any tensor has.
+pub const DEEPEST: usize = 16;
 
 /// Values, row by row and little-endian, with their type and shape. The first dimension is the batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,8 +86,14 @@ impl Tensor {
     /// A tensor of these bytes.
     ///
     /// # Errors
-    /// If there are more or fewer than the shape takes.
+    /// If there are more or fewer than the shape takes, or it has more dimensions than any tensor.
     pub fn new(dtype: Dtype, shape: Vec<usize>, data: Bytes) -> Result<Tensor, Failure> {
+        if shape.len() > DEEPEST {
+            return Err(Failure::invalid(format!(
+                "a tensor: expected {DEEPEST} dimensions at most, got {}.",
+                shape.len()
+            )));
+        }
         let bytes = shape.iter().try_fold(dtype.bytes(), |bytes, &side| bytes.checked_mul(side));
         if bytes != Some(data.len()) {
             return Err(Failure::invalid(format!(

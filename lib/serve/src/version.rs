@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::metrics::Metrics;
 use crate::native;
 use crate::picture::Pictures;
-use crate::settings::{Preprocessing, Settings};
+use crate::settings::{Batching, Preprocessing, Settings};
 use crate::tensor::Tensor;
 
 /// What the files of a version looked like: others are another version under the same number.
@@ -77,7 +77,11 @@ impl Version {
         let file = model_file(folder)?;
         let opened = open(&file, settings).map_err(|error| error.to_string())?;
         let backend: Arc<dyn Backend> = Arc::from(opened.backend);
-        warm_up(&*backend, settings.batching.max_batch_size)?;
+        // A model of a fixed batch takes no others beside it, and need not wait for them.
+        let most_rows = settings.batching.max_batch_size.min(backend.most_rows());
+        let batching = Batching { max_batch_size: most_rows, ..settings.batching.clone() };
+        let settings = &Settings { batching, ..settings.clone() };
+        warm_up(&*backend, most_rows)?;
         let or = |own: &[f32], file: Vec<f32>| if own.is_empty() { file } else { own.to_vec() };
         let preprocessing = Preprocessing {
             mean: or(&settings.preprocessing.mean, opened.mean),
@@ -109,7 +113,13 @@ impl Version {
     /// If the model does not take them, the queue is full, or they are not answered in time.
     pub async fn infer(&self, inputs: Vec<Tensor>, start: Instant) -> Result<Vec<Tensor>, Failure> {
         let rows = backend::check(&*self.backend, &inputs)?;
-        self.batcher.infer(inputs, rows, start + self.timeout).await
+        self.batcher.infer(inputs, rows, self.deadline(start)).await
+    }
+
+    /// When a request that came at `start` has to be answered.
+    #[must_use]
+    pub fn deadline(&self, start: Instant) -> Instant {
+        start + self.timeout
     }
 
     /// Requests that wait.
@@ -136,8 +146,10 @@ fn model_file(folder: &Path) -> Result<PathBuf, String> {
     }
     let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut found =
-        paths.filter(|path| ENDINGS.iter().any(|known| path.extension().is_some_and(|it| it == *known)));
+    let is_model =
+        |path: &PathBuf| ENDINGS.iter().any(|known| path.extension().is_some_and(|it| it == *known));
+    // Opening what is no file may never end.
+    let mut found = paths.filter(|path| is_model(path) && path.is_file());
     match (found.next(), found.next()) {
         (Some(path), None) => Ok(path),
         (None, _) => Err(format!(
@@ -178,7 +190,8 @@ fn open_onnx(file: &Path) -> sconce::Result<Opened> {
 /// it serves, and the first requests do not wait for memory.
 fn warm_up(backend: &dyn Backend, most_rows: usize) -> Result<(), String> {
     let Some(usual) = backend.usual() else { return Ok(()) };
-    for rows in [1, most_rows] {
+    let sizes = [1, most_rows];
+    for &rows in if most_rows == 1 { &sizes[..1] } else { &sizes } {
         let inputs = backend.inputs().iter().zip(&usual).map(|(spec, sides)| {
             let shape = [&[rows], sides.as_slice()].concat();
             let bytes = shape.iter().product::<usize>() * spec.dtype.bytes();

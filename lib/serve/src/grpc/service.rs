@@ -19,7 +19,7 @@ use super::messages::*;
 use super::timed::Timed;
 use crate::app::App;
 use crate::backend::{self, TensorSpec};
-use crate::failure::{Failure, Reason};
+use crate::failure::{Failure, Reason, short};
 use crate::repository::Wanted;
 use crate::tensor::{Dtype, Tensor};
 use crate::version::Version;
@@ -96,10 +96,7 @@ async fn route(app: Arc<App>, request: http::Request<Incoming>) -> http::Respons
             let infer = |app: Arc<App>, request| async move { model_infer(&app, request, start).await };
             unary(&app, request, with(&app, infer)).await
         }
-        other => {
-            let call: String = other.chars().take(80).collect();
-            Status::unimplemented(format!("this server has no call {call:?}")).into_http()
-        }
+        other => Status::unimplemented(format!("this server has no call {:?}", short(other))).into_http(),
     }
 }
 
@@ -171,8 +168,7 @@ fn find(app: &App, model: &str, version: &str) -> Result<Arc<Version>, Failure> 
     let wanted = match version {
         "" => Wanted::Latest,
         number => Wanted::Number(number.parse().map_err(|_| {
-            let got: String = number.chars().take(80).collect();
-            Failure::invalid(format!("model_version: expected a number or nothing, got {got:?}."))
+            Failure::invalid(format!("model_version: expected a number or nothing, got {:?}.", short(number)))
         })?),
     };
     app.repository.find(model, &wanted)
@@ -207,16 +203,13 @@ async fn infer(app: &App, request: ModelInferRequest, start: Instant) -> Result<
         named.push((input.name.clone(), tensor(spec, input, raw.next())?));
     }
     let inputs = backend::in_order(backend, named)?;
-    let mut wanted = Vec::new();
-    for output in &request.outputs {
-        if output.parameters.contains_key("classification") {
-            return Err(Failure::invalid("the parameter \"classification\" is not supported."));
-        }
-        wanted.push(crate::http::place(backend, &output.name)?);
+    if request.outputs.iter().any(|output| output.parameters.contains_key("classification")) {
+        return Err(Failure::invalid("the parameter \"classification\" is not supported."));
     }
-    if request.outputs.is_empty() {
-        wanted.extend(0..backend.outputs().len());
-    }
+    let wanted = match request.outputs.as_slice() {
+        [] => (0..backend.outputs().len()).collect(),
+        outputs => crate::http::places(backend, outputs.iter().map(|output| output.name.as_str()))?,
+    };
     let outputs = version.infer(inputs, start).await?;
     let mut response = ModelInferResponse {
         model_name: version.model.clone(),

@@ -8,7 +8,7 @@ use http_body_util::BodyExt as _;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::app::App;
-use crate::failure::{Failure, Reason};
+use crate::failure::{Failure, Reason, short};
 
 /// A body with the memory that it takes.
 pub struct Whole {
@@ -23,7 +23,7 @@ pub struct Whole {
 /// If it is encoded, longer than allowed, slower than allowed, broken off, or there is no memory for it.
 pub async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Whole, Failure> {
     if let Some(encoding) = headers.get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
-        let got = String::from_utf8_lossy(encoding.as_bytes()).into_owned();
+        let got = short(&String::from_utf8_lossy(encoding.as_bytes()));
         return Err(Failure::new(
             Reason::Unsupported,
             format!("expected a body that is not encoded, got {got:?}"),

@@ -9,10 +9,13 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{aside, parse, tensorflow};
+use crate::app::App;
 use crate::backend;
-use crate::failure::Failure;
+use crate::batching::late;
+use crate::failure::{Failure, Reason};
 use crate::numbers;
 use crate::picture::{Pictures, Task};
 use crate::tensor::Tensor;
@@ -38,43 +41,94 @@ struct Binary {
 ///
 /// # Errors
 /// If it is malformed, the model is none of classes, or as [`Version::infer`].
-pub async fn classify(version: &Version, bytes: &[u8], start: Instant) -> Result<Response, Failure> {
+pub async fn classify(
+    app: &App,
+    version: &Version,
+    bytes: &[u8],
+    start: Instant,
+) -> Result<Response, Failure> {
     let pictures = version.pictures.as_ref().filter(|pictures| pictures.task == Task::Classify);
     let pictures =
         pictures.ok_or_else(|| Failure::invalid("expected a model of images and classes, got another."))?;
+    let deadline = version.deadline(start);
+    let one = app.decoder(deadline).await?;
     // Pictures take longer than their bytes tell.
-    let input = aside(bytes.len().saturating_mul(16), || read(version, pictures, bytes))?;
-    let outputs = version.infer(vec![input], start).await?;
+    let rows = aside(bytes.len().saturating_mul(16), || read(app, version, pictures, bytes, deadline));
+    drop(one);
+    let rows = rows?;
+    let outputs = version.infer(vec![rows.joined()?], start).await?;
     let rows = pictures.scores(&outputs)?;
     let result: Vec<Vec<(String, f32)>> =
         rows.into_iter().map(|row| row.into_iter().map(|it| (it.label, it.score)).collect()).collect();
     Ok(super::answer(json!({"result": result}).to_string()))
 }
 
-fn read(version: &Version, pictures: &Pictures, bytes: &[u8]) -> Result<Tensor, Failure> {
-    let request: Classify<'_> = parse(bytes)?;
-    tensorflow::check_signature(request.signature_name.as_deref())?;
-    let mut rows = Vec::with_capacity(request.examples.len());
-    for example in &request.examples {
-        let mut features = request.context.clone();
-        features.extend(example.iter().map(|(name, value)| (name.clone(), *value)));
-        rows.push(row(version, pictures, &features)?);
-    }
-    let alike = rows.first().is_some_and(|first| rows.iter().all(|row| row.is_like(first)));
-    if !alike {
-        return Err(Failure::invalid(
-            "`examples`: expected at least one, all of one size, got none or others.",
-        ));
-    }
-    Tensor::join(&rows.iter().collect::<Vec<_>>())
+/// The images of a request, with the memory that they take: files of pictures become a thousand times as long.
+#[derive(Default)]
+struct Rows {
+    images: Vec<Tensor>,
+    bytes: usize,
+    memory: Option<OwnedSemaphorePermit>,
 }
 
-fn row(
+impl Rows {
+    fn push(&mut self, app: &App, image: Tensor) -> Result<(), Failure> {
+        let bytes = image.data().len();
+        self.bytes += bytes;
+        let most = app.limits.request_bytes;
+        // One is taken, however large the model's images are.
+        if self.bytes > most && !self.images.is_empty() {
+            return Err(Failure::new(
+                Reason::TooLarge,
+                format!(
+                    "`examples`: expected images of {most} bytes at most in all, got more: send fewer at once."
+                ),
+            ));
+        }
+        let more = app.memory(bytes)?;
+        match &mut self.memory {
+            Some(memory) => memory.merge(more),
+            None => self.memory = Some(more),
+        }
+        self.images.push(image);
+        Ok(())
+    }
+
+    fn joined(&self) -> Result<Tensor, Failure> {
+        let alike = self.images.first().is_some_and(|first| self.images.iter().all(|row| row.is_like(first)));
+        if !alike {
+            return Err(Failure::invalid(
+                "`examples`: expected at least one, all of one size, got none or others.",
+            ));
+        }
+        Tensor::join(&self.images.iter().collect::<Vec<_>>())
+    }
+}
+
+fn read(
+    app: &App,
     version: &Version,
     pictures: &Pictures,
-    features: &BTreeMap<String, &RawValue>,
+    bytes: &[u8],
+    deadline: Instant,
+) -> Result<Rows, Failure> {
+    let request: Classify<'_> = parse(bytes)?;
+    tensorflow::check_signature(request.signature_name.as_deref())?;
+    let mut rows = Rows::default();
+    for example in &request.examples {
+        if Instant::now() >= deadline {
+            return Err(late());
+        }
+        rows.push(app, row(version, pictures, request.context.iter().chain(example))?)?;
+    }
+    Ok(rows)
+}
+
+fn row<'a>(
+    version: &Version,
+    pictures: &Pictures,
+    mut features: impl Iterator<Item = (&'a String, &'a &'a RawValue)>,
 ) -> Result<Tensor, Failure> {
-    let mut features = features.iter();
     let (Some((name, value)), None) = (features.next(), features.next()) else {
         return Err(Failure::invalid("an example: expected one feature, got none or several."));
     };

@@ -17,10 +17,10 @@ use super::target::Target;
 use super::{aside, body, finish, method, parse};
 use crate::app::App;
 use crate::backend::{self, Backend, TensorSpec};
-use crate::failure::{Failure, Reason};
+use crate::failure::{Failure, Reason, short};
 use crate::numbers::{self, Form};
 use crate::repository::Wanted;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, shape_text};
 use crate::version::Version;
 
 /// Says where JSON ends and bytes begin.
@@ -57,8 +57,7 @@ async fn act(app: &App, target: &Target<'_>, request: Request, start: Instant) -
         "infer" => Method::POST,
         "" | "ready" => Method::GET,
         other => {
-            let action: String = other.chars().take(80).collect();
-            return Err(Failure::new(Reason::NotFound, format!("there is no action {action:?}")));
+            return Err(Failure::new(Reason::NotFound, format!("there is no action {:?}", short(other))));
         }
     };
     if request.method() != wanted {
@@ -66,7 +65,7 @@ async fn act(app: &App, target: &Target<'_>, request: Request, start: Instant) -
     }
     let version = app.repository.find(target.model, &target.wanted)?;
     match target.action {
-        "ready" => Ok(Response::default()),
+        "ready" => Ok(super::answer(json!({"name": version.model, "ready": true}).to_string())),
         "" => Ok(metadata(app, &version)),
         _ => {
             let (parts, body) = request.into_parts();
@@ -195,27 +194,44 @@ fn read(backend: &dyn Backend, headers: &HeaderMap, bytes: &Bytes) -> Result<Ask
         )));
     }
     let binary = request.parameters.binary_data_output.unwrap_or(false);
-    let wishes = match request.outputs {
+    let wishes = match request.outputs.filter(|requested| !requested.is_empty()) {
         None => (0..backend.outputs().len()).map(|output| Wish { output, binary }).collect(),
         Some(requested) => {
-            let wish = |requested: Requested| {
+            let places = places(backend, requested.iter().map(|requested| requested.name.as_str()))?;
+            let wish = |(requested, output): (&Requested, usize)| {
                 requested.parameters.check()?;
-                let output = place(backend, &requested.name)?;
                 Ok(Wish { output, binary: requested.parameters.binary_data.unwrap_or(binary) })
             };
-            requested.into_iter().map(wish).collect::<Result<_, Failure>>()?
+            requested.iter().zip(places).map(wish).collect::<Result<_, Failure>>()?
         }
     };
     Ok((request.id, backend::in_order(backend, named)?, wishes))
 }
 
-/// The place of the output called `name`.
-pub fn place(backend: &dyn Backend, name: &str) -> Result<usize, Failure> {
-    backend.outputs().iter().position(|spec| spec.name == name).ok_or_else(|| {
-        let names: Vec<&str> = backend.outputs().iter().map(|spec| spec.name.as_str()).collect();
-        let name: String = name.chars().take(80).collect();
-        Failure::invalid(format!("outputs: expected some of {}, got {name:?}.", names.join(", ")))
-    })
+/// The places of the outputs of these names, each of which may come once: an answer is not longer than what the model
+/// gives.
+///
+/// # Errors
+/// If one comes again, or the model has none of that name.
+pub fn places<'a>(
+    backend: &dyn Backend,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<Vec<usize>, Failure> {
+    let mut places = Vec::new();
+    for name in names {
+        let place = backend.outputs().iter().position(|spec| spec.name == name);
+        match place.filter(|place| !places.contains(place)) {
+            Some(place) => places.push(place),
+            None => {
+                let known: Vec<&str> = backend.outputs().iter().map(|spec| spec.name.as_str()).collect();
+                let (known, got) = (known.join(", "), short(name));
+                return Err(Failure::invalid(format!(
+                    "outputs: expected some of {known}, each once, got {got:?}."
+                )));
+            }
+        }
+    }
+    Ok(places)
 }
 
 fn tensor(backend: &dyn Backend, input: Input<'_>, rest: &mut Bytes) -> Result<Tensor, Failure> {
@@ -235,16 +251,16 @@ fn tensor(backend: &dyn Backend, input: Input<'_>, rest: &mut Bytes) -> Result<T
         }
         (None, Some(data)) => {
             let values = numbers::read(data.get(), dtype)?;
-            let nested = values.shape().len() > 1 && values.shape() != input.shape;
-            if nested {
+            let tensor = Tensor::new(dtype, input.shape, values.data().clone())?;
+            if values.shape().len() > 1 && values.shape() != tensor.shape() {
                 return Err(Failure::invalid(format!(
-                    "input {:?}: expected data of the shape {:?} or in one list, got {:?}.",
+                    "input {:?}: expected data of the shape {} or in one list, got {}.",
                     spec.name,
-                    input.shape,
-                    values.shape()
+                    shape_text(tensor.shape()),
+                    shape_text(values.shape())
                 )));
             }
-            Tensor::new(dtype, input.shape, values.data().clone())
+            Ok(tensor)
         }
         _ => Err(Failure::invalid(format!(
             "input {:?}: expected `data` or the parameter `binary_data_size`, got both or neither.",

@@ -23,8 +23,8 @@ use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
 use crate::app::App;
-use crate::failure::{Failure, Reason};
-pub use inference::place;
+use crate::failure::{Failure, Reason, short};
+pub use inference::places;
 
 /// All addresses.
 pub fn router(app: &Arc<App>) -> Router {
@@ -34,7 +34,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/v1/models", get(tensorflow::list))
         .route("/v1/models/{*rest}", any(tensorflow::handle))
         .route("/v2", get(inference::server))
-        .route("/v2/health/live", get(StatusCode::OK))
+        .route("/v2/health/live", get(live))
         .route("/v2/health/ready", get(ready))
         .route("/v2/models/{*rest}", any(inference::handle))
         .fallback(missing)
@@ -60,8 +60,8 @@ async fn authorize(State(app): State<Arc<App>>, request: Request, next: Next) ->
 }
 
 async fn page() -> Response {
-    let policy = "default-src 'none'; connect-src 'self'; img-src blob:; style-src 'unsafe-inline'; \
-                  script-src 'unsafe-inline'";
+    let policy = "default-src 'none'; connect-src 'self'; img-src blob: data:; style-src 'unsafe-inline'; \
+                  script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     let headers = [("content-type", "text/html; charset=utf-8"), ("content-security-policy", policy)];
     (headers, include_str!("../page.html")).into_response()
 }
@@ -71,12 +71,21 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     ([("content-type", "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
-async fn ready(State(app): State<Arc<App>>) -> StatusCode {
-    if app.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+async fn live() -> Response {
+    answer(json!({"live": true}).to_string())
+}
+
+async fn ready(State(app): State<Arc<App>>) -> Response {
+    let ready = app.is_ready();
+    let mut response = answer(json!({"ready": ready}).to_string());
+    if !ready {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    response
 }
 
 async fn missing(request: Request) -> Response {
-    let path: String = request.uri().path().chars().take(80).collect();
+    let path = short(request.uri().path());
     refusal(&Failure::new(Reason::NotFound, format!("there is nothing at {path}")))
 }
 
@@ -124,11 +133,23 @@ fn finish(
     result.unwrap_or_else(|failure| refusal(&failure))
 }
 
-/// Parses a body of JSON. What is long is parsed where it holds up nobody.
+/// Parses a body of JSON.
 fn parse<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Failure> {
     // What other libraries of a process turn on in serde_json does not change how numbers are read here: tensors are
     // kept as text until `numbers` reads them.
-    serde_json::from_slice(bytes).map_err(|error| Failure::invalid(format!("JSON parse error: {error}")))
+    serde_json::from_slice(bytes).map_err(|error| {
+        // The problem may name all that was there instead.
+        let (problem, line, column) = (error.to_string(), error.line(), error.column());
+        let problem = match problem.char_indices().nth(200) {
+            Some((end, _)) => format!("{}… at line {line} column {column}", &problem[..end]),
+            None => problem,
+        };
+        let hint = match error.is_syntax() && problem.starts_with("expected value") {
+            true => "; NaN and Infinity are no numbers here",
+            false => "",
+        };
+        Failure::invalid(format!("JSON parse error: {problem}{hint}"))
+    })
 }
 
 /// Bodies of more bytes are parsed where that holds up nobody.

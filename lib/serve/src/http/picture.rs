@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::body::Whole;
 use crate::app::App;
-use crate::failure::Failure;
+use crate::failure::{Failure, short};
 use crate::picture::{Pictures, Task};
 use crate::version::Version;
 
@@ -34,7 +34,7 @@ pub async fn picture(
             "expected a model of images (1 or 3 channels) whose output is classes or DETR's boxes, got another.",
         )
     })?;
-    let one = app.decoding.acquire().await;
+    let one = app.decoder(version.deadline(start)).await?;
     let preparing = pictures.clone();
     let prepared = tokio::task::spawn_blocking(move || {
         let image = Pictures::decode(&whole.bytes)?;
@@ -76,8 +76,7 @@ impl Options {
         let mut options = Options::default();
         for part in query.split('&').filter(|part| !part.is_empty()) {
             let wrong = || {
-                let part: String = part.chars().take(80).collect();
-                Failure::invalid(format!("expected `top=NUMBER` or `min_score=0…1`, got {part:?}."))
+                Failure::invalid(format!("expected `top=NUMBER` or `min_score=0…1`, got {:?}.", short(part)))
             };
             match part.split_once('=').ok_or_else(wrong)? {
                 ("top", value) => options.top = Some(value.parse().map_err(|_| wrong())?),

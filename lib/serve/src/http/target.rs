@@ -1,6 +1,6 @@
 //! What an address names: a model, a version of it, and what is to be done.
 
-use crate::failure::{Failure, Reason};
+use crate::failure::{Failure, Reason, short};
 use crate::repository::Wanted;
 
 /// What an address names.
@@ -22,11 +22,8 @@ impl<'a> Target<'a> {
     pub fn of(path: &'a str) -> Result<Target<'a>, Failure> {
         let found = Target::parse(path);
         found.ok_or_else(|| {
-            let path: String = path.chars().take(80).collect();
-            Failure::new(
-                Reason::NotFound,
-                format!("expected NAME[/versions/NUMBER or /labels/LABEL] and an action, got {path:?}"),
-            )
+            let expected = "expected NAME[/versions/NUMBER or /labels/LABEL] and an action";
+            Failure::new(Reason::NotFound, format!("{expected}, got {:?}", short(path)))
         })
     }
 

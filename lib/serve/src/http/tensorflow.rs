@@ -12,7 +12,7 @@ use super::target::Target;
 use super::{aside, body, classify, finish, method, picture, predict};
 use crate::app::App;
 use crate::backend::TensorSpec;
-use crate::failure::{Failure, Reason};
+use crate::failure::{Failure, Reason, short};
 use crate::repository::Wanted;
 use crate::version::Version;
 
@@ -28,7 +28,8 @@ pub async fn list(State(app): State<Arc<App>>) -> Response {
         let versions: Vec<u64> = served.versions.keys().copied().collect();
         json!({"name": name, "versions": versions, "labels": served.settings.labels, "task": task})
     });
-    super::answer(json!({"models": models.collect::<Vec<_>>()}).to_string())
+    let models: Vec<Value> = models.collect();
+    super::answer(json!({"models": models, "max_request_bytes": app.limits.request_bytes}).to_string())
 }
 
 /// Everything below a model's name.
@@ -54,8 +55,7 @@ async fn act(app: &App, target: &Target<'_>, request: Request, start: Instant) -
         "predict" | "classify" | "regress" | "picture" => Method::POST,
         "" | "metadata" => Method::GET,
         other => {
-            let action: String = other.chars().take(80).collect();
-            return Err(Failure::new(Reason::NotFound, format!("there is no action {action:?}")));
+            return Err(Failure::new(Reason::NotFound, format!("there is no action {:?}", short(other))));
         }
     };
     if request.method() != wanted {
@@ -80,7 +80,7 @@ async fn act(app: &App, target: &Target<'_>, request: Request, start: Instant) -
             let whole = body::read(app, &parts.headers, body).await?;
             match action {
                 "predict" => predict::predict(&version, &whole.bytes, start).await,
-                _ => classify::classify(&version, &whole.bytes, start).await,
+                _ => classify::classify(app, &version, &whole.bytes, start).await,
             }
         }
     }
@@ -91,8 +91,8 @@ pub fn check_signature(name: Option<&str>) -> Result<(), Failure> {
     match name {
         None | Some("" | SIGNATURE) => Ok(()),
         Some(name) => {
-            let name: String = name.chars().take(80).collect();
-            Err(Failure::invalid(format!("signature_name: expected {SIGNATURE:?}, got {name:?}.")))
+            let got = short(name);
+            Err(Failure::invalid(format!("signature_name: expected {SIGNATURE:?}, got {got:?}.")))
         }
     }
 }
@@ -112,7 +112,7 @@ pub fn written(
 fn status(app: &App, target: &Target<'_>) -> Result<Response, Failure> {
     let models = app.repository.models();
     let missing = || {
-        let model: String = target.model.chars().take(80).collect();
+        let model = short(target.model);
         Failure::new(Reason::NotFound, format!("Could not find any versions of model {model}"))
     };
     let served = models.get(target.model).ok_or_else(missing)?;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -71,6 +72,19 @@ impl Client {
         // A server may answer, and close, before it has read all.
         let written = self.stream.write_all(&request).await;
         self.read().await.or_else(|error| written.and(Err(error)))
+    }
+
+    /// Asks for the metrics until they have this line.
+    pub async fn until(&mut self, line: &str) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let metrics = self.get("/metrics").await.text();
+            if metrics.lines().any(|known| known == line) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{line} is not in\n{metrics}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Reads one answer.

@@ -136,6 +136,8 @@ async fn what_is_wrong_has_a_code() {
         change(&mut request);
         request
     };
+    let output =
+        InferRequestedOutputTensor { name: "output".into(), ..InferRequestedOutputTensor::default() };
     let shared = HashMap::from([("shared_memory_region".to_owned(), InferParameter::default())]);
     for (request, wanted) in [
         (request(&good), OK),
@@ -154,6 +156,9 @@ async fn what_is_wrong_has_a_code() {
         (changed(&|it| it.raw_input_contents.clear()), INVALID_ARGUMENT),
         (changed(&|it| it.raw_input_contents.push(Bytes::new())), INVALID_ARGUMENT),
         (changed(&|it| it.outputs.push(InferRequestedOutputTensor::default())), INVALID_ARGUMENT),
+        (changed(&|it| it.outputs = vec![output.clone()]), OK),
+        (changed(&|it| it.outputs = vec![output.clone(); 2]), INVALID_ARGUMENT),
+        (changed(&|it| it.inputs[0].shape = vec![1; 200]), INVALID_ARGUMENT),
     ] {
         let (code, _): (u32, ModelInferResponse) = client.call("ModelInfer", &request).await;
         assert_eq!(code, wanted, "{request:?}");

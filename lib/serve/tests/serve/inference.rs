@@ -31,6 +31,10 @@ async fn server_and_models_tell_what_they_are() {
         assert_eq!(client.get(path).await.status, 200, "{path}");
     }
     assert_eq!(client.get("/v2/models/none/ready").await.status, 404);
+    assert_eq!(client.get("/v2/health/live").await.json(), json!({"live": true}));
+    assert_eq!(client.get("/v2/health/ready").await.json(), json!({"ready": true}));
+    let ready = client.get("/v2/models/small/versions/1/ready").await.json();
+    assert_eq!(ready, json!({"name": "small", "ready": true}));
     let about = client.get("/v2").await.json();
     assert_eq!((&about["name"], &about["extensions"]), (&json!("sconce"), &json!(["binary_tensor_data"])));
     let metadata = client.get("/v2/models/small").await.json();
@@ -91,10 +95,25 @@ async fn what_is_wrong_is_refused() {
         {"name": name, "shape": shape, "datatype": datatype, "data": data}]})
     };
     let good = json!(image(1));
+    let with_outputs = |names: &[&str]| {
+        let mut body = input("input", json!([1, 1, 4, 4]), "FP32", good.clone());
+        body["outputs"] = names.iter().map(|name| json!({"name": name})).collect();
+        body
+    };
     for (body, part) in [
         (input("other", json!([1, 1, 4, 4]), "FP32", good.clone()), "expected input"),
         (input("input", json!([1, 1, 4, 4]), "INT64", json!([1])), "expected the datatype FP32"),
         (input("input", json!([1, 1, 4, 4]), "BYTES", json!(["a"])), "datatype: expected one of"),
+        (input("input", json!([1, 1, 4, 4]), "FP16", good.clone()), "FP64, got \"FP16\""),
+        (input("input", json!([1, 1, 4, 4]), "BF16", good.clone()), "FP64, got \"BF16\""),
+        (
+            input("input", json!([1, 1, 4, 4]), "FP32", json!([nested(&image(1))[0]])),
+            "of the shape (1, 1, 4, 4)",
+        ),
+        (input("input", json!(vec![1; 17]), "FP32", json!([1])), "16 dimensions at most, got 17"),
+        (with_outputs(&["other"]), "outputs: expected some of output"),
+        // A longer answer than the model gives is not to be had.
+        (with_outputs(&["output", "output"]), "each once"),
         (input("input", json!([2, 1, 4, 4]), "FP32", good.clone()), "expected 128 bytes"),
         (input("input", json!([1, 4, 4, 1]), "FP32", good.clone()), "expected FP32 (-1, 1, 4, 4)"),
         (input("input", json!([0, 1, 4, 4]), "FP32", json!([])), "at least 1"),
@@ -111,6 +130,20 @@ async fn what_is_wrong_is_refused() {
         assert_eq!(answer.status, 400, "{body}: {}", answer.text());
         let answer = answer.json();
         assert!(answer["error"].as_str().unwrap().contains(part), "{body}: {answer}");
+    }
+    // What was sent does not come back, nor goes into the log, but for its start.
+    let long = "x".repeat(1 << 20);
+    for body in [
+        input(&long, json!([1]), "FP32", json!([1])),
+        input("input", json!([1]), &long, json!([1])),
+        input("input", json!([1]), "FP32", json!(long)),
+        input("input", json!(vec![1; 100_000]), "FP32", json!([1])),
+        with_outputs(&[&long]),
+        json!({"inputs": long}),
+        json!({"inputs": [], "outputs": [{"name": long, "parameters": 1}]}),
+    ] {
+        let answer = client.post(INFER, body.to_string()).await;
+        assert!(answer.status == 400 && answer.body.len() < 500, "{}", answer.body.len());
     }
     let head = |size: usize| {
         json!({"inputs": [{"name": "input", "shape": [1, 1, 4, 4], "datatype": "FP32",

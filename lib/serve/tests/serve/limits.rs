@@ -123,13 +123,21 @@ async fn a_full_queue_refuses_and_what_waits_too_long_is_told_so() {
     let (folder, _) = folder(r#"{"batching": {"max_delay_ms": 20000, "queue": 2}, "timeout_ms": 3000}"#);
     let server = serve(folder.path(), |_| {}).await;
     let address = server.http_address();
-    let ask = |number: usize| async move {
-        tokio::time::sleep(Duration::from_millis(60 * number as u64)).await;
-        Client::connect(address).await.post(PREDICT, body(&[number])).await
-    };
-    let (first, second, third) = tokio::join!(ask(0), ask(1), ask(2));
-    assert_eq!([first.status, second.status, third.status], [504, 504, 429], "{}", third.text());
-    assert_eq!(third.header("retry-after"), Some("1"));
+    let ask =
+        |number: usize| async move { Client::connect(address).await.post(PREDICT, body(&[number])).await };
+    let mut client = Client::connect(address).await;
+    let mut waiting = Vec::new();
+    for number in 0..2 {
+        waiting.push(tokio::spawn(ask(number)));
+        let waits = number + 1;
+        client.until(&format!("sconce_serve_waiting{{model=\"small\",version=\"1\"}} {waits}")).await;
+    }
+    let refused = ask(2).await;
+    assert_eq!(refused.status, 429, "{}", refused.text());
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    for one in waiting {
+        assert_eq!(one.await.unwrap().status, 504);
+    }
     let metrics = Client::connect(address).await.get("/metrics").await.text();
     for line in [
         "sconce_serve_requests_total{model=\"small\",protocol=\"predict\",outcome=\"busy\"} 1",
@@ -157,12 +165,10 @@ async fn memory_that_is_taken_refuses_instead_of_growing() {
         let _ = client.stream.write_all(&vec![b' '; 600_000]).await;
         holding.push(client);
     }
-    let deadline = Instant::now() + Duration::from_secs(20);
     let refused = "sconce_serve_requests_total{model=\"small\",protocol=\"predict\",outcome=\"busy\"} 1";
-    while !Client::connect(address).await.get("/metrics").await.text().contains(refused) {
-        assert!(Instant::now() < deadline, "never refused");
-    }
+    Client::connect(address).await.until(refused).await;
     drop(holding);
+    let deadline = Instant::now() + Duration::from_secs(20);
     while Client::connect(address).await.post(PREDICT, body(&[1])).await.status != 200 {
         assert!(Instant::now() < deadline, "memory never came back");
     }

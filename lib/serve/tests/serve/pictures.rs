@@ -74,6 +74,38 @@ async fn a_picture_is_named() {
     let answer = client.post("/v1/models/colours:classify", examples).await;
     assert_eq!(answer.json()["result"][0][1][0], "green", "{}", answer.text());
     assert!(answer.json()["result"][0][1][1].as_f64().unwrap() > 0.9);
+    // What all examples share is said once; the same feature in both is not.
+    let shared = json!({"context": {"image": {"b64": b64}}, "examples": [{}, {}]}).to_string();
+    let answer = client.post("/v1/models/colours:classify", shared).await;
+    assert_eq!(answer.json()["result"].as_array().unwrap().len(), 2, "{}", answer.text());
+    let both = json!({"context": {"image": {"b64": b64}}, "examples": [{"image": {"b64": b64}}]}).to_string();
+    assert_eq!(client.post("/v1/models/colours:classify", both).await.status, 400);
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_request_becomes_no_large_one() {
+    use base64::Engine as _;
+    let folder = tempfile::tempdir().unwrap();
+    save(folder.path(), "colours", 1, &colours());
+    let limits = sconce_serve::Limits { request_bytes: 1 << 16, ..sconce_serve::Limits::default() };
+    let server = serve(folder.path(), |config| config.limits = limits).await;
+    let mut client = Client::connect(server.http_address()).await;
+    let b64 = base64::engine::general_purpose::STANDARD.encode(picture("a.png", [1, 1], [0, 255, 0]));
+    // Each of them becomes 768 bytes; of a context, three letters do.
+    let image = json!({"image": {"b64": b64}});
+    for (request, status) in [
+        (json!({"examples": vec![&image; 80]}), 200),
+        (json!({"examples": vec![&image; 100]}), 413),
+        (json!({"context": image, "examples": vec![json!({}); 10_000]}), 413),
+    ] {
+        let answer = client.post("/v1/models/colours:classify", request.to_string()).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+        if status != 200 {
+            assert!(answer.text().contains("send fewer"), "{}", answer.text());
+            client = Client::connect(server.http_address()).await;
+        }
+    }
     server.shutdown().await;
 }
 

@@ -68,6 +68,7 @@ async fn the_program_answers_what_was_asked_before_it_was_told_to_end() {
     );
     let listening = server.line("listening");
     assert!(listening["grpc"].as_str().unwrap().starts_with("127.0.0.1:"));
+    assert_eq!(listening["page"], json!(format!("http://{}/", listening["http"].as_str().unwrap())));
     let address = listening["http"].as_str().unwrap().parse().unwrap();
     assert_eq!(Client::connect(address).await.get("/v2").await.status, 401);
     let asked = tokio::spawn(async move {

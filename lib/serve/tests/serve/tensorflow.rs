@@ -71,6 +71,7 @@ async fn status_and_metadata_have_the_documented_form() {
         assert_eq!(client.get(path).await.json(), json!({"model_version_status": [entry("1")]}));
     }
     let metadata = client.get("/v1/models/small/labels/stable/metadata").await.json();
+    assert_eq!(client.get("/v1/models/small/versions/1/metadata").await.json(), metadata);
     assert_eq!(metadata["model_spec"]["version"], "1");
     let signature = &metadata["metadata"]["signature_def"]["signature_def"]["serving_default"];
     assert_eq!(signature["method_name"], "tensorflow/serving/predict");
@@ -125,7 +126,9 @@ async fn what_is_wrong_is_said_in_the_documented_form() {
         (predict, json!({"instances": [{"other": good}]}).to_string(), 400, "expected input, each once"),
         (predict, json!({"inputs": {}}).to_string(), 400, "is missing"),
         (predict, json!({"instances": [good], "signature_name": "x"}).to_string(), 400, "signature_name"),
-        (predict, r#"{"instances": [[[[NaN]]]]}"#.to_owned(), 400, "JSON parse error"),
+        (predict, r#"{"instances": [[[[NaN]]]]}"#.to_owned(), 400, "NaN and Infinity are no numbers here"),
+        (predict, r#"{"instances": [{"b64": "AAAA"}]}"#.to_owned(), 400, "each once, got \"b64\""),
+        (predict, r#"{"inputs": {"input": {"b64": "AAAA"}}}"#.to_owned(), 400, "a number of type FP32"),
         (predict, r#"{"instances": [[[[1e999]]]]}"#.to_owned(), 400, ""),
         (predict, format!("{{\"instances\": {}1{}}}", "[".repeat(100_000), "]".repeat(100_000)), 400, ""),
         ("/v1/models/none:predict", "{}".to_owned(), 404, "no model"),

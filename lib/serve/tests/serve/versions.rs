@@ -13,6 +13,8 @@ use crate::client::Client;
 use crate::models::*;
 
 const PREDICT: &str = "/v1/models/small:predict";
+/// What the log says of the version that is broken.
+const BROKEN: &str = "\"version\":7001";
 
 fn body() -> String {
     json!({"instances": [nested(&image(1))]}).to_string()
@@ -91,6 +93,20 @@ async fn versions_are_replaced_under_load_without_a_failed_request() {
     server.shutdown().await;
 }
 
+/// Waits until the log has so many lines with this text, and gives them.
+async fn until_logged(text: &str, count: usize) -> Vec<Value> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let log = String::from_utf8(log_of_all().lock().unwrap().clone()).unwrap();
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains(text)).collect();
+        assert!(lines.len() <= count && Instant::now() < deadline, "{count} of {text}: {log}");
+        if lines.len() == count {
+            return lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// What all servers of this process write into the log.
 fn log_of_all() -> &'static Mutex<Vec<u8>> {
     static LOG: OnceLock<Mutex<Vec<u8>>> = OnceLock::new();
@@ -118,7 +134,7 @@ fn log_of_all() -> &'static Mutex<Vec<u8>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_version_is_left_aside_with_a_line_in_the_log() {
-    let log = log_of_all();
+    log_of_all();
     let (folder, model) = folder("{}");
     let server = serve(folder.path(), |_| {}).await;
     let mut client = Client::connect(server.http_address()).await;
@@ -132,22 +148,26 @@ async fn a_broken_version_is_left_aside_with_a_line_in_the_log() {
         entries.filter(|entry| entry["state"] == "END").count() == 1
     };
     until(&mut client, "/v1/models/small", broken).await;
-    // Some more looks: it is tried once.
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    // What comes later is found by a later look: the broken one is tried once.
+    for other in ["b", "c"] {
+        save(folder.path(), other, 1, &small(1));
+        until(&mut client, &format!("/v1/models/{other}"), |status| latest(status).is_some()).await;
+    }
     let status = client.get("/v1/models/small").await.json();
     assert_eq!(latest(&status), Some("1"));
     assert_eq!(status["model_version_status"][0]["status"]["error_code"], "DATA_LOSS");
-    let text = String::from_utf8(log.lock().unwrap().clone()).unwrap();
-    let lines: Vec<&str> = text.lines().filter(|line| line.contains("7001")).collect();
-    assert_eq!(lines.len(), 1, "{text}");
-    let line: Value = serde_json::from_str(lines[0]).unwrap();
+    let line = until_logged(BROKEN, 1).await.remove(0);
     assert_eq!((&line["level"], &line["fields"]["model"]), (&json!("ERROR"), &json!("small")));
     let answer = client.post(PREDICT, body()).await;
     let wanted = expected(&model, &[image(1)]).remove(0);
     assert_close(&floats(&answer.json()["predictions"][0]), &wanted);
-    for garbage in [Vec::new(), vec![0xff; 64], b"\x08\0\0\0\0\0\0\0{      }".to_vec()] {
-        fs::write(&file, &garbage).unwrap();
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut seen = 1;
+    for garbage in [vec![0xff; 64], b"\x08\0\0\0\0\0\0\0{      }".to_vec(), b"no model".to_vec()] {
+        let aside = folder.path().join("aside");
+        fs::write(&aside, &garbage).unwrap();
+        fs::rename(&aside, &file).unwrap();
+        seen += 1;
+        until_logged(BROKEN, seen).await;
         assert_eq!(client.post(PREDICT, body()).await.status, 200);
     }
     // When it is mended it serves.
@@ -158,12 +178,15 @@ async fn a_broken_version_is_left_aside_with_a_line_in_the_log() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_that_are_wrong_leave_what_was_there() {
+    log_of_all();
     let (folder, _) = folder(r#"{"labels": {"a": 1}}"#);
     let server = serve(folder.path(), |_| {}).await;
     let mut client = Client::connect(server.http_address()).await;
     let config = folder.path().join("small/config.json");
-    fs::write(&config, r#"{"labels": {"a": 1}, "batching": 3}"#).unwrap();
-    tokio::time::sleep(Duration::from_millis(150)).await;
+    let aside = folder.path().join("aside");
+    fs::write(&aside, r#"{"labels": {"a": 1}, "batching": 3}"#).unwrap();
+    fs::rename(&aside, &config).unwrap();
+    until_logged(folder.path().file_name().unwrap().to_str().unwrap(), 1).await;
     assert_eq!(client.post("/v1/models/small/labels/a:predict", body()).await.status, 200);
     fs::write(&config, r#"{"labels": {"b": 1}}"#).unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -179,6 +202,42 @@ async fn settings_that_are_wrong_leave_what_was_there() {
     server.shutdown().await;
 }
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_file_or_away_for_a_moment_holds_up_nobody() {
+    use std::os::unix::fs::symlink;
+    log_of_all();
+    let (folder, _) = folder("{}");
+    let models = folder.path().join("models");
+    fs::create_dir_all(models.join("pipes/1")).unwrap();
+    fs::create_dir_all(models.join("config")).unwrap();
+    fs::rename(folder.path().join("small"), models.join("small")).unwrap();
+    // Whoever opens one waits for somebody to write into it.
+    for pipe in ["pipes/1/model.onnx", "config/config.json"] {
+        assert!(std::process::Command::new("mkfifo").arg(models.join(pipe)).status().unwrap().success());
+    }
+    symlink(models.join("loop"), models.join("loop")).unwrap();
+    symlink(&models, models.join("itself")).unwrap();
+    let server = serve(&models, |_| {}).await;
+    let mut client = Client::connect(server.http_address()).await;
+    assert_eq!(client.post(PREDICT, body()).await.status, 200);
+    assert_eq!(
+        client.get("/v1/models/pipes/versions/1").await.json()["model_version_status"][0]["state"],
+        "END"
+    );
+    // The folder itself is away for some looks: what it held answers, and the log says so once.
+    let away = folder.path().join("away");
+    fs::rename(&models, &away).unwrap();
+    let text = format!("\"folder\":\"{}\"", models.display());
+    until_logged(&text, 1).await;
+    assert_eq!(client.post(PREDICT, body()).await.status, 200);
+    fs::rename(&away, &models).unwrap();
+    publish(&models, 2, 2);
+    until(&mut client, "/v1/models/small", |status| latest(status) == Some("2")).await;
+    until_logged(&text, 1).await;
+    server.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_asked_before_the_end_is_answered() {
     let (folder, _) = folder(r#"{"batching": {"max_delay_ms": 2000}}"#);
@@ -187,11 +246,7 @@ async fn what_is_asked_before_the_end_is_answered() {
     let mut idle = Client::connect(address).await;
     assert_eq!(idle.get("/v2/health/ready").await.status, 200);
     let asked = tokio::spawn(async move { Client::connect(address).await.post(PREDICT, body()).await });
-    // Until it waits.
-    let waits = "sconce_serve_waiting{model=\"small\",version=\"1\"} 1";
-    while !idle.get("/metrics").await.text().contains(waits) {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    idle.until("sconce_serve_waiting{model=\"small\",version=\"1\"} 1").await;
     server.shutdown().await;
     assert_eq!(asked.await.unwrap().status, 200);
     assert!(idle.try_send("GET", "/v2", &[], b"").await.is_err(), "idle connections are closed");

@@ -19,7 +19,7 @@ use self::builder::{Builder, Dim, batch_dim};
 use self::proto::{GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto};
 use super::metadata::{Batch, Metadata};
 use super::report::ExportReport;
-use super::source::{Exportable, Source};
+use super::source::{Exportable, Integers, Source};
 use crate::ops::shape_text;
 use crate::progress::{Progress, Unit};
 use crate::{Error, Result};
@@ -120,7 +120,12 @@ pub fn onnx_with(
 }
 
 fn model_of(graph: GraphProto, source: &Source, config: &OnnxConfig) -> ModelProto {
-    let metadata = config.metadata.entries(source.image()).into_iter();
+    let mut metadata = config.metadata.entries(source.image());
+    // Who puts requests together has to know that what one asks would change what another gets.
+    if source.integers.values().any(|integers| matches!(integers, Integers::Dynamic)) {
+        metadata.push(("range".into(), "\"batch\"".into()));
+    }
+    let metadata = metadata.into_iter();
     ModelProto {
         // The versions of the file that came with these versions of the operators.
         ir_version: match config.opset {
