@@ -7,6 +7,7 @@ use super::composed;
 use super::gemm::{Matrix, Threads, Update, multiply};
 use super::host::Real;
 use super::operands::{check, check_shape, shape_error, shape_text};
+use super::panel_product::RightPanels;
 use super::precision::check_precision;
 use super::sums::Channels;
 use super::weighted::{Weighted, apply};
@@ -78,6 +79,7 @@ impl LinearSizes {
     ) {
         let (inner, width) = (right.rows, right.columns);
         let apart = self.rows >= ROWS;
+        let panels = RightPanels::of(right, self.rows);
         if !apart {
             multiply(out, width, update, Matrix::packed(left, self.rows, inner), right, Threads::All);
         }
@@ -85,7 +87,10 @@ impl LinearSizes {
         out.par_chunks_mut((step * width).max(1)).enumerate().for_each(|(index, out)| {
             if apart {
                 let left = Matrix::packed(&left[index * step * inner..], out.len() / width, inner);
-                multiply(out, width, update, left, right, Threads::One);
+                match &panels {
+                    Some(panels) => panels.multiply(left, out, update),
+                    None => multiply(out, width, update, left, right, Threads::One),
+                }
             }
             finish(out, index);
         });

@@ -5,6 +5,7 @@ use super::composed;
 use super::gemm::{Matrix, Threads, Update, multiply};
 use super::host::{Real, filled};
 use super::operands::{check, shape_error, shape_text};
+use super::panel_product::RightPanels;
 use super::precision::check_precision;
 use super::sums::Channels;
 use super::weighted::{Weighted, apply};
@@ -55,10 +56,14 @@ fn product<T: Real>(left: Matrix<T>, right: Matrix<T>) -> Vec<T> {
         return product;
     }
     let step = rows.div_ceil(threads);
+    let panels = RightPanels::of(right, rows);
     let part = |index: usize, out: &mut [T]| {
         let first = index * step;
         let left = left.rows(first..first + out.len() / width);
-        multiply(out, width, Update::Replace, left, right, Threads::One);
+        match &panels {
+            Some(panels) => panels.multiply(left, out, Update::Replace),
+            None => multiply(out, width, Update::Replace, left, right, Threads::One),
+        }
     };
     filled(rows * width, step * width, part).0
 }

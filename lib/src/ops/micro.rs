@@ -42,7 +42,28 @@ pub(super) const fn panel<S: Simd>(columns: usize) -> usize {
 
 /// The rows of a block: with two vectors each they fill the registers but for those of one step.
 pub(super) const fn block_rows<S: Simd>() -> usize {
-    if S::REGISTER_COUNT >= 32 { 14 } else { 6 }
+    if few_registers::<S>() { 6 } else { 14 }
+}
+
+/// Whether a block is so small that its loop and its way to memory show.
+const fn few_registers<S: Simd>() -> bool {
+    S::REGISTER_COUNT < 32
+}
+
+/// Asks for the memory of `len` values, at most two cache lines, which will be written after the product.
+#[inline(always)]
+fn soon_written(values: *const f32, len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: every x86-64 CPU has the instruction, which reads nothing and may be given any address.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(values.cast());
+            _mm_prefetch::<_MM_HINT_T0>(values.wrapping_add(len - 1).cast());
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (values, len);
 }
 
 /// `left · right` into `out`, in f32.
@@ -150,19 +171,40 @@ impl Block {
         // SAFETY: every place is one of those that the caller answers for. Vectors are read and written as `S::f32s`,
         // which is plain data, without asking for alignment.
         unsafe {
-            for k in 0..self.depth {
-                let b = self.b.add(k * self.b_stride);
-                let mut right = [zero; VECTORS];
-                for vector in 0..VECTORS {
-                    right[vector] = b.add(vector * S::F32_LANES).cast::<S::f32s>().read_unaligned();
-                }
-                let a = self.a.add(k * self.a_strides[1]);
+            if few_registers::<S>() {
                 for row in 0..ROWS {
-                    let a = simd.splat_f32s(*a.add(row * self.a_strides[0]));
-                    for vector in 0..VECTORS {
-                        sums[row][vector] = simd.mul_add_f32s(a, right[vector], sums[row][vector]);
-                    }
+                    soon_written(self.c.add(row * self.c_stride), VECTORS * S::F32_LANES);
                 }
+            }
+            let (mut a, mut b) = (self.a, self.b);
+            macro_rules! step {
+                ($k:literal) => {{
+                    let b = b.add($k * self.b_stride);
+                    let mut right = [zero; VECTORS];
+                    for vector in 0..VECTORS {
+                        right[vector] = b.add(vector * S::F32_LANES).cast::<S::f32s>().read_unaligned();
+                    }
+                    let a = a.add($k * self.a_strides[1]);
+                    for row in 0..ROWS {
+                        let a = simd.splat_f32s(*a.add(row * self.a_strides[0]));
+                        for vector in 0..VECTORS {
+                            sums[row][vector] = simd.mul_add_f32s(a, right[vector], sums[row][vector]);
+                        }
+                    }
+                }};
+            }
+            let mut left = self.depth;
+            while few_registers::<S>() && left >= 4 {
+                step!(0);
+                step!(1);
+                step!(2);
+                step!(3);
+                (a, b) = (a.wrapping_add(4 * self.a_strides[1]), b.wrapping_add(4 * self.b_stride));
+                left -= 4;
+            }
+            for _ in 0..left {
+                step!(0);
+                (a, b) = (a.wrapping_add(self.a_strides[1]), b.wrapping_add(self.b_stride));
             }
             for row in 0..ROWS {
                 for vector in 0..VECTORS {

@@ -36,7 +36,6 @@ mod global_avg_pool;
 mod host;
 pub mod int8;
 mod interpolate;
-
 mod lanes;
 mod layer_norm2d;
 mod layer_rows;
@@ -52,6 +51,7 @@ mod multi_head_attention;
 mod nms;
 mod operands;
 mod pad;
+mod panel_product;
 mod parameter;
 mod planes;
 mod position;
