@@ -6,6 +6,7 @@
 #[allow(dead_code)] // Other tests run again for other reasons.
 mod rerun;
 
+use sconce::compress::{QuantizeConfig, quantize, quantize_dynamic};
 use sconce::export::{self, Metadata, OnnxConfig};
 use sconce::prelude::*;
 use sconce_serve::{ServeConfig, Server};
@@ -33,8 +34,23 @@ fn with_onnxruntime() {
     let config =
         OnnxConfig { metadata: Metadata::default().classes(&["cat", "dog", "cow"]), ..OnnxConfig::default() };
     export::onnx_with(&model, models.join("exported/1/model.onnx"), &config).unwrap();
+    python::run(onnxruntime::python().unwrap().arg(root().join("tests/serve/models.py")).arg(&models))
+        .unwrap();
     let images = Tensor::rand(-1_f32, 1.0, (64, 1, 4, 4), &Device::Cpu).unwrap();
     let outputs = model.forward(&images, Mode::Eval).unwrap().to_vec2::<f32>().unwrap();
+    // And on integers.
+    let calibrated =
+        quantize(&model, std::slice::from_ref(&images), &QuantizeConfig::default()).unwrap().model;
+    let dynamic = quantize_dynamic(&model, &[]).unwrap().model;
+    let int8 = [("calibrated", &calibrated), ("dynamic", &dynamic)].map(|(name, model)| {
+        // Together, so that those whose ranges follow the batch meet in one where nothing keeps them apart.
+        let settings = r#"{"batching": {"max_delay_ms": 20}}"#;
+        std::fs::create_dir_all(models.join(name).join("1")).unwrap();
+        std::fs::write(models.join(name).join("config.json"), settings).unwrap();
+        export::onnx(model, models.join(name).join("1/model.onnx")).unwrap();
+        let alone = (0..64).map(|at| model.forward(&images.narrow(0, at, 1).unwrap()).unwrap());
+        Tensor::cat(&alone.collect::<Vec<_>>(), 0).unwrap().to_vec2::<f32>().unwrap()
+    });
     let rows = images.reshape((64, 16)).unwrap().to_vec2::<f32>().unwrap();
     let rows: Vec<Json> = rows.iter().map(|row| json!([row.chunks(4).collect::<Vec<_>>()])).collect();
 
@@ -42,7 +58,10 @@ fn with_onnxruntime() {
     let config = ServeConfig { models, port: 0, grpc_port: Some(0), ..ServeConfig::default() };
     let server = runtime.block_on(Server::start(config)).unwrap();
     let (http, grpc) = (server.http_address().to_string(), server.grpc_address().unwrap().to_string());
-    let case = json!({"http": http, "grpc": grpc, "images": rows, "outputs": outputs});
+    let [calibrated, dynamic] = int8;
+    let largest = outputs.iter().flatten().fold(0_f32, |most, value| most.max(value.abs()));
+    let case = json!({"http": http, "grpc": grpc, "images": rows, "outputs": outputs, "calibrated": calibrated,
+        "dynamic": dynamic, "step": largest / 127.0});
     let path = folder.path().join("case.json");
     std::fs::write(&path, case.to_string()).unwrap();
     let script = root().join("tests/serve/clients.py");

@@ -24,5 +24,12 @@ fn the_program_beside_sconce_gets_the_arguments_and_gives_the_exit_code() {
     let given = ["my models", "--port", "0", "--help", "-x"];
     assert_eq!(run(&given), (Some(7), "my models|--port|0|--help|-x|".to_owned()));
     assert_eq!(run(&["--help"]), (Some(7), "--help|".to_owned()));
+    // Without one there is help all the same.
+    fs::remove_file(&server).unwrap();
+    let mut command = Command::new(&sconce);
+    command.args(["serve", "--help"]).env("SCONCE_CACHE_DIR", folder.path().join("cache")).env("PATH", "");
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && text.contains("sconce serve MODELS_DIR"), "{text}");
     assert!(!folder.path().join("cache").exists(), "nothing was to be built");
 }

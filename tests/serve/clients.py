@@ -120,6 +120,89 @@ def from_onnxruntime():
     client.close()
 
 
+def tensor(kind, name, values):
+    """An input of a request, and its type by its values'."""
+    values = np.array(values)
+    types = {np.dtype("float32"): "FP32", np.dtype("int64"): "INT64", np.dtype("uint8"): "UINT8"}
+    given = kind.InferInput(name, list(values.shape), types[values.dtype])
+    given.set_data_from_numpy(values)
+    return given
+
+
+def files_of_others():
+    client, remote = http.InferenceServerClient(case["http"], concurrency=16), grpc.InferenceServerClient(case["grpc"])
+    matrix = np.arange(6, dtype=np.float32).reshape(2, 3)
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(24, 2)).astype(np.float32), rng.normal(size=(24, 3)).astype(np.float32)
+    sums = a @ matrix + b
+
+    def two(kind, rows):
+        return [tensor(kind, "b", b[rows]), tensor(kind, "a", a[rows])]
+
+    def is_right(answer, rows):
+        np.testing.assert_allclose(answer.as_numpy("sum"), sums[rows], rtol=1e-5, atol=1e-5)
+        np.testing.assert_array_equal(answer.as_numpy("most"), sums[rows].argmax(axis=1))
+
+    for kind, asked in [(http, client), (grpc, remote)]:
+        is_right(asked.infer("two", two(kind, slice(0, 5))), slice(0, 5))
+        only = asked.infer("two", two(kind, slice(0, 2)), outputs=[kind.InferRequestedOutput("most")])
+        assert only.as_numpy("sum") is None and len(only.as_numpy("most")) == 2
+        wrong = ["400", "StatusCode.INVALID_ARGUMENT"]
+        fails(wrong, lambda: asked.infer("two", [tensor(kind, "a", a[:2]), tensor(kind, "b", b[:1])]))
+        fails(wrong, lambda: asked.infer("two", [tensor(kind, "a", a[:2])]))
+        fails(wrong, lambda: asked.infer("two", [tensor(kind, "a", a[:2])] * 2))
+    together = [client.async_infer("two", two(http, slice(at, at + 1))) for at in range(24)]
+    for at, one in enumerate(together):
+        is_right(one.get_result(), slice(at, at + 1))
+    objects = [{"a": row.tolist(), "b": other.tolist()} for row, other in zip(a[:3], b[:3])]
+    status, answer = ask("/v1/models/two:predict", {"instances": objects})
+    assert status == 200 and [row["most"] for row in answer["predictions"]] == sums[:3].argmax(axis=1).tolist(), answer
+    status, answer = ask("/v1/models/two:predict", {"inputs": {"a": a[:3].tolist(), "b": b[:3].tolist()}})
+    np.testing.assert_allclose(answer["outputs"]["sum"], sums[:3], rtol=1e-5, atol=1e-5)
+
+    got = client.infer("beside", [tensor(http, "x", a)]).as_numpy("y")
+    np.testing.assert_allclose(got, a @ matrix, rtol=1e-5, atol=1e-5)
+
+    # A batch fixed to one is as open as others from outside.
+    assert client.get_model_metadata("one")["inputs"][0]["shape"] == [-1, 2]
+    got = client.infer("one", [tensor(http, "x", a[:5])]).as_numpy("y")
+    np.testing.assert_allclose(got, (a @ matrix)[:5], rtol=1e-5, atol=1e-5)
+    together = [client.async_infer("one", [tensor(http, "x", a[at : at + 1])]) for at in range(24)]
+    for at, one in enumerate(together):
+        np.testing.assert_allclose(one.get_result().as_numpy("y")[0], a[at] @ matrix, rtol=1e-5, atol=1e-5)
+
+    ids = np.array([[1, 2, 3], [9, 0, 4]])
+    got = client.infer("numbers", [tensor(http, "ids", ids)]).as_numpy("values")
+    np.testing.assert_array_equal(got, ids.astype(np.float32) / 4)
+    assert ask("/v1/models/numbers:predict", {"instances": ids.tolist()})[1]["predictions"] == (ids / 4).tolist()
+    assert ask("/v1/models/numbers:predict", {"instances": [[1.5, 0, 0]]})[0] == 400
+    # Beyond the table: the model's own refusal, which takes no other request with it.
+    assert ask("/v1/models/numbers:predict", {"instances": [[99, 0, 0]]})[0] == 400
+    pixels = rng.integers(0, 256, size=(4, 2, 2, 3), dtype=np.uint8)
+    for kind, asked in [(http, client), (grpc, remote)]:
+        got = asked.infer("bytes", [tensor(kind, "pixels", pixels)]).as_numpy("fractions")
+        np.testing.assert_allclose(got, pixels / np.float32(255), rtol=1e-6)
+    assert ask("/v1/models/bytes:predict", {"instances": [[[[256] * 3] * 2] * 2]})[0] == 400
+    client.close()
+    remote.close()
+
+
+def on_integers():
+    """Our models on integers as QDQ, and files that round in the range of what they are given."""
+    client = http.InferenceServerClient(case["http"], concurrency=16)
+    for name in ("calibrated", "dynamic"):
+        asked = [client.async_infer(name, inputs(http, slice(at, at + 1))) for at in range(len(images))]
+        got = np.concatenate([one.get_result().as_numpy("output") for one in asked])
+        steps = np.abs(got - np.array(case[name], dtype=np.float32)).max() / case["step"]
+        assert steps <= 2, (name, steps)
+    # A large number beside a small one would make it nothing.
+    both = np.array([[0.01, 0.02], [1e6, 1e6]], dtype=np.float32)
+    asked = [client.async_infer("range", [tensor(http, "x", both[at % 2 : at % 2 + 1])]) for at in range(32)]
+    got = np.concatenate([one.get_result().as_numpy("y") for one in asked])
+    np.testing.assert_allclose(got[::2], np.tile(both[:1], (16, 1)), rtol=0.02)
+    client.close()
+
+
 def ask(path, body=None):
     data = None if body is None else json.dumps(body).encode()
     try:
@@ -156,4 +239,6 @@ def as_tensorflow_serving():
 over_http()
 over_grpc()
 from_onnxruntime()
+files_of_others()
+on_integers()
 as_tensorflow_serving()

@@ -1,6 +1,7 @@
 //! Handing over to the server, a program of its own: it holds the library, and this one does not.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -26,6 +27,13 @@ pub fn serve(arguments: &ServeArguments) -> Result<(), CliError> {
     let cache = CacheDir::from_env()?;
     let program = match cache.server_program().or_else(|| on_path(std::env::var_os("PATH").as_ref())) {
         Some(program) => program,
+        // Nobody waits minutes for a list of options.
+        None if arguments.arguments.iter().any(|argument| argument == "--help" || argument == "-h") => {
+            let text = "Usage: sconce serve MODELS_DIR [OPTIONS]\n\nThe options are those of the program \
+                        `sconce-serve`, which is neither beside `sconce` nor on the PATH nor built:\n\
+                        `sconce serve MODELS_DIR` builds it, once, in minutes, and then serves.\n";
+            return std::io::stdout().write_all(text.as_bytes()).map_err(CliError::new);
+        }
         None => build_server(&cache)?,
     };
     let mut command = Command::new(&program);
@@ -58,7 +66,20 @@ fn failed(program: &Path, error: &std::io::Error) -> CliError {
 fn on_path(path: Option<&OsString>) -> Option<PathBuf> {
     let name = format!("sconce-serve{}", std::env::consts::EXE_SUFFIX);
     let folders = path.into_iter().flat_map(std::env::split_paths);
-    folders.map(|folder| folder.join(&name)).find(|program| program.is_file())
+    folders.map(|folder| folder.join(&name)).find(|program| can_run(program))
+}
+
+/// Whether it is a file that may be run, as shells look at it.
+#[cfg(unix)]
+fn can_run(program: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    program.metadata().is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
+}
+
+/// Whether it is a file.
+#[cfg(not(unix))]
+fn can_run(program: &Path) -> bool {
+    program.is_file()
 }
 
 #[cfg(test)]
@@ -80,6 +101,13 @@ mod tests {
         assert_eq!(on_path(Some(&path)), None);
         for place in [&second, &first] {
             std::fs::write(place.join(&name), "").unwrap();
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::PermissionsExt as _;
+                assert_ne!(on_path(Some(&path)), Some(place.join(&name)), "it may not be run");
+                let may = std::fs::Permissions::from_mode(0o755);
+                std::fs::set_permissions(place.join(&name), may).unwrap();
+            }
             assert_eq!(on_path(Some(&path)), Some(place.join(&name)));
         }
         assert_eq!(on_path(None), None);

@@ -39,7 +39,10 @@ impl TensorSpec {
     }
 
     /// Holds a tensor to this type and shape.
-    fn check(&self, tensor: &Tensor) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// If it has others.
+    pub fn check(&self, tensor: &Tensor) -> Result<(), Failure> {
         let fits = tensor.dtype() == self.dtype
             && tensor.shape().len() == self.shape.len()
             && tensor.shape().iter().zip(&self.shape).all(|(got, wanted)| wanted.is_none_or(|it| it == *got));

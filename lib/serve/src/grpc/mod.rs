@@ -1,5 +1,6 @@
 //! The Open Inference Protocol over gRPC.
 
+mod bounded;
 mod messages;
 mod service;
 mod timed;

@@ -12,9 +12,9 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 use tonic::body::Body;
 use tonic::{Request, Response, Status};
-use tonic_prost::ProstCodec;
 use tower_service::Service;
 
+use super::bounded::Bounded;
 use super::messages::*;
 use super::timed::Timed;
 use crate::app::App;
@@ -116,7 +116,7 @@ where
     R: prost::Message + Default + 'static,
     A: Future<Output = Result<R, Failure>> + Send + 'static,
 {
-    let mut grpc = tonic::server::Grpc::new(ProstCodec::<R, Q>::default())
+    let mut grpc = tonic::server::Grpc::new(Bounded::<R, Q>::default())
         .max_decoding_message_size(app.limits.request_bytes)
         .max_encoding_message_size(usize::MAX);
     let (parts, body) = request.into_parts();

@@ -27,7 +27,7 @@ struct Classify<'a> {
     #[serde(borrow, default)]
     context: BTreeMap<String, &'a RawValue>,
     #[serde(borrow)]
-    examples: Vec<BTreeMap<String, &'a RawValue>>,
+    examples: Vec<&'a RawValue>,
 }
 
 /// Bytes in JSON, as TensorFlow Serving has them.
@@ -114,12 +114,21 @@ fn read(
 ) -> Result<Rows, Failure> {
     let request: Classify<'_> = parse(bytes)?;
     tensorflow::check_signature(request.signature_name.as_deref())?;
+    let shared = match request.context.is_empty() {
+        true => None,
+        false => Some(row(version, pictures, request.context.iter())?),
+    };
     let mut rows = Rows::default();
     for example in &request.examples {
         if Instant::now() >= deadline {
             return Err(late());
         }
-        rows.push(app, row(version, pictures, request.context.iter().chain(example))?)?;
+        let example: BTreeMap<String, &RawValue> = parse(example.get().as_bytes())?;
+        let image = match &shared {
+            Some(shared) if example.is_empty() => shared.clone(),
+            _ => row(version, pictures, request.context.iter().chain(&example))?,
+        };
+        rows.push(app, image)?;
     }
     Ok(rows)
 }

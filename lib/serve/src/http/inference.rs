@@ -10,11 +10,12 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::target::Target;
-use super::{aside, body, finish, method, parse};
+use super::{aside, body, few, finish, method, parse};
 use crate::app::App;
 use crate::backend::{self, Backend, TensorSpec};
 use crate::failure::{Failure, Reason, short};
@@ -96,9 +97,10 @@ fn metadata(app: &App, version: &Version) -> Response {
 #[derive(Deserialize)]
 struct Infer<'a> {
     id: Option<String>,
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "few")]
     inputs: Vec<Input<'a>>,
-    outputs: Option<Vec<Requested>>,
+    #[serde(default, deserialize_with = "few")]
+    outputs: Vec<Requested>,
     #[serde(default)]
     parameters: Parameters,
 }
@@ -106,6 +108,7 @@ struct Infer<'a> {
 #[derive(Deserialize)]
 struct Input<'a> {
     name: String,
+    #[serde(deserialize_with = "few")]
     shape: Vec<usize>,
     datatype: String,
     #[serde(borrow)]
@@ -128,8 +131,8 @@ struct Parameters {
     binary_data_size: Option<usize>,
     binary_data: Option<bool>,
     binary_data_output: Option<bool>,
-    shared_memory_region: Option<Value>,
-    classification: Option<Value>,
+    shared_memory_region: Option<IgnoredAny>,
+    classification: Option<IgnoredAny>,
 }
 
 impl Parameters {
@@ -194,9 +197,9 @@ fn read(backend: &dyn Backend, headers: &HeaderMap, bytes: &Bytes) -> Result<Ask
         )));
     }
     let binary = request.parameters.binary_data_output.unwrap_or(false);
-    let wishes = match request.outputs.filter(|requested| !requested.is_empty()) {
-        None => (0..backend.outputs().len()).map(|output| Wish { output, binary }).collect(),
-        Some(requested) => {
+    let wishes = match request.outputs {
+        all if all.is_empty() => (0..backend.outputs().len()).map(|output| Wish { output, binary }).collect(),
+        requested => {
             let places = places(backend, requested.iter().map(|requested| requested.name.as_str()))?;
             let wish = |(requested, output): (&Requested, usize)| {
                 requested.parameters.check()?;

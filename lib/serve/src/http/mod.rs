@@ -9,6 +9,8 @@ mod predict;
 mod target;
 mod tensorflow;
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -20,6 +22,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, StatusCode};
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
 use crate::app::App;
@@ -134,7 +138,7 @@ fn finish(
 }
 
 /// Parses a body of JSON.
-fn parse<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Failure> {
+fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Failure> {
     // What other libraries of a process turn on in serde_json does not change how numbers are read here: tensors are
     // kept as text until `numbers` reads them.
     serde_json::from_slice(bytes).map_err(|error| {
@@ -150,6 +154,33 @@ fn parse<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Failure> {
         };
         Failure::invalid(format!("JSON parse error: {problem}{hint}"))
     })
+}
+
+/// Entries of a list at most that no sound request has more of.
+const MANY: usize = 1024;
+
+/// A list of a few entries: two bytes of a request are an entry of a hundred in memory.
+fn few<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    struct Few<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Few<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of at most {MANY}")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+            let mut entries = Vec::new();
+            while let Some(entry) = list.next_element()? {
+                if entries.len() == MANY {
+                    return Err(A::Error::invalid_length(MANY + 1, &self));
+                }
+                entries.push(entry);
+            }
+            Ok(entries)
+        }
+    }
+    from.deserialize_seq(Few(PhantomData))
 }
 
 /// Bodies of more bytes are parsed where that holds up nobody.

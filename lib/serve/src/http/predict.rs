@@ -60,12 +60,16 @@ fn rows(backend: &dyn Backend, text: &str) -> Result<Vec<Tensor>, Failure> {
     if !list.starts_with('{') {
         return Ok(vec![numbers::read(text, only(backend)?.dtype)?]);
     }
-    let rows: Vec<BTreeMap<String, &RawValue>> = parse(text.as_bytes())?;
+    let rows: Vec<&RawValue> = parse(text.as_bytes())?;
     let mut named: BTreeMap<String, Vec<Tensor>> = BTreeMap::new();
     for row in &rows {
+        let row: BTreeMap<String, &RawValue> = parse(row.get().as_bytes())?;
         for (name, value) in row {
-            let tensor = numbers::read(value.get(), backend::input(backend, name)?.dtype)?.into_row();
-            named.entry(name.clone()).or_default().push(tensor);
+            let spec = backend::input(backend, &name)?;
+            let tensor = numbers::read(value.get(), spec.dtype)?.into_row();
+            // At once: a million rows of a number each would take far more memory than what they are to be.
+            spec.check(&tensor)?;
+            named.entry(name).or_default().push(tensor);
         }
     }
     let joined = named.into_iter().map(|(name, parts)| {

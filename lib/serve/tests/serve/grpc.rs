@@ -125,7 +125,7 @@ async fn models_are_asked_and_tell_what_they_are() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_has_a_code() {
     let (folder, _) = folder("{}");
-    let limits = Limits { request_bytes: 4096, ..Limits::default() };
+    let limits = Limits { request_bytes: 16384, ..Limits::default() };
     let server = serve(folder.path(), |config| config.limits = limits).await;
     let mut client = Client::connect(server.grpc_address().unwrap()).await;
     let good = image(1);
@@ -159,11 +159,12 @@ async fn what_is_wrong_has_a_code() {
         (changed(&|it| it.outputs = vec![output.clone()]), OK),
         (changed(&|it| it.outputs = vec![output.clone(); 2]), INVALID_ARGUMENT),
         (changed(&|it| it.inputs[0].shape = vec![1; 200]), INVALID_ARGUMENT),
+        (changed(&|it| it.outputs = vec![InferRequestedOutputTensor::default(); 5000]), INVALID_ARGUMENT),
     ] {
         let (code, _): (u32, ModelInferResponse) = client.call("ModelInfer", &request).await;
         assert_eq!(code, wanted, "{request:?}");
     }
-    let long = request(&[0.0; 2048]);
+    let long = request(&[0.0; 8192]);
     let (code, _): (u32, ModelInferResponse) = client.call("ModelInfer", &long).await;
     assert!(matches!(code, RESOURCE_EXHAUSTED | 11), "{code}");
     for name in ["RepositoryIndex", "ModelConfig", "ModelStatistics", "Dance"] {

@@ -141,6 +141,8 @@ async fn what_is_wrong_is_refused() {
         with_outputs(&[&long]),
         json!({"inputs": long}),
         json!({"inputs": [], "outputs": [{"name": long, "parameters": 1}]}),
+        json!({"inputs": vec![json!({"name": "input", "shape": [], "datatype": "FP32"}); 2000]}),
+        json!({"inputs": [], "outputs": vec![json!({"name": "output"}); 2000]}),
     ] {
         let answer = client.post(INFER, body.to_string()).await;
         assert!(answer.status == 400 && answer.body.len() < 500, "{}", answer.body.len());
