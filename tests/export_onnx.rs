@@ -29,6 +29,9 @@ use serde_json::{Value as Json, json};
 /// Where the library of onnxruntime is, to programs that load it.
 const LIBRARY: &str = "ORT_DYLIB_PATH";
 
+/// A batch of each input, and the outputs by their names.
+type Known = (Vec<Tensor>, Vec<(String, Tensor)>);
+
 /// What is checked in one process of Python.
 struct Cases {
     folder: tempfile::TempDir,
@@ -46,13 +49,15 @@ impl Cases {
         name: &str,
         (kind, model): (&str, &dyn Exportable),
         config: &OnnxConfig,
-        batches: &[(Tensor, Vec<(String, Tensor)>)],
+        batches: &[Known],
     ) -> Result<ExportReport> {
         let (file, data) = (format!("{name}.onnx"), format!("{name}.safetensors"));
         let report = export::onnx_with(model, self.folder.path().join(&file), config)?;
         let mut tensors = HashMap::new();
-        for (at, (input, outputs)) in batches.iter().enumerate() {
-            tensors.insert(format!("{at}.input"), input.clone());
+        for (at, (inputs, outputs)) in batches.iter().enumerate() {
+            for (place, input) in inputs.iter().enumerate() {
+                tensors.insert(format!("{at}.input.{place}"), input.clone());
+            }
             for (output, tensor) in outputs {
                 tensors.insert(format!("{at}.output.{output}"), tensor.contiguous()?);
             }
@@ -71,9 +76,27 @@ impl Cases {
         let batch = |&[images, height, width]: &[usize; 3]| {
             let x = formula::images(&[images, channels, height, width], &Device::Cpu)?;
             let outputs = model.forward_outputs(&x, Mode::Eval)?;
-            Ok((x, outputs.iter().map(|(name, tensor)| (name.to_owned(), tensor.clone())).collect()))
+            Ok((vec![x], named(&outputs)))
         };
         let batches = sizes.iter().map(batch).collect::<Result<Vec<_>>>()?;
+        self.add(name, ("float", model), config, &batches)?;
+        Ok(())
+    }
+
+    /// A model in f32 of several inputs, with batches of these shapes for each.
+    fn several(
+        &mut self,
+        name: &str,
+        model: &Model,
+        config: &OnnxConfig,
+        shapes: &[&[&[usize]]],
+    ) -> Result<()> {
+        let batch = |shapes: &&[&[usize]]| {
+            let inputs = inputs_of(shapes)?;
+            let outputs = model.forward_inputs_outputs(&inputs.iter().collect::<Vec<_>>(), Mode::Eval)?;
+            Ok((inputs, named(&outputs)))
+        };
+        let batches = shapes.iter().map(batch).collect::<Result<Vec<_>>>()?;
         self.add(name, ("float", model), config, &batches)?;
         Ok(())
     }
@@ -98,6 +121,17 @@ impl Cases {
         // What was measured, for whoever asks with --nocapture.
         eprintln!("{said}");
     }
+}
+
+fn named(outputs: &ModelOutputs) -> Vec<(String, Tensor)> {
+    outputs.iter().map(|(name, tensor)| (name.to_owned(), tensor.clone())).collect()
+}
+
+/// Batches of these shapes, no two of the same values.
+fn inputs_of(shapes: &[&[usize]]) -> Result<Vec<Tensor>> {
+    let batch =
+        |(at, shape): (usize, &&[usize])| Ok((formula::images(shape, &Device::Cpu)? * (0.5 + at as f64))?);
+    shapes.iter().enumerate().map(batch).collect()
 }
 
 /// Weights that follow from their names; ranges of bytes stay.
@@ -137,6 +171,16 @@ fn models_give_the_same_in_onnxruntime() -> Result<()> {
     cases.float("fixed_batch", &model, &config, &[[3, 12, 10]])?;
     let config = OnnxConfig { external_above: 2_000, opset: 20, ..OnnxConfig::default() };
     cases.float("beside", &model, &config, &[[1, 12, 10], [2, 12, 10]])?;
+    let (twins, mixed) = (filled(zoo::twins()?)?, filled(zoo::image_and_numbers()?)?);
+    let plain = OnnxConfig::default();
+    let sizes: [&[&[usize]]; 2] = [&[&[1, 3, 8, 8], &[1, 3, 8, 8]], &[&[3, 3, 8, 8], &[3, 3, 8, 8]]];
+    cases.several("twins", &twins, &plain, &sizes)?;
+    let any = OnnxConfig { size: ImageSize::Dynamic, ..OnnxConfig::default() };
+    let sizes: [&[&[usize]]; 2] = [&[&[2, 3, 8, 8], &[2, 3, 8, 8]], &[&[2, 3, 12, 9], &[2, 3, 7, 10]]];
+    cases.several("twins_any_size", &twins, &any, &sizes)?;
+    let fixed = OnnxConfig { batch: Batch::Fixed(2), opset: 21, ..OnnxConfig::default() };
+    let shapes: &[&[usize]] = &[&[2, 1, 6, 5], &[2, 4], &[2, 3, 2]];
+    cases.several("image_and_numbers", &mixed, &fixed, &[shapes])?;
     let folder = cases.folder.path();
     let bytes = |file: &str| std::fs::metadata(folder.join(file)).unwrap().len();
     assert!(bytes("beside.onnx") < bytes("fixed_batch.onnx") && bytes("beside.onnx.data") > 2_000);
@@ -161,11 +205,16 @@ fn integers_are_those_of_onnxruntime() -> Result<()> {
     let ours = vec![("output".to_owned(), whole.forward(&test)?)];
     for opset in [17, 21] {
         let config = OnnxConfig { opset, ..OnnxConfig::default() };
-        cases.add(&format!("digits_{opset}"), ("int8", &whole), &config, &[(test.clone(), ours.clone())])?;
+        cases.add(
+            &format!("digits_{opset}"),
+            ("int8", &whole),
+            &config,
+            &[(vec![test.clone()], ours.clone())],
+        )?;
     }
     let dynamic = quantize_dynamic(&net, &[])?.model;
     let ours = vec![("output".to_owned(), dynamic.forward(&test)?)];
-    cases.add("digits_dynamic", ("int8", &dynamic), &OnnxConfig::default(), &[(test, ours)])?;
+    cases.add("digits_dynamic", ("int8", &dynamic), &OnnxConfig::default(), &[(vec![test], ours)])?;
     // Graphs of all kinds of layers, some of them in f32; their scores are too close together to rank.
     for seed in 0..4 {
         let model = filled(graphs::random(Seed(seed))?)?;
@@ -174,7 +223,7 @@ fn integers_are_those_of_onnxruntime() -> Result<()> {
         let whole = quantize(&model, std::slice::from_ref(&batch), &QuantizeConfig::default())?.model;
         let ours = vec![("main".to_owned(), whole.forward(&batch)?)];
         let config = OnnxConfig::default();
-        cases.add(&format!("int8_random_{seed}"), ("int8 graph", &whole), &config, &[(batch, ours)])?;
+        cases.add(&format!("int8_random_{seed}"), ("int8 graph", &whole), &config, &[(vec![batch], ours)])?;
     }
     cases.check();
     Ok(())
@@ -197,7 +246,7 @@ fn with_the_library() -> Result<()> {
     let model = filled(zoo::two_outputs()?)?;
     let x = formula::images(&[5, 3, 12, 10], &Device::Cpu)?;
     let metadata = Metadata::default().classes(&["a", "b", "ü"]).normalized(&[0.5; 3], &[0.25; 3]);
-    let config = OnnxConfig { metadata, images: Some(x.clone()), ..OnnxConfig::default() };
+    let config = OnnxConfig { metadata, inputs: vec![x.clone()], ..OnnxConfig::default() };
     let report = export::onnx_with(&model, &path, &config)?;
     let Check::Ran { deviations, .. } = &report.check else { panic!("{report}") };
     assert_eq!(deviations.len(), 2);
@@ -223,6 +272,7 @@ fn with_the_library() -> Result<()> {
         let error = runtime.run(&wrong).unwrap_err().to_string();
         assert!(error.contains("input f32 (batch, 3, 12, 10)"), "{error}");
     }
+    several_inputs_run_in_a_cell(folder.path())?;
     // A batch of none is the runtime's to refuse or to take, not to fall over.
     let _ = runtime.run(&[x.narrow(0, 0, 0)?]);
     std::fs::write(&path, b"no model at all").unwrap();
@@ -230,6 +280,33 @@ fn with_the_library() -> Result<()> {
     assert!(error.contains("two.onnx"), "{error}");
     let error = Runtime::onnx(folder.path().join("none.onnx")).unwrap_err().to_string();
     assert!(error.contains("none.onnx"), "{error}");
+    Ok(())
+}
+
+fn several_inputs_run_in_a_cell(folder: &Path) -> Result<()> {
+    let path = folder.join("mixed.onnx");
+    let model = filled(zoo::image_and_numbers()?)?;
+    let inputs = inputs_of(&[&[3, 1, 6, 5], &[3, 4], &[3, 3, 2]])?;
+    // One of an input, and one of numbers that are not an image's.
+    let metadata = Metadata::default().normalized(&[0.5], &[0.25]);
+    let config = OnnxConfig { metadata, inputs: inputs.clone(), ..OnnxConfig::default() };
+    let report = export::onnx_with(&model, &path, &config)?;
+    assert_eq!(
+        report.inputs,
+        ["image f32 (batch, 1, 6, 5)", "numbers f32 (batch, 4)", "words f32 (batch, 3, 2)"]
+    );
+    let Check::Ran { deviations, .. } = &report.check else { panic!("{report}") };
+    assert_eq!(deviations.len(), 2);
+    for deviation in deviations {
+        assert!(deviation.largest <= 1e-4 * deviation.scale && deviation.scale > 0.01, "{deviation}");
+        assert!(deviation.images.contains("inputs (") && deviation.images.contains("), ("), "{deviation}");
+    }
+    let runtime = Runtime::onnx(&path)?;
+    let ours = model.forward_inputs(&inputs.iter().collect::<Vec<_>>(), Mode::Eval)?;
+    let far = (&ours - &runtime.run(&inputs)?[0])?.abs()?.max_all()?.to_scalar::<f32>()?;
+    assert!(far < 1e-4 * ours.abs()?.max_all()?.to_scalar::<f32>()?, "{far}");
+    let error = runtime.run(&inputs[..2]).unwrap_err().to_string();
+    assert!(error.contains("image f32") && error.contains("words f32"), "{error}");
     Ok(())
 }
 
@@ -274,8 +351,8 @@ fn what_cannot_be_exported_is_named() -> Result<()> {
     refused(&model, &OnnxConfig { batch: Batch::Fixed(0), ..plain.clone() }, &["at least one image"]);
     let metadata = Metadata::default().normalized(&[0.5; 3], &[1.0; 3]);
     refused(&model, &OnnxConfig { metadata, ..plain.clone() }, &["mean", "1 channels", "3 numbers"]);
-    let images = Some(Tensor::zeros((2, 1, 4, 5), DType::F32, &cpu)?);
-    refused(&model, &OnnxConfig { images, ..plain.clone() }, &["(B, 1, 4, 4)", "(2, 1, 4, 5)"]);
+    let inputs = vec![Tensor::zeros((2, 1, 4, 5), DType::F32, &cpu)?];
+    refused(&model, &OnnxConfig { inputs, ..plain.clone() }, &["(B, 1, 4, 4)", "(2, 1, 4, 5)"]);
     let sines = SinePositionConfig { embed_dim: 4, ..SinePositionConfig::default() };
     let model = Model::build([4, 4, 4], |x| x.sine_position_embedding(sines).named("where") * x)?
         .init(Seed(0), &cpu)?;
@@ -318,6 +395,32 @@ fn weights_and_layers_come_back() -> Result<()> {
     Ok(())
 }
 
+/// Layers of several inputs come back, and formats that have no place for them say so.
+#[test]
+fn several_inputs_come_back_or_are_refused() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let model = filled(zoo::image_and_numbers()?)?;
+    let report = export::safetensors(&model, folder.path().join("mixed"), &Metadata::default())?;
+    assert_eq!(report.inputs, ["image f32 (B, 1, 6, 5)", "numbers f32 (B, 4)", "words f32 (B, 3, 2)"]);
+    let Check::Ran { deviations, .. } = &report.check else { panic!("{report}") };
+    assert!(deviations[0].largest < 1e-5 * deviations[0].scale, "{report}");
+    let config = std::fs::read(folder.path().join("mixed/config.json")).unwrap();
+    let config: Json = serde_json::from_slice(&config).unwrap();
+    assert_eq!(config["inputs"][1], json!({ "name": "numbers", "shape": [4] }));
+    assert_eq!(config["image"], json!([1, 6, 5]));
+    for error in [
+        export::tflite(&model, folder.path().join("mixed.tflite")).unwrap_err(),
+        export::saved_model(&model, folder.path().join("saved")).unwrap_err(),
+    ] {
+        let error = error.to_string();
+        assert!(error.contains("numbers (B, 4)") && error.contains("export::onnx"), "{error}");
+    }
+    let few =
+        OnnxConfig { inputs: inputs_of(&[&[3, 1, 6, 5], &[2, 4], &[3, 3, 2]])?, ..OnnxConfig::default() };
+    refused(&model, &few, &["numbers (B, 4)", "f32 (2, 4)"]);
+    Ok(())
+}
+
 /// The program is built, with the versions of this workspace, and says of an image what the model says.
 #[test]
 fn a_program_of_its_own_says_the_same() -> Result<()> {
@@ -329,8 +432,6 @@ fn a_program_of_its_own_says_the_same() -> Result<()> {
     let (mean, std) = ([0.5, 0.25, 0.125], [0.25, 0.5, 0.125]);
     let metadata = Metadata::default().classes(&["ant", "\"bee\"", "c\u{e4}t"]).normalized(&mean, &std);
     export::rust_program(&model, folder.path(), &metadata)?;
-    let root = sconce_tests::root();
-    std::fs::copy(root.join("Cargo.lock"), folder.path().join("Cargo.lock")).unwrap();
     let pixels: Vec<u8> = (0..12 * 10 * 3).map(|at: u32| (at * 37 % 251) as u8).collect();
     let picture = image::RgbImage::from_raw(10, 12, pixels.clone()).unwrap();
     picture.save(folder.path().join("picture.png")).unwrap();
@@ -340,21 +441,49 @@ fn a_program_of_its_own_says_the_same() -> Result<()> {
     let x = x.broadcast_sub(&channels(mean)?)?.broadcast_div(&channels(std)?)?;
     let wanted = sconce::ops::softmax(&model.forward(&x, Mode::Eval)?, 1)?.squeeze(0)?.to_vec1::<f32>()?;
 
+    tells(&said_by_program(folder.path(), &["picture.png"]), &metadata.classes, &wanted);
+
+    // One of an image of one channel, features and tokens, with an output that has no classes before the other.
+    let model = filled(zoo::image_and_numbers()?)?;
+    let metadata = Metadata::default().classes(&["one", "two", "three"]);
+    export::rust_program(&model, folder.path(), &metadata)?;
+    let grey: Vec<u8> = pixels.into_iter().take(6 * 5).collect();
+    image::GrayImage::from_raw(5, 6, grey.clone()).unwrap().save(folder.path().join("picture.png")).unwrap();
+    let grey: Vec<f32> = grey.iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
+    let inputs = [
+        Tensor::from_vec(grey, (1, 1, 6, 5), &Device::Cpu)?,
+        Tensor::new(&[[0.5_f32, -1.0, 0.25, 2.0]], &Device::Cpu)?,
+        Tensor::new(&[[[1.0_f32, 2.0], [-0.5, 0.0], [0.75, -3.0]]], &Device::Cpu)?,
+    ];
+    let scores = model.forward_inputs(&inputs.each_ref(), Mode::Eval)?;
+    let wanted = sconce::ops::softmax(&scores, 1)?.squeeze(0)?.to_vec1::<f32>()?;
+    let said = said_by_program(folder.path(), &["picture.png", "0.5,-1,0.25,2", "1,2, -0.5,0, 0.75,-3"]);
+    tells(said.split("gates").next().unwrap(), &metadata.classes, &wanted);
+    Ok(())
+}
+
+/// What the program in a folder says of these arguments, run there.
+fn said_by_program(folder: &Path, arguments: &[&str]) -> String {
+    let root = sconce_tests::root();
+    std::fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
     let mut cargo = sconce_tests::cargo();
-    cargo.args(["run", "--quiet", "--manifest-path"]).arg(folder.path().join("Cargo.toml")).arg("--");
-    cargo
-        .arg(folder.path().join("picture.png"))
-        .env("CARGO_TARGET_DIR", root.join("target/exported-program"));
+    cargo.current_dir(folder).args(["run", "--quiet", "--"]).args(arguments);
+    cargo.env("CARGO_TARGET_DIR", root.join("target/exported-program"));
     let output = cargo.env(LIBRARY, onnxruntime::library().unwrap()).output().unwrap();
-    let said = sconce_tests::stdout(&output);
-    assert!(output.status.success(), "{said}{}", sconce_tests::stderr(&output));
+    let (said, wrong) = (sconce_tests::stdout(&output), sconce_tests::stderr(&output));
+    assert!(output.status.success(), "{said}{wrong}");
+    assert!(!wrong.contains("warning"), "{wrong}");
+    said
+}
+
+/// Whether these shares of classes are told, all of some size.
+fn tells(said: &str, classes: &[String], wanted: &[f32]) {
     let mut told: Vec<f32> = Vec::new();
-    for (name, wanted) in metadata.classes.iter().zip(&wanted) {
+    for (name, wanted) in classes.iter().zip(wanted) {
         let line = said.lines().find(|line| line.ends_with(&format!("%  {name}"))).unwrap();
         let share: f32 = line.split('%').next().unwrap().trim().parse().unwrap();
         assert!((share / 100.0 - wanted).abs() < 2e-5, "{name}: {share} %, not {wanted}");
         told.push(share);
     }
     assert!(told.iter().all(|&share| share > 0.01), "{told:?}: a test of nothing");
-    Ok(())
 }

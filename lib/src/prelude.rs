@@ -12,8 +12,8 @@ pub use crate::metrics::{
     subset_accuracy, tag_accuracy, top_k,
 };
 pub use crate::nn::{
-    Architecture, Conv2dConfig, Fan, FeatureMaps, Initial, Loading, Mode, Model, ModelOutputs, Outputs,
-    Padding, Parameter, Pool2dConfig, Rounding, Summary, Value, backward,
+    Architecture, Conv2dConfig, Fan, FeatureMaps, Initial, Inputs, Loading, Mode, Model, ModelOutputs,
+    Outputs, Padding, Parameter, Pool2dConfig, Rounding, Summary, Value, backward,
 };
 pub use crate::ops::{Precision, in_precision};
 pub use crate::optim::{

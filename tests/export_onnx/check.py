@@ -66,10 +66,11 @@ def largest(found, wanted, name):
 def run(path, case, tensors, level, precise=False):
     """Pairs of what came out and what should have, by output, for each input."""
     model = session(path, level, precise)
-    name = model.get_inputs()[0].name
+    names = [name.name for name in model.get_inputs()]
     outputs = [output.name for output in model.get_outputs()]
     for at in range(case["inputs"]):
-        results = model.run(None, {name: tensors[f"{at}.input"]})
+        feed = {name: tensors[f"{at}.input.{place}"] for place, name in enumerate(names)}
+        results = model.run(None, feed)
         for output, found in zip(outputs, results):
             # Of models on integers only the main output is known.
             if case["kind"] == "float" or f"{at}.output.{output}" in tensors:

@@ -3,7 +3,9 @@
 use candle_core::Device;
 use sconce::compress::{PruneConfig, prune_channels};
 use sconce::models::{self, FcosBackbone, FcosConfig, ModelConfig};
-use sconce::nn::{Conv2dConfig, Corners, Interpolation, Model, Outputs, Pool2dConfig, Rounding, TargetSize};
+use sconce::nn::{
+    Conv2dConfig, Corners, Inputs, Interpolation, Model, Outputs, Pool2dConfig, Rounding, TargetSize,
+};
 use sconce::{Result, Seed};
 
 /// Architectures with the size of their images; those behind `true` only where code is optimized.
@@ -87,6 +89,29 @@ fn convolutions() -> Result<Model> {
         tokens.mean([0]).concat(&[&small.global_avg_pool()], 0).linear(5)
     })?
     .init(Seed(2), &Device::Cpu)
+}
+
+/// Two images through the same layers.
+pub fn twins() -> Result<Model> {
+    let architecture =
+        Model::build_inputs(Inputs::new("left", [3, 8, 8]).input("right", [3, 8, 8]), |[a, b]| {
+            let a = a.conv2d(6, 3).named("conv").batch_norm().named("norm").relu().global_avg_pool();
+            let b = b.conv2d(6, 3).shares("conv").batch_norm().shares("norm").relu().global_avg_pool();
+            a.concat(&[&b, &(&a * &b)], 0).linear(3)
+        })?;
+    architecture.init(Seed(5), &Device::Cpu)
+}
+
+/// An image, features and tokens; the features are what a second output has, too.
+pub fn image_and_numbers() -> Result<Model> {
+    let inputs = Inputs::new("image", [1, 6, 5]).input("numbers", [4]).input("words", [3, 2]);
+    let architecture = Model::build_inputs(inputs, |[image, numbers, words]| {
+        let image = image.conv2d(4, 3).batch_norm().relu().flatten().linear(6);
+        let words = words.layer_norm().self_attention(1).mean([0]);
+        let joined = image.concat(&[&numbers, &words], 0).relu().linear(3);
+        Outputs::new("scores", joined).output("gates", numbers.sigmoid())
+    })?;
+    architecture.init(Seed(6), &Device::Cpu)
 }
 
 /// A main output, one of a map, and one that is for training only.

@@ -50,32 +50,27 @@ enum Rows {
 /// If the file cannot be read or holds no model, or not one that is whole.
 pub fn open(path: &Path, most_pixels: Option<usize>) -> sconce::Result<Opened> {
     let (net, classes) = read(path)?;
-    let backend = Box::new(Native::new(path, net, most_pixels)?);
+    let backend = Box::new(Native::new(net, most_pixels));
     Ok(Opened { backend, classes, mean: Vec::new(), std: Vec::new() })
 }
 
 impl Native {
-    fn new(path: &Path, net: Net, most_pixels: Option<usize>) -> sconce::Result<Native> {
+    fn new(net: Net, most_pixels: Option<usize>) -> Native {
         let graph = match &net {
             Net::Float(model) => model.graph(),
             Net::Int8(model) => model.graph(),
         };
-        let image = graph.nodes().first().map_or(&[][..], |node| node.shape.as_slice());
-        let &[channels, height, width] = image else {
-            return Err(sconce::Error::Format {
-                path: path.to_owned(),
-                expected: "a model of images (C, H, W)".into(),
-                got: format!("one of {image:?}"),
-                hint: "Save the model again.".into(),
-            });
-        };
-        let free = |side: usize| most_pixels.is_none().then_some(side);
-        let name = graph.nodes().first().map_or_else(|| "input".to_owned(), |node| node.name.clone());
-        let shape = vec![None, Some(channels), free(height), free(width)];
-        let inputs = vec![TensorSpec { name, dtype: Dtype::F32, shape }];
-        let outputs = outputs(graph, &net, most_pixels.map(|_| [channels, height, width]));
+        let inputs = graph.inputs().iter().map(|node| {
+            let is_image = node.shape.len() == 3;
+            let open = |at: usize| is_image && at > 0 && most_pixels.is_some();
+            let sides = node.shape.iter().enumerate().map(|(at, &side)| (!open(at)).then_some(side));
+            let shape = std::iter::once(None).chain(sides).collect();
+            TensorSpec { name: node.name.clone(), dtype: Dtype::F32, shape }
+        });
+        let inputs = inputs.collect();
+        let outputs = outputs(graph, &net, most_pixels.is_some());
         let rows = rows(graph);
-        Ok(Native { net, inputs, outputs, most_pixels, rows })
+        Native { net, inputs, outputs, most_pixels, rows }
     }
 
     fn graph(&self) -> &Graph {
@@ -85,11 +80,12 @@ impl Native {
         }
     }
 
-    fn run(&self, x: &Values) -> sconce::Result<Vec<Values>> {
+    fn run(&self, inputs: &[&Values]) -> sconce::Result<Vec<Values>> {
         match &self.net {
-            Net::Int8(model) => Ok(vec![model.forward(x)?]),
+            // Models on integers have one input.
+            Net::Int8(model) => inputs.iter().map(|x| model.forward(x)).collect(),
             Net::Float(model) => {
-                let outputs = model.forward_outputs(x, Mode::Eval)?;
+                let outputs = model.forward_inputs_outputs(inputs, Mode::Eval)?;
                 Ok(outputs.iter().map(|(_, values)| values.detach()).collect())
             }
         }
@@ -165,10 +161,15 @@ fn rows(graph: &Graph) -> Rows {
     if follows_the_batch { Rows::Alone } else { Rows::Together }
 }
 
-/// The outputs that are computed in use. Where images of other sizes than `own` may come, sides that follow theirs
-/// are left open.
-fn outputs(graph: &Graph, net: &Net, own: Option<[usize; 3]>) -> Vec<TensorSpec> {
-    let larger = own.and_then(|[c, h, w]| graph.infer([c, h + 32, w + 32]).ok());
+/// The outputs that are computed in use. Where images of other sizes than the model's own may come, sides that follow
+/// theirs are left open.
+fn outputs(graph: &Graph, net: &Net, any_size: bool) -> Vec<TensorSpec> {
+    let mut larger: Vec<Vec<usize>> = graph.inputs().iter().map(|node| node.shape.clone()).collect();
+    larger.iter_mut().filter(|shape| shape.len() == 3).for_each(|image| {
+        image[1..].iter_mut().for_each(|side| *side += 32);
+    });
+    let larger: Vec<&[usize]> = larger.iter().map(Vec::as_slice).collect();
+    let larger = if any_size { graph.infer_inputs(&larger).ok() } else { None };
     let listed = graph.outputs().iter().filter(|output| output.when == OutputUse::Always);
     let listed = listed.take(match net {
         Net::Int8(_) => 1,
@@ -203,7 +204,7 @@ impl Backend for Native {
     }
 
     fn usual(&self) -> Option<Vec<Vec<usize>>> {
-        Some(vec![self.graph().nodes().first()?.shape.clone()])
+        Some(self.graph().inputs().iter().map(|node| node.shape.clone()).collect())
     }
 
     fn most_rows(&self) -> usize {
@@ -214,25 +215,30 @@ impl Backend for Native {
     }
 
     fn check(&self, inputs: &[Tensor]) -> Result<(), Failure> {
-        for tensor in inputs {
-            if let (Some(most), &[_, channels, height, width]) = (self.most_pixels, tensor.shape()) {
-                if height.saturating_mul(width) > most {
+        if let Some(most) = self.most_pixels {
+            for tensor in inputs {
+                if let &[_, _, height, width] = tensor.shape()
+                    && height.saturating_mul(width) > most
+                {
                     return Err(Failure::invalid(format!(
                         "an image: expected {most} pixels at most, got {height} x {width}."
                     )));
                 }
-                self.graph().infer([channels, height, width])?;
             }
-            backend::finite(tensor)?;
+            let shapes: Vec<&[usize]> =
+                inputs.iter().map(|tensor| tensor.shape().get(1..).unwrap_or_default()).collect();
+            self.graph().infer_inputs(&shapes)?;
         }
-        Ok(())
+        inputs.iter().try_for_each(backend::finite)
     }
 
     fn infer(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, Failure> {
-        let [x] = inputs else { return Err(Failure::internal("a model of ours has one input")) };
-        let values = x.f32s().ok_or_else(|| Failure::internal("images that are not FP32"))?;
-        let x = Values::from_vec(values, x.shape(), &Device::Cpu).map_err(sconce::Error::from)?;
-        let outputs = self.run(&x)?.into_iter().map(|values| {
+        let values = inputs.iter().map(|x| {
+            let values = x.f32s().ok_or_else(|| Failure::internal("inputs that are not FP32"))?;
+            Ok(Values::from_vec(values, x.shape(), &Device::Cpu).map_err(sconce::Error::from)?)
+        });
+        let values = values.collect::<Result<Vec<Values>, Failure>>()?;
+        let outputs = self.run(&values.iter().collect::<Vec<_>>())?.into_iter().map(|values| {
             let flat = values.to_dtype(DType::F32).and_then(|values| values.flatten_all());
             let flat = flat.and_then(|values| values.to_vec1::<f32>()).map_err(sconce::Error::from)?;
             Tensor::of_f32(values.dims().to_vec(), &flat)

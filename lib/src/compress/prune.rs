@@ -11,7 +11,7 @@ use super::prepared::Prepared;
 use super::prune_report::{Cost, KeptIndices, PruneReport, PrunedGroup};
 use super::trace::{ChannelNorms, Trace};
 use crate::Result;
-use crate::nn::{Mode, Model, Parts};
+use crate::nn::{Mode, Model, Node, Parts};
 use crate::progress::{Progress, Unit};
 
 /// What is to go, and by what it is chosen. [`PruneConfig::ratio`] is where to start.
@@ -242,23 +242,29 @@ impl Search<'_> {
         let (mut progress, mut done) = (Progress::start("latency", Unit::Steps, Some(total as u64)), 0);
         let found = self.least(|removed| {
             let model = Kept::new(self.trace, removed).model(self.parts)?;
-            let image = &model.graph().nodes()[0].shape;
-            let values = image.iter().try_fold(batch, |values, &side| values.checked_mul(side));
-            if values.is_none_or(|values| values > 1 << 40) {
+            let inputs = model.graph().inputs();
+            let values = inputs
+                .iter()
+                .map(|input| input.shape.iter().try_fold(batch, |values, &side| values.checked_mul(side)));
+            if values.into_iter().any(|values| values.is_none_or(|values| values > 1 << 40)) {
                 return Err(refused(
                     "a batch that fits into a memory".into(),
                     format!("{batch} images"),
                     "Take fewer images.",
                 ));
             }
-            let x = Tensor::zeros([&[batch], image.as_slice()].concat(), DType::F32, model.device())?;
+            let zeros = |input: &Node| {
+                Tensor::zeros([&[batch], input.shape.as_slice()].concat(), DType::F32, model.device())
+            };
+            let inputs = inputs.iter().map(zeros).collect::<candle_core::Result<Vec<_>>>()?;
+            let inputs: Vec<&Tensor> = inputs.iter().collect();
             let mut times = Vec::with_capacity(RUNS);
             // The first run makes what the others find.
             for run in 0..=RUNS {
                 progress.at(done)?;
                 done += 1;
                 let start = Instant::now();
-                let y = model.forward(&x, Mode::Eval)?;
+                let y = model.forward_inputs(&inputs, Mode::Eval)?;
                 // A GPU has ended when a value is here.
                 y.flatten_all()?.narrow(0, 0, 1)?.to_vec1::<f32>()?;
                 if run > 0 {

@@ -7,15 +7,14 @@ use serde_json::json;
 use super::metadata::Metadata;
 use super::report::{Check, Deviation, ExportReport};
 use super::source::Exportable;
-use crate::nn::Operator;
-use crate::ops::shape_text;
+use crate::nn::{Operator, batch_text};
 use crate::{Error, Result, atomic_file};
 
 /// Writes a model into a folder, which is made if it is not there: `model.safetensors` with the weights under the
 /// model's names, those of layers on integers as I8 beside their scales, and `config.json` with the layers (`graph`, as
-/// [`Graph`](crate::nn::Graph) has them: operators, their options, inputs and the names of their tensors), the shape of
-/// `image` (C, H, W) and what `metadata` tells. Batch norms are folded. The report's deviation is that of the file,
-/// opened again, on random images.
+/// [`Graph`](crate::nn::Graph) has them: operators, their options, inputs and the names of their tensors), `inputs`
+/// with their names and shapes, the shape of the first `image` (C, H, W) among them and what `metadata` tells. Batch norms
+/// are folded. The report's deviation is that of the file, opened again, on random inputs.
 ///
 /// [`Model::open`](crate::nn::Model::open) or
 /// [`QuantizedModel::open`](crate::compress::QuantizedModel::open) reads the weights' file too, without the other one.
@@ -52,7 +51,11 @@ pub fn safetensors(
         .into_iter()
         .filter_map(|(key, value)| Some((key, serde_json::from_str(&value).ok()?)))
         .collect();
-    let config = json!({ "producer": "sconce", "image": image, "metadata": told, "graph": source.graph });
+    let nodes = source.graph.inputs();
+    let inputs: Vec<_> = nodes.iter().map(|node| json!({ "name": node.name, "shape": node.shape })).collect();
+    let config = json!({
+        "producer": "sconce", "inputs": inputs, "image": image, "metadata": told, "graph": source.graph
+    });
     let config = serde_json::to_vec_pretty(&config).map_err(|error| Error::Argument {
         op: op.into(),
         expected: "a graph that can be written".into(),
@@ -67,17 +70,16 @@ pub fn safetensors(
             source,
         })
     };
-    let random = source.random_images(2)?;
+    let random = source.random_inputs(2)?;
     let (ours, theirs) = (source.forward(&random)?, source.reopened(&weights)?.forward(&random)?);
-    let images = format!("random images {}", shape_text(random.dims()));
-    let port =
-        |name: &str, shape: &[usize]| format!("{name} f32 {}", shape_text(shape).replacen('(', "(B, ", 1));
+    let images = format!("random {}", source.words(&random));
+    let port = |name: &str, shape: &[usize]| format!("{name} f32 {}", batch_text(shape));
     let outputs = source.graph.outputs().iter();
     Ok(ExportReport {
         format: "safetensors".into(),
         path: folder.to_owned(),
         bytes: size(&weights)? + config.len() as u64,
-        inputs: vec![port("input", &image)],
+        inputs: nodes.iter().map(|node| port(&node.name, &node.shape)).collect(),
         outputs: outputs.map(|output| port(&output.name, &source.graph.nodes()[output.node].shape)).collect(),
         operators: ExportReport::counted(source.graph.nodes().iter().map(|node| node.operator.name())),
         check: Check::Ran {

@@ -6,9 +6,9 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 
 use crate::compress::{Pruned, Quantized, QuantizedModel, Sparse, Stored, Work, in_use, prepared};
-use crate::nn::{Graph, Mode, Model, WeightPrecision};
+use crate::nn::{Graph, Mode, Model, Node, WeightPrecision};
 use crate::ops::int8::Quantization;
-use crate::ops::{channel_scales, whole_numbers};
+use crate::ops::{channel_scales, shape_text, whole_numbers};
 use crate::{Result, Seed};
 
 /// A model that can be exported: a [`Model`], a [`QuantizedModel`], and what pruning and quantization give. What is
@@ -61,26 +61,41 @@ enum Runs {
 }
 
 impl Source {
-    /// The model's own outputs for images (B, C, H, W), in the order of the graph's, on the CPU.
-    pub(crate) fn forward(&self, x: &Tensor) -> Result<Vec<Tensor>> {
+    /// The model's own outputs for a batch of each input, in the order of the graph's, on the CPU.
+    pub(crate) fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         match &self.model {
             Runs::Float(model) => {
-                let outputs = model.forward_outputs(&x.to_device(model.device())?, Mode::Eval)?;
+                let there = |x: &Tensor| x.to_device(model.device());
+                let inputs = inputs.iter().map(there).collect::<candle_core::Result<Vec<_>>>()?;
+                let inputs: Vec<&Tensor> = inputs.iter().collect();
+                let outputs = model.forward_inputs_outputs(&inputs, Mode::Eval)?;
                 outputs.iter().map(|(_, tensor)| Ok(tensor.to_device(&Device::Cpu)?)).collect()
             }
             Runs::Whole(model) => {
                 let nodes: Vec<usize> = self.graph.outputs().iter().map(|output| output.node).collect();
-                model.values(x, &nodes)
+                // It has one input: models of several are refused when they are to be quantized.
+                let outputs = inputs.iter().map(|x| model.values(x, &nodes));
+                Ok(outputs.collect::<Result<Vec<_>>>()?.concat())
             }
         }
     }
 
-    /// Images (B, C, H, W) of normal values for the model, the same each time.
-    pub(crate) fn random_images(&self, count: usize) -> Result<Tensor> {
-        let shape = [&[count], self.image()].concat();
+    /// Batches of normal values for the inputs, the same each time.
+    pub(crate) fn random_inputs(&self, count: usize) -> Result<Vec<Tensor>> {
         let mut rng = Seed(0).rng();
-        let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.normal() as f32).collect();
-        Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+        let mut random = |node: &Node| {
+            let shape = [&[count], node.shape.as_slice()].concat();
+            let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.normal() as f32).collect();
+            Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+        };
+        self.graph.inputs().iter().map(&mut random).collect()
+    }
+
+    /// What batches of the inputs are to a reader: `images (2, 3, 32, 32)`, or `inputs (2, 3, 32, 32), (2, 4)`.
+    pub(crate) fn words(&self, inputs: &[Tensor]) -> String {
+        let what = if self.graph.only_image("", "").is_ok() { "images" } else { "inputs" };
+        let shapes: Vec<String> = inputs.iter().map(|x| shape_text(x.dims())).collect();
+        format!("{what} {}", shapes.join(", "))
     }
 
     /// Writes the model, as it is read here, to a file of ours.
@@ -99,9 +114,11 @@ impl Source {
         }
     }
 
-    /// The shape (C, H, W) of the images that the model was built for.
+    /// The shape (C, H, W) of the images that the model was built for, of the first ones where there are several; none
+    /// where no images go in.
     pub(crate) fn image(&self) -> &[usize] {
-        self.graph.nodes().first().map_or(&[], |node| &node.shape)
+        let image = self.graph.inputs().iter().find(|node| node.shape.len() == 3);
+        image.map_or(&[], |node| &node.shape)
     }
 }
 

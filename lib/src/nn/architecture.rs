@@ -7,6 +7,7 @@ use sconce_display::Bundle;
 
 use super::draft::Draft;
 use super::graph::Graph;
+use super::inputs::Inputs;
 use super::model::Model;
 use super::outputs::{Output, Outputs};
 use super::summary::Summary;
@@ -43,7 +44,8 @@ impl Model {
     /// The first thing that cannot be: a layer that gets a shape it cannot take, an argument out of
     /// range, a name used twice. The error names the layer, what it wanted and what it got.
     pub fn build(input: [usize; 3], layers: impl FnOnce(Value) -> Value) -> Result<Architecture> {
-        Model::build_outputs(input, |x| Outputs::new("output", layers(x)))
+        let draft = Rc::new(RefCell::new(Draft::new(vec![input.to_vec()])));
+        finished(&draft, layers(Value::input(&draft, 0)).into())
     }
 
     /// Describes a model with several outputs, the first of them the main one.
@@ -67,30 +69,76 @@ impl Model {
     /// # Errors
     /// Those of [`Model::build`]; an output without a name, or two of one name.
     pub fn build_outputs(input: [usize; 3], layers: impl FnOnce(Value) -> Outputs) -> Result<Architecture> {
-        let op = "Model::build";
-        let draft = Rc::new(RefCell::new(Draft::new(input)));
-        let mut outputs: Vec<Output> = Vec::new();
-        for (name, value, when) in layers(Value::input(&draft)).entries {
-            let node = value.node_in(&draft).ok_or_else(|| Error::Argument {
-                op: op.into(),
-                expected: "a value made from the closure's argument".into(),
-                got: "a value of another model".into(),
-                hint: "Use the values of one call of Model::build only.".into(),
-            })?;
-            if name.trim().is_empty() || outputs.iter().any(|output| output.name == name) {
-                return Err(Error::Argument {
-                    op: op.into(),
-                    expected: "outputs each with a name of its own".into(),
-                    got: format!("{name:?}"),
-                    hint: "The names are what forward_outputs() gives the outputs by.".into(),
-                });
-            }
-            outputs.push(Output { name, node, when });
-        }
-        // Values that outlive the closure still share the draft, so it is taken out of its cell.
-        let draft = draft.replace(Draft::new(input));
-        Ok(Architecture { graph: Arc::new(draft.finish(outputs)?) })
+        let draft = Rc::new(RefCell::new(Draft::new(vec![input.to_vec()])));
+        finished(&draft, layers(Value::input(&draft, 0)))
     }
+
+    /// Describes a model with several inputs, or one that is no image: `layers` gets a [`Value`] for each, in their
+    /// order, and gives the output, or [`Outputs`]. [`Model::forward_inputs`] runs it.
+    ///
+    /// ```
+    /// use sconce::prelude::*;
+    ///
+    /// let net = Model::build_inputs(Inputs::new("image", [3, 32, 32]).input("numbers", [4]), |[image, numbers]| {
+    ///     let image = image.conv2d(16, 3).relu().global_avg_pool();
+    ///     image.concat(&[&numbers.linear(16).relu()], 0).linear(10)
+    /// })?
+    /// .init(Seed(42), &Device::Cpu)?;
+    /// let image = Tensor::zeros((2, 3, 32, 32), DType::F32, &Device::Cpu)?;
+    /// let numbers = Tensor::zeros((2, 4), DType::F32, &Device::Cpu)?;
+    /// assert_eq!(net.forward_inputs(&[&image, &numbers], Mode::Eval)?.dims(), [2, 10]);
+    /// # Ok::<(), sconce::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Model::build_outputs`]; two inputs of one name, a shape that is none of images (C, H, W), tokens (N, D)
+    /// or features (D), or a closure that takes another number of values.
+    pub fn build_inputs<const N: usize, O: Into<Outputs>>(
+        inputs: Inputs,
+        layers: impl FnOnce([Value; N]) -> O,
+    ) -> Result<Architecture> {
+        let (names, shapes): (Vec<String>, Vec<Vec<usize>>) = inputs.entries.into_iter().unzip();
+        if names.len() != N {
+            return Err(Error::Argument {
+                op: "Model::build_inputs".into(),
+                expected: format!("a closure of a value for each input, |[{}]|", names.join(", ")),
+                got: format!("one of {N} values"),
+                hint: "Inputs::new(…).input(…) names the inputs, in the order of the values.".into(),
+            });
+        }
+        let draft = Rc::new(RefCell::new(Draft::new(shapes)));
+        for (node, name) in names.into_iter().enumerate() {
+            draft.borrow_mut().name(node, name);
+        }
+        finished(&draft, layers(std::array::from_fn(|node| Value::input(&draft, node))).into())
+    }
+}
+
+/// What a closure has made of a draft.
+fn finished(draft: &Rc<RefCell<Draft>>, made: Outputs) -> Result<Architecture> {
+    let op = "Model::build";
+    let mut outputs: Vec<Output> = Vec::new();
+    for (name, value, when) in made.entries {
+        let node = value.node_in(draft).ok_or_else(|| Error::Argument {
+            op: op.into(),
+            expected: "a value made from the closure's argument".into(),
+            got: "a value of another model".into(),
+            hint: "Use the values of one call of Model::build only.".into(),
+        })?;
+        if name.trim().is_empty() || outputs.iter().any(|output| output.name == name) {
+            return Err(Error::Argument {
+                op: op.into(),
+                expected: "outputs each with a name of its own".into(),
+                got: format!("{name:?}"),
+                hint: "The names are what forward_outputs() gives the outputs by.".into(),
+            });
+        }
+        outputs.push(Output { name, node, when });
+    }
+    // Values that outlive the closure still share the draft, so it is taken out of its cell.
+    let anew = draft.borrow().begun();
+    let draft = draft.replace(anew);
+    Ok(Architecture { graph: Arc::new(draft.finish(outputs)?) })
 }
 
 impl Architecture {

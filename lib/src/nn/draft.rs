@@ -2,8 +2,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::describe::in_words;
 use super::graph::{Graph, Node, TensorSpec, label, of_layer};
-use super::infer::check_values;
 use super::initial::Initial;
+use super::inputs::check_shape;
 use super::operator::Operator;
 use super::outputs::Output;
 use super::weights::{Role, Weight};
@@ -42,17 +42,21 @@ impl DraftNode {
 }
 
 impl Draft {
-    pub(super) fn new(input: [usize; 3]) -> Draft {
-        let error = input.contains(&0).then(|| Error::Shape {
-            op: String::new(),
-            expected: "images (C, H, W) of at least one pixel".into(),
-            got: format!("{input:?}"),
-            hint: String::new(),
-        });
-        let error = error.or_else(|| check_values("", &input).err());
-        // What cannot be has no shape that others could be worked out from.
-        let (operator, shape) = (Operator::Input, error.is_none().then(|| input.to_vec()));
-        Draft { nodes: vec![DraftNode::new(operator, Vec::new(), shape, error)] }
+    /// What goes in, before anything is made of it.
+    pub(super) fn new(inputs: Vec<Vec<usize>>) -> Draft {
+        let input = |shape: Vec<usize>| {
+            let error = check_shape(&shape).err();
+            // What cannot be has no shape that others could be worked out from.
+            let shape = error.is_none().then_some(shape);
+            DraftNode::new(Operator::Input, Vec::new(), shape, error)
+        };
+        Draft { nodes: inputs.into_iter().map(input).collect() }
+    }
+
+    /// Another draft of these inputs.
+    pub(super) fn begun(&self) -> Draft {
+        let inputs = self.nodes.iter().filter(|node| node.operator == Operator::Input);
+        Draft::new(inputs.map(|node| node.shape.clone().unwrap_or_default()).collect())
     }
 
     /// The shape of a node's value, unless it is unknown.
@@ -134,8 +138,8 @@ impl Draft {
     pub(super) fn finish(self, outputs: Vec<Output>) -> Result<Graph> {
         let names = self.names()?;
         let owners = self.owners(&names);
-        let mut needed = vec![false; self.nodes.len()];
-        needed[0] = true;
+        // What goes in stays, whatever is made of it.
+        let mut needed: Vec<bool> = self.nodes.iter().map(|node| node.operator == Operator::Input).collect();
         outputs.iter().for_each(|output| needed[output.node] = true);
         for index in (0..self.nodes.len()).rev() {
             if needed[index] {

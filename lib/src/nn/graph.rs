@@ -1,11 +1,9 @@
 use serde::{Deserialize, Serialize};
 
-use super::infer::check_values;
 use super::initial::Initial;
 use super::operator::Operator;
 use super::outputs::{Output, OutputUse};
 use super::weights::Role;
-use crate::ops::shape_text;
 use crate::{Error, Result};
 
 /// A model as data: what is computed from what, in an order in which it can be computed. Everything
@@ -68,7 +66,7 @@ pub(crate) fn of_layer(error: Error, label: String) -> Error {
 }
 
 impl Graph {
-    /// The operations, each after those it takes its inputs from. The first one is the input.
+    /// The operations, each after those it takes its inputs from. The first ones are the inputs.
     #[must_use]
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
@@ -106,15 +104,25 @@ impl Graph {
         })
     }
 
-    /// The shape of every node's output for images of another size than the model was built with.
+    /// The shape of every node's output for images [C, H, W] of another size than the model was built with.
     ///
     /// # Errors
-    /// If a layer cannot take them; the error names it.
-    pub fn infer(&self, input: [usize; 3]) -> Result<Vec<Vec<usize>>> {
-        check_values("Graph::infer", &input)?;
+    /// If a layer cannot take them, which the error names, or the model has other inputs than images alone.
+    pub fn infer(&self, image: [usize; 3]) -> Result<Vec<Vec<usize>>> {
+        self.only_image("Graph::infer", "Graph::infer_inputs takes a shape for each input.")?;
+        self.infer_inputs(&[&image])
+    }
+
+    /// The same for a shape for each of [`Graph::inputs`], without the batch: the height and the width of images may
+    /// be others than those that the model was built with.
+    ///
+    /// # Errors
+    /// If the shapes are not those of the inputs, or a layer cannot take them; the error names it.
+    pub fn infer_inputs(&self, inputs: &[&[usize]]) -> Result<Vec<Vec<usize>>> {
+        self.check_input_shapes("Graph::infer", inputs)?;
         let mut shapes: Vec<Vec<usize>> = Vec::with_capacity(self.nodes.len());
-        for node in &self.nodes {
-            let shape = if node.operator == Operator::Input {
+        for (index, node) in self.nodes.iter().enumerate() {
+            let shape = if let Some(&input) = inputs.get(index) {
                 input.to_vec()
             } else {
                 let inputs: Vec<&[usize]> =
@@ -137,10 +145,5 @@ impl Graph {
             }
         }
         used.into_iter().map(|used| !used).collect()
-    }
-
-    /// The shape of an input batch, as errors name it: `(B, 3, 32, 32)`.
-    pub(super) fn input_text(&self) -> String {
-        self.nodes.first().map_or_else(String::new, |node| shape_text(&node.shape).replacen('(', "(B, ", 1))
     }
 }

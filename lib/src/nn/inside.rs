@@ -21,7 +21,7 @@ impl Model {
 
     /// The values of some nodes for a batch `x`, in [`Mode::Eval`] and in one run.
     pub(crate) fn values(&self, x: &Tensor, nodes: &[usize]) -> Result<Vec<Tensor>> {
-        self.run(x, Mode::Eval, nodes)
+        self.run(&[x], Mode::Eval, nodes)
     }
 
     /// What training goes downhill on, as [`forward_training`](crate::train::Net::forward_training) of a model gives it, and the values of
@@ -39,7 +39,7 @@ impl Model {
         let mut ends = [heads.as_slice(), nodes].concat();
         ends.sort_unstable();
         ends.dedup();
-        let values = self.run(x, mode, &ends)?;
+        let values = self.run(&[x], mode, &ends)?;
         let of = |node: &usize| ends.binary_search(node).map(|at| values[at].clone()).map_err(|_| broken());
         let heads = heads.iter().map(of).collect::<Result<_>>()?;
         Ok((heads, nodes.iter().map(of).collect::<Result<_>>()?))
@@ -48,9 +48,9 @@ impl Model {
     /// The main output for a batch `x` in [`Mode::Eval`], where `node` has the value `value` whatever goes into it. What
     /// does not pass through that node is computed from `x`. If `value` is a variable, gradients reach it.
     pub(crate) fn forward_from(&self, x: &Tensor, node: usize, value: &Tensor) -> Result<Tensor> {
-        self.check_input(x)?;
+        self.check_inputs(&[x])?;
         let outputs =
-            self.run_nodes_given(x, Mode::Eval, &[self.graph.outputs[0].node], Some((node, value)))?;
+            self.run_nodes_given(&[x], Mode::Eval, &[self.graph.outputs[0].node], Some((node, value)))?;
         outputs.into_iter().next().ok_or_else(broken)
     }
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{Device, Tensor, Var};
 use sconce_display::Bundle;
 
 use super::engine;
@@ -9,11 +9,10 @@ use super::feature_maps::FeatureMaps;
 use super::graph::{Graph, of_layer};
 use super::masks::as_tensor;
 use super::mode::Mode;
-use super::operator::Operator;
 use super::outputs::{ModelOutputs, OutputUse};
 use super::summary::Summary;
 use super::weights::Role;
-use crate::ops::{Mask, Parameter, Pool, check_precision, has_kernels, shape_text};
+use crate::ops::{Mask, Parameter, Pool, check_precision, has_kernels};
 use crate::rich::Rich;
 use crate::{Error, Result, Seed};
 
@@ -47,9 +46,20 @@ impl Model {
     /// running statistics.
     ///
     /// # Errors
-    /// If `x` is not such a batch, or a layer cannot take its image size; the error names the layer.
+    /// If `x` is not such a batch, or a layer cannot take its image size; the error names the layer. If the model has
+    /// several inputs; the error names them.
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        let outputs = self.run(x, mode, &[self.graph.outputs[0].node])?;
+        self.forward_inputs(&[x], mode)
+    }
+
+    /// The main output of a model of any number of inputs: a batch for each, in the order of [`Graph::inputs`], all of
+    /// the same size. Otherwise it is [`Model::forward`]; gradients reach each input that has a tape.
+    ///
+    /// # Errors
+    /// If these are not a batch for each input, or a layer cannot take an image's size; the error names the input or the
+    /// layer.
+    pub fn forward_inputs(&self, inputs: &[&Tensor], mode: Mode) -> Result<Tensor> {
+        let outputs = self.run(inputs, mode, &[self.graph.outputs[0].node])?;
         outputs.into_iter().next().ok_or_else(broken)
     }
 
@@ -60,36 +70,44 @@ impl Model {
     /// # Errors
     /// As [`Model::forward`].
     pub fn forward_outputs(&self, x: &Tensor, mode: Mode) -> Result<ModelOutputs> {
+        self.forward_inputs_outputs(&[x], mode)
+    }
+
+    /// All outputs of a model of any number of inputs: [`Model::forward_outputs`] for what [`Model::forward_inputs`] takes.
+    ///
+    /// # Errors
+    /// As [`Model::forward_inputs`].
+    pub fn forward_inputs_outputs(&self, inputs: &[&Tensor], mode: Mode) -> Result<ModelOutputs> {
         let training = matches!(mode, Mode::Train(_));
         let outputs = self.graph.outputs.iter();
         let (names, nodes): (Vec<String>, Vec<usize>) = outputs
             .filter(|output| training || output.when == OutputUse::Always)
             .map(|output| (output.name.clone(), output.node))
             .unzip();
-        Ok(ModelOutputs::new(names.into_iter().zip(self.run(x, mode, &nodes)?).collect()))
+        Ok(ModelOutputs::new(names.into_iter().zip(self.run(inputs, mode, &nodes)?).collect()))
     }
 
     /// The outputs of the nodes `wanted`.
-    pub(super) fn run(&self, x: &Tensor, mode: Mode, wanted: &[usize]) -> Result<Vec<Tensor>> {
-        self.check_input(x)?;
+    pub(super) fn run(&self, inputs: &[&Tensor], mode: Mode, wanted: &[usize]) -> Result<Vec<Tensor>> {
+        self.check_inputs(inputs)?;
         match has_kernels(&self.device) {
             true => {
-                check_precision("Model::forward", x)?;
-                engine::forward(self, x, mode, wanted)
+                inputs.iter().try_for_each(|x| check_precision("Model::forward", x))?;
+                engine::forward(self, inputs, mode, wanted)
             }
-            false => self.run_nodes(x, mode, wanted),
+            false => self.run_nodes(inputs, mode, wanted),
         }
     }
 
     /// Computes the nodes `wanted` and what they need, each by the operator that candle sees.
-    pub(super) fn run_nodes(&self, x: &Tensor, mode: Mode, wanted: &[usize]) -> Result<Vec<Tensor>> {
-        self.run_nodes_given(x, mode, wanted, None)
+    pub(super) fn run_nodes(&self, inputs: &[&Tensor], mode: Mode, wanted: &[usize]) -> Result<Vec<Tensor>> {
+        self.run_nodes_given(inputs, mode, wanted, None)
     }
 
     /// The same, where the node `given` has a value that is not computed.
     pub(super) fn run_nodes_given(
         &self,
-        x: &Tensor,
+        inputs: &[&Tensor],
         mode: Mode,
         wanted: &[usize],
         given: Option<(usize, &Tensor)>,
@@ -115,59 +133,19 @@ impl Model {
                 values[index] = Some(value.clone());
                 continue;
             }
-            let mut inputs = Vec::with_capacity(node.inputs.len());
+            if let Some(&x) = inputs.get(index) {
+                values[index] = Some(x.clone());
+                continue;
+            }
+            let mut taken = Vec::with_capacity(node.inputs.len());
             for &input in &node.inputs {
                 uses[input] -= 1;
-                inputs.extend(if uses[input] == 0 { values[input].take() } else { values[input].clone() });
+                taken.extend(if uses[input] == 0 { values[input].take() } else { values[input].clone() });
             }
-            if node.operator == Operator::Input {
-                inputs.push(x.clone());
-            }
-            let value = self.compute(node, &inputs, mode, &trained);
+            let value = self.compute(node, &taken, mode, &trained);
             values[index] = Some(value.map_err(|error| of_layer(error, node.label()))?);
         }
         wanted.iter().map(|&wanted| values[wanted].clone().ok_or_else(broken)).collect()
-    }
-
-    pub(super) fn check_input(&self, x: &Tensor) -> Result<()> {
-        let op = "Model::forward";
-        let shape_error = |hint: &str| Error::Shape {
-            op: op.into(),
-            expected: format!("a batch {}", self.graph.input_text()),
-            got: shape_text(x.dims()),
-            hint: hint.into(),
-        };
-        let &[batch, channels, height, width] = x.dims() else {
-            return Err(shape_error(match x.rank() {
-                3 => "For a single image add the batch dimension with `unsqueeze(0)?`.",
-                _ => "",
-            }));
-        };
-        let built = &self.graph.nodes[0].shape;
-        if channels != built[0] || batch == 0 {
-            return Err(shape_error(""));
-        }
-        if [channels, height, width] != built[..] {
-            self.graph.infer([channels, height, width])?;
-        }
-        let argument = |expected: String, got: String, hint: &str| Error::Argument {
-            op: op.into(),
-            expected,
-            got,
-            hint: hint.into(),
-        };
-        if x.dtype() != DType::F32 {
-            let hint = "Convert it with `to_dtype(DType::F32)?`.";
-            return Err(argument("images of dtype f32".into(), x.dtype().as_str().into(), hint));
-        }
-        if !x.device().same_device(&self.device) {
-            return Err(argument(
-                format!("images on the model's device, {:?}", self.device.location()),
-                format!("{:?}", x.device().location()),
-                "Move them with `to_device(model.device())?`.",
-            ));
-        }
-        Ok(())
     }
 
     /// What one layer makes of an image (C, H, W) or (1, C, H, W), in [`Mode::Eval`]: a map per channel.
@@ -178,7 +156,7 @@ impl Model {
     pub fn feature_maps(&self, image: &Tensor, layer: &str) -> Result<FeatureMaps> {
         let index = self.graph.index(layer)?;
         let batch = if image.rank() == 3 { image.unsqueeze(0)? } else { image.clone() };
-        let maps = self.run(&batch, Mode::Eval, &[index])?;
+        let maps = self.run(&[&batch], Mode::Eval, &[index])?;
         FeatureMaps::new(&self.graph.nodes[index], maps.first().ok_or_else(broken)?)
     }
 
@@ -208,7 +186,7 @@ impl Model {
                 hint: "The summary lists the layers.".into(),
             });
         }
-        let tensors = self.run(x, Mode::Eval, &wanted)?;
+        let tensors = self.run(&[x], Mode::Eval, &wanted)?;
         let names = layers.iter().map(|&layer| layer.to_owned());
         Ok(ModelOutputs::new(names.zip(tensors).collect()))
     }

@@ -34,6 +34,13 @@ pub struct Output {
     pub when: OutputUse,
 }
 
+impl From<Value> for Outputs {
+    /// One output, called `output`.
+    fn from(value: Value) -> Outputs {
+        Outputs::new("output", value)
+    }
+}
+
 impl Outputs {
     /// The main output.
     #[must_use]

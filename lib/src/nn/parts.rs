@@ -30,8 +30,8 @@ impl Graph {
     /// # Errors
     /// If an operator cannot take its inputs.
     pub(crate) fn inferred(self) -> Result<Graph> {
-        let image = self.nodes.first().map_or_else(Vec::new, |node| node.shape.clone());
-        reshaped(self, &image)
+        let inputs = self.input_shapes();
+        reshaped(self, &inputs)
     }
 
     /// Multiplications with their additions for one image, in use.

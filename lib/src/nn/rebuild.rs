@@ -7,12 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candle_core::{Tensor, Var};
 
 use super::graph::{Graph, Node, TensorSpec, of_layer};
-use super::infer::check_values;
 use super::model::Model;
 use super::operator::Operator;
 use super::outputs::OutputUse;
 use super::positions::Grid;
-use crate::ops::shape_text;
 use crate::{Error, Result, Seed};
 
 impl Model {
@@ -82,8 +80,7 @@ impl Model {
                 _ => {}
             }
         }
-        let image = image(&graph);
-        let graph = reshaped(graph, &image)?;
+        let graph = graph.inferred()?;
         self.rebuilt(graph, |place, spec| match anew.contains(&place) {
             true => Ok(Some(spec.initial.tensor(&spec.shape, seed.derive(&spec.name), self.device())?)),
             false => Ok(None),
@@ -108,9 +105,11 @@ impl Model {
     /// A model without position embeddings takes other sizes as it is, wherever its layers allow it.
     ///
     /// # Errors
-    /// If a layer cannot take such images, or a position embedding is not one of the pixels or patches of an image.
+    /// If a layer cannot take such images, a position embedding is not one of the pixels or patches of an image, or the
+    /// model has other inputs than images alone.
     pub fn resized(&self, image: [usize; 3]) -> Result<Model> {
-        let graph = reshaped((*self.graph).clone(), &image)?;
+        self.graph.only_image("Model::resized", "Build it anew for another size.")?;
+        let graph = reshaped((*self.graph).clone(), &[image.to_vec()])?;
         let mut grids = vec![None; graph.tensors.len()];
         for (index, node) in graph.nodes.iter().enumerate() {
             if matches!(node.operator, Operator::PositionEmbedding { .. })
@@ -184,11 +183,6 @@ impl Model {
     }
 }
 
-/// What the model was built for.
-fn image(graph: &Graph) -> Vec<usize> {
-    graph.nodes[0].shape.clone()
-}
-
 /// The layer whose numbers the output of `node` is, in another form at most.
 fn head_of(graph: &Graph, node: usize) -> Option<usize> {
     let Node { operator, inputs, .. } = &graph.nodes[node];
@@ -230,26 +224,19 @@ fn numbers(operator: &Operator) -> usize {
     }
 }
 
-/// The graph for images of another size, or after its operators changed: all shapes inferred anew.
-pub(super) fn reshaped(mut graph: Graph, image: &[usize]) -> Result<Graph> {
-    let built = &graph.nodes[0].shape;
-    if image.contains(&0) || image.first() != built.first() {
-        return Err(Error::Shape {
-            op: "Model::resized".into(),
-            expected: format!("images of {} channels and at least one pixel", built.first().unwrap_or(&0)),
-            got: shape_text(image),
-            hint: "The channels stay what they are.".into(),
-        });
-    }
-    check_values("Model::resized", image)?;
+/// The graph for inputs of these shapes, of which the height and the width of images may be others, or after its
+/// operators changed: all shapes inferred anew.
+pub(super) fn reshaped(mut graph: Graph, inputs: &[Vec<usize>]) -> Result<Graph> {
+    let shapes: Vec<&[usize]> = inputs.iter().map(Vec::as_slice).collect();
+    graph.check_input_shapes("Model::resized", &shapes)?;
     for index in 0..graph.nodes.len() {
+        if let Some(shape) = inputs.get(index) {
+            graph.nodes[index].shape.clone_from(shape);
+            continue;
+        }
         let inputs: Vec<Vec<usize>> =
             graph.nodes[index].inputs.iter().map(|&input| graph.nodes[input].shape.clone()).collect();
         let node = &mut graph.nodes[index];
-        if node.operator == Operator::Input {
-            node.shape = image.to_vec();
-            continue;
-        }
         if let (Operator::PositionEmbedding { shape }, [input]) = (&mut node.operator, inputs.as_slice()) {
             *shape = [&[1], input.as_slice()].concat();
         }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::compact::Compact;
 use super::config::TargetSize;
 use super::graph::{Graph, Node};
+use super::inputs::check_shape;
 use super::model::Model;
 use super::operator::Operator;
 use super::parts::Parts;
@@ -141,8 +142,8 @@ impl Graph {
             if !names.insert(&node.name) {
                 return Err(of("a name that another layer has"));
             }
-            if (node.operator == Operator::Input) != (index == 0) {
-                return Err(of("an input that is not the first layer"));
+            if (node.operator == Operator::Input) != (index < self.inputs().len()) {
+                return Err(of("an input that is not among the first layers"));
             }
             if node.inputs.iter().any(|&input| input >= index) {
                 return Err(of("an input that comes later"));
@@ -175,11 +176,12 @@ impl Graph {
         }
         let mut names = HashSet::new();
         let good = |node: usize| node < self.nodes.len();
-        if self.nodes.first().is_none_or(|input| input.shape.len() != 3)
+        if self.inputs().is_empty()
+            || self.inputs().iter().any(|input| check_shape(&input.shape).is_err())
             || self.outputs.is_empty()
             || !self.outputs.iter().all(|output| good(output.node) && names.insert(&output.name))
         {
-            return Err("images or outputs that are none".into());
+            return Err("inputs or outputs that are none".into());
         }
         Ok(())
     }

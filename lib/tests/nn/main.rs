@@ -5,5 +5,6 @@
 mod build;
 mod checkpoint;
 mod diagram;
+mod inputs;
 mod layers;
 mod model;

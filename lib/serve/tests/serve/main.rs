@@ -7,6 +7,7 @@ mod client;
 mod encrypted;
 mod grpc;
 mod inference;
+mod inputs;
 mod limits;
 mod models;
 mod pictures;

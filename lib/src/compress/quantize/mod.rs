@@ -46,7 +46,7 @@ use self::correct::correct_biases;
 use self::fold::{add_bias, folded};
 use self::place::{Observing, Places};
 use super::heads::unfolded;
-use crate::nn::{Model, Parts};
+use crate::nn::{Graph, Model, Parts};
 use crate::{Error, Result};
 
 /// A model on integers, and what became of its layers.
@@ -101,6 +101,7 @@ fn simulated(
     config: &QuantizeConfig,
     observing: Observing,
 ) -> Result<(Model, Vec<usize>)> {
+    check_inputs(&parts.graph)?;
     let excluded = config.excluded(&parts.graph)?;
     let places = Places::of(&parts.graph, &excluded);
     let layers = places.layers(&parts.graph);
@@ -125,6 +126,12 @@ fn simulated(
         correct_biases(&float, &simulation, &layers, calibration)?;
     }
     Ok((simulation, at))
+}
+
+/// Refuses a model whose batches are not images alone.
+fn check_inputs(graph: &Graph) -> Result<()> {
+    let hint = "Models with other inputs run in f32; `half_weights` and pruning make them smaller.";
+    graph.only_image("quantization", hint).map(|_| ())
 }
 
 fn refused(op: &str, expected: String, got: String, hint: &str) -> Error {

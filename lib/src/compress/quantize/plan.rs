@@ -1,5 +1,6 @@
 //! A simulation read as steps on integers.
 
+use super::check_inputs;
 use super::place::takes_bounds;
 use super::rewrite::uses;
 use crate::Result;
@@ -51,6 +52,7 @@ pub(crate) struct Output {
 
 /// The steps that make the graph's outputs, in order. `tensor` gives the graph's tensors.
 pub(super) fn steps(graph: &Graph, tensor: impl Fn(usize) -> Result<Tensor>) -> Result<Vec<Step>> {
+    check_inputs(graph)?;
     let uses = uses(graph);
     let mut taken_by = vec![None; graph.nodes.len()];
     for (index, node) in graph.nodes.iter().enumerate() {

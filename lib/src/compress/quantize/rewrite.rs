@@ -37,7 +37,7 @@ pub(super) fn compact(parts: Parts, stand_in: &HashMap<usize, usize>) -> Parts {
         node
     };
     let mut needed = vec![false; graph.nodes.len()];
-    needed[0] = true;
+    needed[..graph.inputs().len()].fill(true);
     graph.outputs.iter().for_each(|output| needed[resolved(output.node)] = true);
     for index in (0..needed.len()).rev() {
         if needed[index] {

@@ -12,6 +12,7 @@ use crate::{Error, Result};
 /// The source's graph as a program for `batch` images at once, any number if there is none. `op` names the export in
 /// errors.
 pub(crate) fn lowered(source: &Source, batch: Option<usize>, op: &str) -> Result<Program> {
+    source.graph.only_image(op, "export::onnx takes models with any inputs.")?;
     let batch = match batch {
         None => -1,
         Some(batch @ 1..=0xFFFF_FFFF) if i32::try_from(batch).is_ok() => batch as i32,

@@ -240,12 +240,13 @@ impl<'a> Builder<'a> {
     }
 
     /// The graph, with what goes in and out: each by its name and its shape.
-    pub(super) fn finish(mut self, input: &str) -> GraphProto {
+    pub(super) fn finish(mut self) -> GraphProto {
         let outputs = self.source.graph.outputs();
         let names: HashSet<&str> = outputs.iter().map(|output| output.name.as_str()).collect();
         self.graph.value_info.retain(|info| !names.contains(info.name.as_str()));
         let shape = |node: usize| self.shapes.get(node).map_or(&[][..], Vec::as_slice);
-        self.graph.input = vec![value_info(input, Element::F32, shape(0))];
+        let inputs = self.values.iter().take(self.source.graph.inputs().len()).enumerate();
+        self.graph.input = inputs.map(|(at, name)| value_info(name, Element::F32, shape(at))).collect();
         let output = outputs.iter().map(|output| value_info(&output.name, Element::F32, shape(output.node)));
         self.graph.output = output.collect();
         self.graph

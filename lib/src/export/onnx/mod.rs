@@ -13,7 +13,7 @@ mod weights;
 
 use std::path::Path;
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use self::builder::{Builder, Dim, batch_dim};
 use self::proto::{GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto};
@@ -35,8 +35,9 @@ pub struct OnnxConfig {
     pub size: ImageSize,
     /// What is told about the model: its classes, and how images are prepared.
     pub metadata: Metadata,
-    /// Images (B, C, H, W), f32, on which the file is run back besides random ones.
-    pub images: Option<Tensor>,
+    /// A batch for each input, f32, images (B, C, H, W), on which the file is run back besides random ones; may be
+    /// empty.
+    pub inputs: Vec<Tensor>,
     /// Where the file would have more bytes than this, weights go into a file of their own beside it, `NAME.onnx.data`.
     /// No file of ONNX can have more than 2 GB.
     pub external_above: u64,
@@ -50,7 +51,7 @@ impl Default for OnnxConfig {
             batch: Batch::Dynamic,
             size: ImageSize::AsBuilt,
             metadata: Metadata::default(),
-            images: None,
+            inputs: Vec::new(),
             external_above: file::LARGEST,
         }
     }
@@ -82,8 +83,9 @@ pub fn onnx(model: &dyn Exportable, path: impl AsRef<Path>) -> Result<ExportRepo
     onnx_with(model, path, &OnnxConfig::default())
 }
 
-/// Writes a model to an ONNX file: one input, images f32 (B, C, H, W) prepared as the model wants them, and the outputs
-/// in use under their names. Layers and weights keep their names, batch norms are folded, and all shapes are told.
+/// Writes a model to an ONNX file: its inputs, images f32 (B, C, H, W) prepared as the model wants them, tokens or
+/// features, and the outputs in use, under their names. Layers and weights keep their names, batch norms are folded, and
+/// all shapes are told. What the metadata tells of images is of the first ones where several go in.
 ///
 /// A model on integers is written as `QuantizeLinear` and `DequantizeLinear` around operators of f32 (QDQ), with
 /// weights in 8 bits for each output channel and biases in 32; runtimes make integer operators of that. On x86 CPUs
@@ -160,17 +162,20 @@ fn check(config: &OnnxConfig, source: &Source) -> Result<()> {
             "Batch::Dynamic takes any number.",
         ));
     }
-    let image = source.image();
-    config.metadata.check(op, image.first().copied().unwrap_or_default())?;
-    if let Some(images) = &config.images {
-        let fits = images.dims().get(1..) == Some(image)
-            && images.dims()[0] > 0
-            && (config.batch == Batch::Dynamic || config.batch == Batch::Fixed(images.dims()[0]));
-        if !fits || images.dtype() != candle_core::DType::F32 {
-            let expected = format!("images f32 {}", shape_text(image).replacen('(', "(B, ", 1));
-            let got = format!("{} {}", images.dtype().as_str(), shape_text(images.dims()));
-            return Err(argument(&expected, got, "They are run through the file, as many as its batch."));
-        }
+    config.metadata.check(op, source.image().first().copied().unwrap_or_default())?;
+    let nodes = source.graph.inputs();
+    let batch = config.inputs.first().and_then(|x| x.dims().first().copied()).unwrap_or_default();
+    let right = batch > 0 && config.batch.fixed().is_none_or(|fixed| fixed == batch);
+    let fits = |(node, x): (&crate::nn::Node, &Tensor)| {
+        x.dtype() == DType::F32 && x.dims().split_first() == Some((&batch, node.shape.as_slice()))
+    };
+    let all = config.inputs.len() == nodes.len() && nodes.iter().zip(&config.inputs).all(fits);
+    let fit = config.inputs.is_empty() || (right && all);
+    if !fit {
+        let expected = format!("f32 {}, or none", source.graph.inputs_text());
+        let text = |x: &Tensor| format!("{} {}", x.dtype().as_str(), shape_text(x.dims()));
+        let got = config.inputs.iter().map(text).collect::<Vec<_>>().join(" and ");
+        return Err(argument(&expected, got, "They are run through the file, as many as its batch."));
     }
     Ok(())
 }
@@ -199,24 +204,29 @@ fn graph(source: &Source, config: &OnnxConfig) -> Result<GraphProto> {
             builder.copy(&from, &output.name, &shape);
         }
     }
-    let input = builder.values.first().cloned().unwrap_or_default();
-    Ok(builder.finish(&input))
+    Ok(builder.finish())
 }
 
 /// What comes out of each node, the batch before it.
 fn shapes(source: &Source, config: &OnnxConfig) -> Result<Vec<Vec<Dim>>> {
-    let far = match (config.size, source.image()) {
+    let far = match config.size {
+        ImageSize::AsBuilt => None,
         // What is different for images so much larger depends on their size.
-        (ImageSize::Dynamic, &[channels, height, width]) => {
-            Some(source.graph.infer([channels, FAR * height, FAR * width])?)
+        ImageSize::Dynamic => {
+            let mut shapes = source.graph.input_shapes();
+            shapes.iter_mut().filter(|shape| shape.len() == 3).for_each(|image| {
+                image[1..].iter_mut().for_each(|side| *side = side.saturating_mul(FAR));
+            });
+            Some(source.graph.infer_inputs(&shapes.iter().map(Vec::as_slice).collect::<Vec<_>>())?)
         }
-        _ => None,
     };
+    // Images of several inputs need not be of one size.
+    let only = source.graph.inputs().len() == 1;
     let of_node = |(at, node): (usize, &crate::nn::Node)| {
         let dim = |(dim, &length): (usize, &usize)| match &far {
             Some(far) if far[at].get(dim) != Some(&length) => match (at, dim) {
-                (0, 1) => Dim::Named("height"),
-                (0, _) => Dim::Named("width"),
+                (0, 1) if only => Dim::Named("height"),
+                (0, _) if only => Dim::Named("width"),
                 _ => Dim::Open,
             },
             _ => Dim::Fixed(length),

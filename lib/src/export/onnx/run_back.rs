@@ -27,11 +27,12 @@ pub(super) fn run_back(source: &Source, path: &Path, config: &OnnxConfig) -> Res
         Batch::Fixed(images) => images,
         Batch::Dynamic => 2,
     };
-    let random = source.random_images(images)?;
-    let mut deviations = vec![deviation(source, &runtime, "random images", &random)?];
-    if let Some(images) = &config.images {
-        let images = images.to_device(&Device::Cpu)?;
-        deviations.push(deviation(source, &runtime, "images that were given", &images)?);
+    let random = source.random_inputs(images)?;
+    let mut deviations = vec![deviation(source, &runtime, "random", &random)?];
+    if !config.inputs.is_empty() {
+        let given = config.inputs.iter().map(|x| x.to_device(&Device::Cpu));
+        let given = given.collect::<candle_core::Result<Vec<_>>>()?;
+        deviations.push(deviation(source, &runtime, "given", &given)?);
     }
     Ok(Check::Ran { runtime: "onnxruntime".into(), deviations })
 }
@@ -41,11 +42,10 @@ fn deviation(
     source: &Source,
     runtime: &crate::export::runtime::Runtime,
     what: &str,
-    images: &candle_core::Tensor,
+    inputs: &[candle_core::Tensor],
 ) -> Result<crate::export::report::Deviation> {
     use crate::export::report::Deviation;
 
-    let (ours, theirs) = (source.forward(images)?, runtime.run(std::slice::from_ref(images))?);
-    let images = format!("{what} {}", crate::ops::shape_text(images.dims()));
-    Deviation::of(images, &ours, &theirs)
+    let (ours, theirs) = (source.forward(inputs)?, runtime.run(inputs)?);
+    Deviation::of(format!("{what} {}", source.words(inputs)), &ours, &theirs)
 }

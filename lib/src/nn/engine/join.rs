@@ -38,7 +38,7 @@ struct Join {
 
 impl CustomOp3 for Join {
     fn name(&self) -> &'static str {
-        "parameters"
+        "leaves"
     }
 
     fn cpu_fwd(

@@ -34,28 +34,38 @@ use super::mode::Mode;
 use super::model::Model;
 use crate::Result;
 
-/// The outputs of the nodes `wanted` for images `x`, which fit the model.
-pub(super) fn forward(model: &Model, x: &Tensor, mode: Mode, wanted: &[usize]) -> Result<Vec<Tensor>> {
+/// The outputs of the nodes `wanted` for `inputs`, which fit the model.
+pub(super) fn forward(
+    model: &Model,
+    inputs: &[&Tensor],
+    mode: Mode,
+    wanted: &[usize],
+) -> Result<Vec<Tensor>> {
     model.pool.begin();
     let trained = Arc::new(model.trained(mode));
-    let records = x.track_op() || trained.contains(&true);
+    let followed: Vec<bool> = inputs.iter().map(|x| x.track_op()).collect();
+    let records = followed.contains(&true) || trained.contains(&true);
     let count = wanted.iter().max().map_or(1, |&last| last + 1);
-    let gradients = Arc::new(reverse::wanted(&model.graph, &trained, count, x.track_op()));
+    let gradients = Arc::new(reverse::wanted(&model.graph, &trained, count, &followed));
     let context = Context { model: model.clone(), mode, records, trained, wanted: gradients };
     let plan = Plan::new(&model.graph, wanted, mode);
     let mut uses = vec![0_usize; count];
     wanted.iter().for_each(|&wanted| uses[wanted] += 1);
     plan.steps.iter().flat_map(|step| &step.inputs).for_each(|&input| uses[input] += 1);
     let mut values: Vec<Option<Activation>> = vec![None; count];
-    values[0] = Some(Activation::of_tensor(x, &model.pool)?);
+    for (node, x) in inputs.iter().enumerate().take(count) {
+        if uses[node] > 0 {
+            values[node] = Some(Activation::of_tensor(x, &model.pool)?);
+        }
+    }
     let mut records = Vec::new();
     for step in plan.steps {
-        let mut inputs = Vec::with_capacity(step.inputs.len());
+        let mut taken = Vec::with_capacity(step.inputs.len());
         for &input in &step.inputs {
             uses[input] -= 1;
-            inputs.extend(if uses[input] == 0 { values[input].take() } else { values[input].clone() });
+            taken.extend(if uses[input] == 0 { values[input].take() } else { values[input].clone() });
         }
-        let (value, reverse) = step.layer.forward(&context, inputs)?;
+        let (value, reverse) = step.layer.forward(&context, taken)?;
         values[step.output] = Some(value);
         // Nothing goes back to where every weight is frozen.
         records.extend(reverse.filter(|_| context.wanted[step.output]).map(|reverse| tape::Record {
@@ -70,7 +80,7 @@ pub(super) fn forward(model: &Model, x: &Tensor, mode: Mode, wanted: &[usize]) -
     };
     let outputs = wanted.iter().map(output).collect::<Result<Vec<_>>>()?;
     drop(values);
-    tape::attach(context, x, outputs, records)
+    tape::attach(context, inputs, outputs, records)
 }
 
 #[cfg(test)]

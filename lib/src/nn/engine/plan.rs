@@ -95,7 +95,7 @@ impl Plan {
         }
         let waiting = vec![None; count];
         let mut planner = Planner { graph, uses, waiting, steps: Vec::new() };
-        for index in 1..count {
+        for index in graph.inputs().len()..count {
             if planner.uses[index] > 0 {
                 planner.node(index, mode);
             }

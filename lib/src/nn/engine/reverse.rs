@@ -9,14 +9,14 @@ pub(super) trait Reverse: Send {
     fn reverse(self: Box<Self>, gradients: &mut Gradients, inputs: &[usize], dy: Buffer) -> Result<()>;
 }
 
-/// Of the first `count` nodes, which ones lead to something that gets a gradient: a tensor that is `trained`, or the
-/// images if `input`.
-pub(super) fn wanted(graph: &Graph, trained: &[bool], count: usize, input: bool) -> Vec<bool> {
+/// Of the first `count` nodes, which ones lead to something that gets a gradient: a tensor that is `trained`, or one of
+/// the `inputs` that gets one.
+pub(super) fn wanted(graph: &Graph, trained: &[bool], count: usize, inputs: &[bool]) -> Vec<bool> {
     let mut wanted = vec![false; count];
     for (index, node) in graph.nodes[..count].iter().enumerate() {
-        wanted[index] = match index {
-            0 => input,
-            _ => {
+        wanted[index] = match inputs.get(index) {
+            Some(&input) => input,
+            None => {
                 let trained = node.tensors.iter().any(|&tensor| trained[tensor]);
                 trained || node.inputs.iter().any(|&input| wanted[input])
             }

@@ -1,10 +1,10 @@
-//! Several outputs, shared tensors and frozen ones: the engine against the operators one by one.
+//! Several inputs and outputs, shared tensors and frozen ones: the engine against the operators one by one.
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{Device, Tensor, Var};
 
 use super::tests::{near, residual, values};
-use crate::nn::{Conv2dConfig, Mode, Model, Outputs, Value};
+use crate::nn::{Conv2dConfig, Inputs, Mode, Model, Outputs, Value};
 use crate::{Result, Seed};
 
 /// Three outputs, of which the auxiliary one has a batch norm of its own and two hang on each other.
@@ -53,7 +53,7 @@ fn same_as_the_operators(layers: fn(Value) -> Outputs, frozen: &[&str]) -> Resul
             let wanted: Vec<usize> = (got.names().iter())
                 .map(|name| engine.graph().outputs().iter().find(|output| output.name == *name).unwrap().node)
                 .collect();
-            let wanted = nodes.run_nodes(&x, mode, &wanted)?;
+            let wanted = nodes.run_nodes(&[&x], mode, &wanted)?;
             let mut losses = [
                 Tensor::zeros((), candle_core::DType::F32, &Device::Cpu)?,
                 wanted[0].zeros_like()?.sum_all()?,
@@ -140,7 +140,85 @@ fn features_are_those_of_a_run_for_each() -> Result<()> {
     let together = net.features(&x, &names)?;
     assert_eq!(together.names(), names);
     for (index, name) in names.iter().enumerate() {
-        near(name, together.get(name)?, &net.run_nodes(&x, Mode::Eval, &[index])?[0]);
+        near(name, together.get(name)?, &net.run_nodes(&[&x], Mode::Eval, &[index])?[0]);
     }
+    Ok(())
+}
+
+/// Two sizes of images through shared layers, and features that are added to what comes of them, first to the tokens.
+fn joined([large, small, numbers]: [Value; 3]) -> Outputs {
+    let large = large.conv2d(6, 3).named("conv").batch_norm().named("norm").relu();
+    let small = small.conv2d(6, 3).shares("conv").batch_norm().shares("norm").relu();
+    let gate = numbers.linear(6).named("gate");
+    let gated = &large * gate.sigmoid().reshape([6, 1, 1]);
+    let tokens = small.image_to_tokens().self_attention(2).mean([0]) + &gate;
+    let logits = gated.global_avg_pool().concat(&[&tokens, &numbers], 0).linear(4).named("fc");
+    Outputs::new("logits", logits).output("maps", gated).training("aux", numbers.linear(2).named("aux"))
+}
+
+#[test]
+fn gradients_reach_every_input_that_has_a_tape() -> Result<()> {
+    let inputs = Inputs::new("large", [3, 12, 8]).input("small", [3, 6, 4]).input("numbers", [5]);
+    let architecture = Model::build_inputs(inputs, joined)?;
+    let shapes: [&[usize]; 3] = [&[4, 3, 12, 8], &[4, 3, 6, 4], &[4, 5]];
+    for mode in [Mode::Train(Seed(4)), Mode::Eval] {
+        for followed in 0..8 {
+            let net = architecture.init(Seed(2), &Device::Cpu)?;
+            let nodes = architecture.init(Seed(2), &Device::Cpu)?;
+            let mut inputs = Vec::new();
+            for (at, shape) in shapes.iter().enumerate() {
+                let values = values(&at.to_string(), shape)?;
+                let followed = followed >> at & 1 == 1;
+                inputs.push(if followed { Var::from_tensor(&values)?.as_tensor().clone() } else { values });
+            }
+            let inputs: Vec<&Tensor> = inputs.iter().collect();
+            let what = format!("{mode:?}, {followed:03b}");
+            let got = net.forward_inputs_outputs(&inputs, mode)?;
+            let outputs = net.graph().outputs().iter().take(got.names().len());
+            let wanted =
+                nodes.run_nodes(&inputs, mode, &outputs.map(|output| output.node).collect::<Vec<_>>())?;
+            let mut losses =
+                [0, 1].map(|_| Tensor::zeros((), candle_core::DType::F32, &Device::Cpu).unwrap());
+            for ((name, got), wanted) in got.iter().zip(&wanted) {
+                near(&format!("{what}: {name}"), got, wanted);
+                let factors = values(name, got.dims())?;
+                losses[0] = (&losses[0] + (got * &factors)?.sum_all()?)?;
+                losses[1] = (&losses[1] + (wanted * &factors)?.sum_all()?)?;
+            }
+            let [got, wanted] = [crate::ops::backward(&losses[0])?, losses[1].backward()?];
+            for (at, x) in inputs.iter().enumerate() {
+                assert_eq!(got.get(x).is_some(), x.track_op(), "{what}: input {at}");
+                if x.track_op() {
+                    near(&format!("{what}: input {at}"), got.get(x).unwrap(), wanted.get(x).unwrap());
+                }
+            }
+            for ((a, spec), b) in net.vars.iter().zip(&net.graph().tensors).zip(&nodes.vars) {
+                let what = format!("{what}: {}", spec.name);
+                assert_eq!(got.get(a.as_tensor()).is_some(), wanted.get(b.as_tensor()).is_some(), "{what}");
+                if let (Some(a), Some(b)) = (got.get(a.as_tensor()), wanted.get(b.as_tensor())) {
+                    near(&what, a, b);
+                }
+                near(&what, a.as_tensor(), b.as_tensor());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One tensor may be two inputs: its gradient is the sum of theirs. A run may also end before it needs all of them.
+#[test]
+fn one_tensor_may_go_in_twice() -> Result<()> {
+    let inputs = Inputs::new("a", [2, 4, 4]).input("b", [2, 4, 4]).input("c", [3]);
+    let net =
+        Model::build_inputs(inputs, |[a, b, _]| a.relu() + b.scale(3.0))?.init(Seed(1), &Device::Cpu)?;
+    let (x, c) = (Var::from_tensor(&values("x", &[2, 2, 4, 4])?)?, values("c", &[2, 3])?);
+    let loss = net.forward_inputs(&[x.as_tensor(), x.as_tensor(), &c], Mode::Eval)?.sum_all()?;
+    let gradient = crate::ops::backward(&loss)?.get(x.as_tensor()).unwrap().clone();
+    let wanted = (x.as_tensor().gt(0.0)?.to_dtype(candle_core::DType::F32)? + 3.0)?;
+    near("twice", &gradient, &wanted);
+    let first = net.run(&[x.as_tensor(), x.as_tensor(), &c], Mode::Eval, &[0])?.remove(0);
+    near("itself", &first, x.as_tensor());
+    let gradient = crate::ops::backward(&(first * 2.0)?.sum_all()?)?.get(x.as_tensor()).unwrap().clone();
+    near("itself", &gradient, &x.as_tensor().ones_like()?.affine(2.0, 0.0)?);
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Device, Layout, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 
 use super::activation::{Activation, to_candle, to_engine};
 use super::context::Context;
@@ -25,7 +25,7 @@ pub(super) struct Tape {
 enum State {
     /// The steps, until the reverse pass takes them, and the gradients of several outputs, as they come.
     Recorded { context: Context, records: Vec<Record>, seeds: Vec<Option<Tensor>> },
-    /// The gradients of the graph's tensors, until candle takes them.
+    /// The gradients of the graph's tensors and behind them those of the inputs, until candle takes them.
     Done(Vec<Option<Vec<f32>>>),
 }
 
@@ -34,7 +34,7 @@ impl Tape {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The gradient of the graph's tensor number `place`.
+    /// The gradient of a leaf: the graph's tensor number `place`, or an input, whose places are those behind.
     pub(super) fn gradient(&self, place: usize, tensor: &Tensor) -> candle_core::Result<Option<Tensor>> {
         let State::Done(gradients) = &mut *self.state() else { return Ok(None) };
         let Some(values) = gradients.get_mut(place).and_then(Option::take) else { return Ok(None) };
@@ -45,7 +45,7 @@ impl Tape {
 /// The outputs of a run, with their nodes, as tensors of candle's with their way back.
 pub(super) fn attach(
     context: Context,
-    x: &Tensor,
+    inputs: &[&Tensor],
     outputs: Vec<(usize, Activation)>,
     records: Vec<Record>,
 ) -> Result<Vec<Tensor>> {
@@ -60,13 +60,14 @@ pub(super) fn attach(
         to_candle(&output.values, &mut values, &output.shape);
         tensors.push((values, output.dims()));
     }
-    let leaves = leaves(&context);
+    let leaves = leaves(&context, inputs);
     let seeds = vec![None; ends.len()];
+    let inputs = inputs.iter().map(|x| x.dims()[1..].to_vec()).collect();
     let tape = Arc::new(Tape { state: Mutex::new(State::Recorded { context, records, seeds }) });
-    let parameters = join(&tape, leaves)?;
+    let leaves = join(&tape, leaves)?;
     let run = |values: Vec<f32>, dims: Vec<usize>| {
         let (tape, values) = (Arc::clone(&tape), Mutex::new(values));
-        x.apply_op2(&parameters, Run { tape, values, dims, ends })
+        leaves.apply_op1(Run { tape, values, dims, ends, inputs })
     };
     match <[_; 1]>::try_from(tensors) {
         Ok([(values, dims)]) => Ok(vec![run(values, dims)?]),
@@ -82,14 +83,17 @@ pub(super) fn attach(
     }
 }
 
-/// The trained parameters of the nodes of this run, each once.
-fn leaves(context: &Context) -> Vec<(usize, Tensor)> {
+/// The trained parameters of the nodes of this run, each once, and the inputs that have a tape.
+fn leaves(context: &Context, inputs: &[&Tensor]) -> Vec<(usize, Tensor)> {
     let nodes = &context.model.graph.nodes[..context.wanted.len()];
     let mut places: Vec<usize> = nodes.iter().flat_map(|node| node.tensors.iter().copied()).collect();
     places.sort_unstable();
     places.dedup();
     places.retain(|&place| context.trained[place]);
-    places.into_iter().map(|place| (place, context.model.vars[place].as_tensor().clone())).collect()
+    let parameters = places.into_iter().map(|place| (place, context.model.vars[place].as_tensor().clone()));
+    let behind = context.model.vars.len();
+    let inputs = inputs.iter().enumerate().filter(|(_, x)| x.track_op());
+    parameters.chain(inputs.map(|(input, &x)| (behind + input, x.clone()))).collect()
 }
 
 /// What a second pass back through one forward pass finds.
@@ -111,11 +115,13 @@ struct Run {
     dims: Vec<usize>,
     /// The nodes whose outputs these are, and their shapes without the batch.
     ends: Vec<(usize, Vec<usize>)>,
+    /// The shapes of the inputs without the batch.
+    inputs: Vec<Vec<usize>>,
 }
 
 impl Run {
-    /// The gradient of the images, if it is wanted.
-    fn reverse(&self, dy: &Tensor, wants_input: Option<&Tensor>) -> Result<Option<Tensor>> {
+    /// Leaves the gradients on the tape.
+    fn reverse(&self, dy: &Tensor) -> Result<()> {
         let mut state = self.tape.state();
         let State::Recorded { context, records, seeds } =
             std::mem::replace(&mut *state, State::Done(Vec::new()))
@@ -134,16 +140,21 @@ impl Run {
             let Some(dy) = gradients.take(output) else { continue };
             reverse.reverse(&mut gradients, &inputs, dy)?;
         }
-        let dx = match (wants_input, gradients.take(0)) {
-            (Some(x), Some(dx)) => {
+        // A run may end before it takes all inputs.
+        let count = gradients.context.wanted.len();
+        let mut of_inputs = Vec::with_capacity(self.inputs.len());
+        for (node, shape) in self.inputs.iter().enumerate().take(count) {
+            let dx = gradients.take(node).filter(|_| gradients.wants(node));
+            of_inputs.push(dx.map(|dx| {
                 let mut values = vec![0.0; dx.len()];
-                to_candle(&dx, &mut values, &x.dims()[1..]);
-                Some(Tensor::from_vec(values, x.shape(), &Device::Cpu)?)
-            }
-            _ => None,
-        };
-        *state = State::Done(gradients.into_parameters());
-        Ok(dx)
+                to_candle(&dx, &mut values, shape);
+                values
+            }));
+        }
+        let mut done = gradients.into_parameters();
+        done.append(&mut of_inputs);
+        *state = State::Done(done);
+        Ok(())
     }
 }
 
@@ -179,30 +190,18 @@ fn taken(values: &Mutex<Vec<f32>>) -> Vec<f32> {
     std::mem::take(&mut *values.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-impl CustomOp2 for Run {
+impl CustomOp1 for Run {
     fn name(&self) -> &'static str {
         "model"
     }
 
-    fn cpu_fwd(
-        &self,
-        _: &CpuStorage,
-        _: &Layout,
-        _: &CpuStorage,
-        _: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         Ok((CpuStorage::F32(taken(&self.values)), Shape::from(self.dims.as_slice())))
     }
 
-    fn bwd(
-        &self,
-        x: &Tensor,
-        parameters: &Tensor,
-        _: &Tensor,
-        dy: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        let dx = self.reverse(dy, x.track_op().then_some(x)).map_err(candle_core::Error::wrap)?;
-        // What makes candle go on to the parameters.
-        Ok((dx, Some(parameters.zeros_like()?)))
+    fn bwd(&self, leaves: &Tensor, _: &Tensor, dy: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        self.reverse(dy).map_err(candle_core::Error::wrap)?;
+        // What makes candle go on to the parameters and the inputs.
+        Ok(Some(leaves.zeros_like()?))
     }
 }

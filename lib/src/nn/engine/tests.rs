@@ -84,7 +84,7 @@ fn it_computes_what_the_operators_compute() -> Result<()> {
             let (engine, nodes) = (engine?, nodes?);
             let output = engine.graph().outputs()[0].node;
             let got = engine.forward(x.as_tensor(), mode)?;
-            let wanted = nodes.run_nodes(x.as_tensor(), mode, &[output])?.remove(0);
+            let wanted = nodes.run_nodes(&[x.as_tensor()], mode, &[output])?.remove(0);
             near(&format!("{name}, {mode:?}"), &got, &wanted);
             let factors = values("factors", got.dims())?;
             let got = (got * &factors)?.sum_all()?.backward()?;
@@ -115,8 +115,8 @@ fn the_output_of_any_layer_can_be_had() -> Result<()> {
     let net = Model::build([3, 12, 8], residual)?.init(Seed(2), &Device::Cpu)?;
     let x = values("x", &[2, 3, 12, 8])?;
     for (index, node) in net.graph().nodes().iter().enumerate() {
-        let got = super::forward(&net, &x, Mode::Eval, &[index])?.remove(0);
-        near(&node.name, &got, &net.run_nodes(&x, Mode::Eval, &[index])?[0]);
+        let got = super::forward(&net, &[&x], Mode::Eval, &[index])?.remove(0);
+        near(&node.name, &got, &net.run_nodes(&[&x], Mode::Eval, &[index])?[0]);
     }
     Ok(())
 }

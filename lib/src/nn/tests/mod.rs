@@ -102,7 +102,7 @@ fn every_layer_computes_what_its_operator_computes() -> Result<()> {
         let x = images(&model)?;
         let last = model.graph().nodes().len() - 1;
         for mode in [Mode::Train(Seed(4)), Mode::Eval] {
-            let (y, wanted) = (model.forward(&x, mode)?, model.run_nodes(&x, mode, &[last])?.remove(0));
+            let (y, wanted) = (model.forward(&x, mode)?, model.run_nodes(&[&x], mode, &[last])?.remove(0));
             assert_eq!(y.dims(), wanted.dims(), "{} in {mode:?}", case.what);
             assert_eq!(y.dims()[1..], model.graph().nodes()[last].shape, "{} in {mode:?}", case.what);
             let difference = (y - wanted)?.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>()?;

@@ -25,8 +25,9 @@ pub struct Value {
 }
 
 impl Value {
-    pub(in crate::nn) fn input(draft: &Rc<RefCell<Draft>>) -> Value {
-        Value { draft: Rc::clone(draft), node: 0 }
+    /// The draft's input number `node`.
+    pub(in crate::nn) fn input(draft: &Rc<RefCell<Draft>>, node: usize) -> Value {
+        Value { draft: Rc::clone(draft), node }
     }
 
     /// The value's node, if it belongs to `draft`.
