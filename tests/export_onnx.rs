@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../lib/src/export/program/candle.txt"]
+#[allow(dead_code, clippy::print_stdout)] // The test asks for what it would print.
+mod candle_program;
 #[path = "../lib/tests/formula/mod.rs"]
 mod formula;
 #[path = "../lib/tests/compress/graphs.rs"]
@@ -19,7 +22,8 @@ use std::path::Path;
 
 use sconce::compress::{QuantizeConfig, quantize, quantize_dynamic};
 use sconce::export::{
-    self, Batch, Check, ExportReport, Exportable, ImageSize, Length, Metadata, OnnxConfig, Runtime,
+    self, Batch, Check, ExportReport, Exportable, ImageSize, Length, Metadata, OnnxConfig, ProgramConfig,
+    RunsOn, Runtime,
 };
 use sconce::nn::{Mode, Operator, SinePositionConfig};
 use sconce::prelude::*;
@@ -459,6 +463,59 @@ fn a_program_of_its_own_says_the_same() -> Result<()> {
     let wanted = sconce::ops::softmax(&scores, 1)?.squeeze(0)?.to_vec1::<f32>()?;
     let said = said_by_program(folder.path(), &["picture.png", "0.5,-1,0.25,2", "1,2, -0.5,0, 0.75,-3"]);
     tells(said.split("gates").next().unwrap(), &metadata.classes, &wanted);
+    Ok(())
+}
+
+/// The program on candle is the very source that this test is built with, which would take too long by itself.
+#[test]
+fn a_program_on_candle_says_the_same() -> Result<()> {
+    let root = sconce_tests::root();
+    let cpu = Device::Cpu;
+    let metadata = Metadata::default().classes(&["one", "two", "three"]).normalized(&[0.5], &[0.25]);
+    let config = ProgramConfig { on: RunsOn::Candle { sconce: root.join("lib") }, metadata };
+    let mixed = filled(zoo::image_and_numbers()?)?;
+    let net = Model::build([1, 6, 5], |x| x.conv2d(4, 3).relu().flatten().linear(3))?.init(Seed(3), &cpu)?;
+    let net = filled(net)?;
+    let calibration = [formula::images(&[16, 1, 6, 5], &cpu)?];
+    let whole = quantize(&net, &calibration, &QuantizeConfig::default())?;
+    let grey: Vec<u8> = (0..6 * 5).map(|at: u32| (at * 37 % 251) as u8).collect();
+    let values: Vec<f32> = grey.iter().map(|&pixel| (f32::from(pixel) / 255.0 - 0.5) / 0.25).collect();
+    let image = Tensor::from_vec(values, (1, 1, 6, 5), &cpu)?;
+    let others = [
+        Tensor::new(&[[0.5_f32, -1.0, 0.25, 2.0]], &cpu)?,
+        Tensor::new(&[[[1.0_f32, 2.0], [-0.5, 0.0], [0.75, -3.0]]], &cpu)?,
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("picture.png");
+    image::GrayImage::from_raw(5, 6, grey).unwrap().save(&picture).unwrap();
+    let picture = picture.to_str().unwrap().to_owned();
+    let all = [picture.clone(), "0.5,-1,0.25,2".into(), "1,2, -0.5,0, 0.75,-3".into()];
+    let of_mixed = mixed.forward_inputs(&[&image, &others[0], &others[1]], Mode::Eval)?;
+    for (model, arguments, wanted) in [
+        (&mixed as &dyn Exportable, &all[..], of_mixed),
+        (&net, &all[..1], net.forward(&image, Mode::Eval)?),
+        (&whole, &all[..1], whole.model.forward(&image)?),
+    ] {
+        let report = export::rust_program_with(model, folder.path(), &config)?;
+        assert!(matches!(report.check, Check::Ran { .. }), "{report}");
+        let said = candle_program::answer(folder.path(), arguments).unwrap();
+        let wanted = sconce::ops::softmax(&wanted, 1)?.squeeze(0)?.to_vec1::<f32>()?;
+        tells(said.split("gates").next().unwrap(), &config.metadata.classes, &wanted);
+        let error = candle_program::answer(folder.path(), &[]).unwrap_err().to_string();
+        assert!(error.contains("an argument for each of"), "{error}");
+    }
+    let main = std::fs::read_to_string(folder.path().join("src/main.rs")).unwrap();
+    assert_eq!(main, include_str!("../lib/src/export/program/candle.txt"));
+    // Its manifest stands on its own and names the crate where it is.
+    std::fs::copy(root.join("Cargo.lock"), folder.path().join("Cargo.lock")).unwrap();
+    let mut cargo = sconce_tests::cargo();
+    let output =
+        cargo.current_dir(folder.path()).args(["tree", "--offline", "--depth", "1"]).output().unwrap();
+    let tree = sconce_tests::stdout(&output);
+    assert!(output.status.success() && tree.contains("sconce v"), "{tree}{}", sconce_tests::stderr(&output));
+    let nowhere = ProgramConfig { on: RunsOn::Candle { sconce: folder.path().join("src") }, ..config };
+    let error = export::rust_program_with(&net, folder.path(), &nowhere).unwrap_err().to_string();
+    assert!(error.contains("the folder of the crate sconce"), "{error}");
     Ok(())
 }
 

@@ -14,7 +14,7 @@ mod tflite;
 
 pub use metadata::{Batch, Metadata};
 pub use onnx::{ImageSize, OnnxConfig, onnx, onnx_with};
-pub use program::rust_program;
+pub use program::{ProgramConfig, RunsOn, rust_program, rust_program_with};
 pub use report::{Check, Deviation, ExportReport};
 #[cfg(feature = "onnxruntime")]
 pub use runtime::{Length, Port, Runtime};

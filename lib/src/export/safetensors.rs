@@ -13,8 +13,9 @@ use crate::{Error, Result, atomic_file};
 /// Writes a model into a folder, which is made if it is not there: `model.safetensors` with the weights under the
 /// model's names, those of layers on integers as I8 beside their scales, and `config.json` with the layers (`graph`, as
 /// [`Graph`](crate::nn::Graph) has them: operators, their options, inputs and the names of their tensors), `inputs`
-/// with their names and shapes, the shape of the first `image` (C, H, W) among them and what `metadata` tells. Batch norms
-/// are folded. The report's deviation is that of the file, opened again, on random inputs.
+/// with their names and shapes, the shape of the first `image` (C, H, W) among them, whether the model is on integers
+/// (`quantized`) and what `metadata` tells. Batch norms are folded. The report's deviation is that of the file, opened
+/// again, on random inputs.
 ///
 /// [`Model::open`](crate::nn::Model::open) or
 /// [`QuantizedModel::open`](crate::compress::QuantizedModel::open) reads the weights' file too, without the other one.
@@ -54,7 +55,8 @@ pub fn safetensors(
     let nodes = source.graph.inputs();
     let inputs: Vec<_> = nodes.iter().map(|node| json!({ "name": node.name, "shape": node.shape })).collect();
     let config = json!({
-        "producer": "sconce", "inputs": inputs, "image": image, "metadata": told, "graph": source.graph
+        "producer": "sconce", "quantized": source.is_quantized(), "inputs": inputs, "image": image,
+        "metadata": told, "graph": source.graph
     });
     let config = serde_json::to_vec_pretty(&config).map_err(|error| Error::Argument {
         op: op.into(),

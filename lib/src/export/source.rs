@@ -98,6 +98,11 @@ impl Source {
         format!("{what} {}", shapes.join(", "))
     }
 
+    /// Whether the model computes on integers.
+    pub(crate) fn is_quantized(&self) -> bool {
+        matches!(self.model, Runs::Whole(_))
+    }
+
     /// Writes the model, as it is read here, to a file of ours.
     pub(crate) fn save(&self, path: &Path) -> Result<()> {
         match &self.model {
