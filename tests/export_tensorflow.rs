@@ -12,8 +12,10 @@ use std::fs;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use sconce::compress::{QuantizeConfig, QuantizedModel, quantize};
-use sconce::export::{self, Batch, ExportReport, TfliteConfig, TfliteWeights};
+use sconce::compress::{QuantizeConfig, QuantizedModel, quantize, quantize_dynamic, quantize_trained};
+use sconce::export::{
+    self, Batch, ExportReport, Exportable, Metadata, TfliteConfig, TfliteInterface, TfliteWeights,
+};
 use sconce::nn::{Mode, Model};
 use sconce::{Result, Seed};
 use sconce_tests::{python, tensorflow};
@@ -34,6 +36,14 @@ const WAYS: [&str; 4] = ["lite", "lite half", "lite batch", "saved"];
 /// Besides, what TensorFlow's own converter makes of the SavedModel. It takes longer than all others.
 const AND_CONVERTED: [&str; 5] = ["lite", "lite half", "lite batch", "saved", "converted"];
 
+/// Options for a file without f32.
+fn on_integers() -> TfliteConfig {
+    TfliteConfig { interface: TfliteInterface::Int8, ..TfliteConfig::default() }
+}
+
+/// Of large models, whose files take their time.
+const OF_LARGE: [&str; 2] = ["lite", "saved"];
+
 /// What Python is to run, and the reports of what was written for it.
 struct Cases {
     ways: &'static [&'static str],
@@ -50,15 +60,19 @@ impl Cases {
     /// Exports a model in all ways.
     fn add(&mut self, name: &str, model: &Model, images: &Tensor) -> Result<()> {
         let folder = self.folder.path();
+        let in_use = |way: &str| self.ways.contains(&way);
         let lite = format!("{name}.tflite");
         let report = export::tflite(model, folder.join(&lite))?;
         self.reports.insert(name.to_owned(), report);
-        let half = format!("{name}.half.tflite");
-        let config = TfliteConfig { weights: TfliteWeights::Float16, ..TfliteConfig::default() };
-        export::tflite_with(model, folder.join(&half), &config)?;
-        let batch = format!("{name}.batch.tflite");
-        let config = TfliteConfig { batch: Batch::Dynamic, ..TfliteConfig::default() };
-        export::tflite_with(model, folder.join(&batch), &config)?;
+        let (half, batch) = (format!("{name}.half.tflite"), format!("{name}.batch.tflite"));
+        if in_use("lite half") {
+            let config = TfliteConfig { weights: TfliteWeights::Float16, ..TfliteConfig::default() };
+            export::tflite_with(model, folder.join(&half), &config)?;
+        }
+        if in_use("lite batch") {
+            let config = TfliteConfig { batch: Batch::Dynamic, ..TfliteConfig::default() };
+            export::tflite_with(model, folder.join(&batch), &config)?;
+        }
         let saved = export::saved_model(model, folder.join(name))?.path;
         let saved = saved.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
         let outputs = model.forward_outputs(images, Mode::Eval)?;
@@ -73,21 +87,50 @@ impl Cases {
         let input = write(folder, &format!("{name}.images.f32"), images)?;
         let files = [lite, half, batch, saved.clone(), saved];
         let files: BTreeMap<&str, String> =
-            AND_CONVERTED.into_iter().zip(files).filter(|(way, _)| self.ways.contains(way)).collect();
+            AND_CONVERTED.into_iter().zip(files).filter(|(way, _)| in_use(way)).collect();
         self.cases.push(json!({"name": name, "input": input, "outputs": outputs, "files": files}));
         Ok(())
     }
 
-    /// Exports a model on integers.
-    fn add_int8(&mut self, name: &str, model: &QuantizedModel, images: &Tensor) -> Result<()> {
+    /// Exports a model on integers, with an interface of integers where it is to run in `whole` ways.
+    fn add_int8(
+        &mut self,
+        name: &str,
+        model: &QuantizedModel,
+        images: &Tensor,
+        whole: &[&'static str],
+    ) -> Result<()> {
         let folder = self.folder.path();
         let lite = format!("{name}.tflite");
         self.reports.insert(name.to_owned(), export::tflite(model, folder.join(&lite))?);
+        let int8 = format!("{name}.int8.tflite");
+        if !whole.is_empty() {
+            let report = export::tflite_with(model, folder.join(&int8), &on_integers())?;
+            self.reports.insert(format!("{name}, int8"), report);
+        }
         let mut output = write(folder, &format!("{name}.output.f32"), &model.forward(images)?)?;
         output["name"] = model.graph().outputs()[0].name.as_str().into();
         let input = write(folder, &format!("{name}.images.f32"), images)?;
-        let files = json!({"lite int8": lite, "lite other classes": lite});
+        let mut files = BTreeMap::from([("lite int8", &lite)]);
+        // Classes are those of a row of scores.
+        if model.graph().nodes()[model.graph().outputs()[0].node].shape.len() == 1 {
+            files.insert("lite other classes", &lite);
+        }
+        files.extend(whole.iter().map(|way| (*way, &int8)));
         self.cases.push(json!({"name": name, "input": input, "outputs": [output], "files": files}));
+        Ok(())
+    }
+
+    /// Writes the file of integers of a case again, with metadata, and says what Python is to find there.
+    fn tell(&mut self, name: &str, model: &QuantizedModel, metadata: Metadata, told: Value) -> Result<()> {
+        let config = TfliteConfig { metadata, ..on_integers() };
+        let file = format!("{name}.int8.tflite");
+        let path = self.folder.path().join(&file);
+        let report = export::tflite_with(model, &path, &config)?;
+        assert_eq!(report.bytes, fs::metadata(&path).unwrap().len());
+        let case = self.cases.iter_mut().find(|case| case["name"] == name).unwrap();
+        case["metadata"] = told;
+        case["files"]["metadata"] = file.into();
         Ok(())
     }
 
@@ -108,6 +151,11 @@ impl Cases {
                     "lite half" => 2e-2,
                     // Steps of 8 bits.
                     "lite int8" => 2.0 / 255.0,
+                    // In steps of the output.
+                    "int8 steps" => 2.0,
+                    // Rounded logits make others, here by less than this.
+                    "int8 probabilities" => 0.05,
+                    "int8 other classes" => 0.01,
                     "lite other classes" => 0.01,
                     _ => 1e-4,
                 };
@@ -170,21 +218,91 @@ fn the_models_of_the_zoo_give_what_they_give_here_without_transposes() -> Result
     Ok(())
 }
 
-/// Trained on the digits, so that its classes mean something, and quantized.
+#[test]
+#[cfg_attr(debug_assertions, ignore = "takes long without optimization")]
+fn the_large_models_give_what_they_give_here() -> Result<()> {
+    let mut cases = Cases::new(&OF_LARGE);
+    for case in models::large() {
+        let (name, model) = case?;
+        cases.add(name, &model, &images(&model, 1, 1)?)?;
+    }
+    cases.check();
+    Ok(())
+}
+
+/// Trained on the digits, so that its classes mean something, and quantized, by calibration and in training.
 #[test]
 fn integers_give_what_they_give_here() -> Result<()> {
     let mut cases = Cases::new(&[]);
     for (name, model) in models::for_integers()? {
-        let calibration = [images(&model, 16, 1)?, images(&model, 16, 2)?];
-        let quantized = quantize(&model, &calibration, &QuantizeConfig::default())?;
-        cases.add_int8(name, &quantized.model, &images(&model, 8, 3)?)?;
+        // With those that are compared, lest these are cut off.
+        let calibration = [images(&model, 16, 1)?, images(&model, 8, 3)?];
+        let quantized = quantize(&model, &calibration, &QuantizeConfig::default())?.model;
+        let whole: &[_] = match name {
+            "int8_mixed" => &[],
+            "int8_probabilities" => &["int8 probabilities"],
+            _ => &["int8 steps"],
+        };
+        cases.add_int8(name, &quantized, &images(&model, 8, 3)?, whole)?;
     }
-    let (net, calibration, unseen) = models::digits()?;
-    let quantized = quantize(&net, &calibration, &QuantizeConfig::default())?;
-    cases.add_int8("digits", &quantized.model, &unseen)?;
+    let (net, aware, calibration, unseen) = models::digits()?;
+    let whole = &["int8 steps", "int8 other classes"];
+    let quantized = quantize(&net, &calibration, &QuantizeConfig::default())?.model;
+    cases.add_int8("digits", &quantized, &unseen, whole)?;
+    // The same file with what is told of the model, and the names of the classes behind it.
+    let classes: Vec<String> = (0..10).map(|digit| format!("the digit {digit}")).collect();
+    let metadata = Metadata::default().classes(&classes).normalized(&[0.25], &[0.5]);
+    let told = json!({
+        "name": "digits.int8", "input": net.graph().nodes()[0].name, "color": 2, "size": [8, 8], "mean": [63.75],
+        "std": [127.5], "outputs": [net.graph().outputs()[0].name], "labels": classes,
+    });
+    cases.tell("digits", &quantized, metadata, told)?;
+    let path = cases.folder.path().join("digits.safetensors");
+    quantized.save(&path)?;
+    cases.add_int8("digits_from_file", &QuantizedModel::open(&path)?, &unseen, whole)?;
+    cases.add_int8("digits_trained", &quantize_trained(&aware)?.model, &unseen, whole)?;
     cases.check();
-    let report = &cases.reports["digits"];
-    let all = report.operators.iter().map(|(operator, _)| operator.as_str()).collect::<Vec<_>>();
-    assert!(all.contains(&"QUANTIZE") && all.contains(&"CONV_2D"), "{report}");
+    let operators = |name: &str, operator: &str| {
+        let found = cases.reports[name].operators.iter().find(|(other, _)| other == operator);
+        found.map_or(0, |(_, count)| *count)
+    };
+    for name in ["digits", "digits_from_file", "digits_trained"] {
+        // All that is f32 goes in and comes out.
+        assert_eq!(operators(name, "QUANTIZE") + operators(name, "DEQUANTIZE"), 2, "{}", cases.reports[name]);
+        let name = format!("{name}, int8");
+        assert_eq!(operators(&name, "CONV_2D") + operators(&name, "FULLY_CONNECTED"), 3);
+        assert_eq!(operators(&name, "QUANTIZE") + operators(&name, "DEQUANTIZE"), 0);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_file_of_integers_names_the_layer_that_is_none() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |model: &dyn Exportable| {
+        let path = folder.path().join("whole.tflite");
+        let error = export::tflite_with(model, &path, &on_integers()).unwrap_err().to_string();
+        assert!(!path.exists(), "{error}");
+        error
+    };
+    let net = Model::build([3, 8, 8], |x| {
+        let x = x.conv2d(4, 3).named("stem").relu().conv2d(4, 3).named("middle").relu();
+        x.flatten().linear(5).named("head")
+    })?;
+    let net = net.init(Seed(1), &Device::Cpu)?;
+    let calibration = [images(&net, 8, 1)?];
+    let error = refused(&net);
+    assert!(error.contains("\"stem\"") && error.contains("compress::quantize makes"), "{error}");
+    let error = refused(&quantize_dynamic(&net, &[])?.model);
+    assert!(error.contains("\"stem\"") && error.contains("quantize_dynamic"), "{error}");
+    for layer in ["stem", "middle", "head"] {
+        let config = QuantizeConfig { exclude: vec![layer.to_owned()], ..QuantizeConfig::default() };
+        let error = refused(&quantize(&net, &calibration, &config)?.model);
+        assert!(error.contains(&format!("{layer:?}")) && error.contains("without excluding"), "{error}");
+    }
+    let gated = Model::build([3, 8, 8], |x| x.conv2d(4, 3).hardswish().named("gate").conv2d(4, 3))?;
+    let gated = gated.init(Seed(1), &Device::Cpu)?;
+    let error = refused(&quantize(&gated, &calibration, &QuantizeConfig::default())?.model);
+    assert!(error.contains("\"gate\"") && error.contains("other layers"), "{error}");
     Ok(())
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
-use sconce::models::{self, ModelConfig};
+use sconce::compress::{QatConfig, qat};
+use sconce::models::{self, ModelConfig, ModelEntry};
 use sconce::nn::{
     Activation, Architecture, AvgPool2dConfig, Conv2dConfig, ConvTranspose2dConfig, Corners, Divisor,
-    Interpolation, LayerNormConfig, LinearConfig, Model, Outputs, PadMode, Padding, Pool2dConfig, Rounding,
-    SinePositionConfig, TargetSize, Value,
+    Interpolation, LayerNormConfig, LinearConfig, Mode, Model, Outputs, PadMode, Padding, Pool2dConfig,
+    Rounding, SinePositionConfig, TargetSize, Value,
 };
 use sconce::prelude::{Learner, adamw, cross_entropy, datasets};
 use sconce::{Result, Rng, Seed};
@@ -247,18 +248,12 @@ pub fn operators() -> Vec<(&'static str, Result<Architecture>)> {
     all
 }
 
-/// The smallest architecture of each family of the zoo, on small images; the larger ones where code is optimized.
+/// The smallest architecture of each family of the zoo, on small images, but for those with more parameters than these.
 pub fn zoo() -> Result<Vec<(&'static str, Model)>> {
     let most = if cfg!(debug_assertions) { 12_000_000 } else { 60_000_000 };
     let mut smallest: BTreeMap<&str, (usize, &str, Architecture)> = BTreeMap::new();
     for entry in models::list().entries() {
-        let least = match entry.family {
-            "DETR" | "FCOS" | "CoAtNet" => 64,
-            _ => 32,
-        };
-        let sides = entry.smallest.map(|side| side.max(least));
-        let image = [entry.defaults.image[0], sides[0], sides[1]];
-        let architecture = entry.architecture(ModelConfig::default().num_classes(10).image(image))?;
+        let architecture = small(entry)?;
         let size = architecture.summary().num_parameters();
         let smaller = smallest.get(entry.family).is_none_or(|(other, ..)| size < *other);
         if size <= most && smaller {
@@ -269,6 +264,26 @@ pub fn zoo() -> Result<Vec<(&'static str, Model)>> {
         Ok((name, filled(architecture.init(Seed(3), &Device::Cpu)?, Seed(3))?))
     });
     made.collect()
+}
+
+/// The models that have reference values and are not the smallest of their families.
+pub fn large() -> impl Iterator<Item = Result<(&'static str, Model)>> {
+    const LARGE: [&str; 4] = ["resnet50", "detr_resnet50", "vgg11_bn", "vit_b_16"];
+    LARGE.into_iter().map(|name| {
+        let architecture = small(models::entry(name)?)?;
+        Ok((name, filled(architecture.init(Seed(3), &Device::Cpu)?, Seed(3))?))
+    })
+}
+
+/// For small images of ten classes.
+fn small(entry: &ModelEntry) -> Result<Architecture> {
+    let least = match entry.family {
+        "DETR" | "FCOS" | "CoAtNet" => 64,
+        _ => 32,
+    };
+    let sides = entry.smallest.map(|side| side.max(least));
+    let image = [entry.defaults.image[0], sides[0], sides[1]];
+    entry.architecture(ModelConfig::default().num_classes(10).image(image))
 }
 
 /// Small models whose layers run on integers.
@@ -301,6 +316,39 @@ pub fn for_integers() -> Result<Vec<(&'static str, Model)>> {
             })?,
         ),
         (
+            "int8_pools",
+            Model::build([3, 14, 14], |x| {
+                let window = Pool2dConfig { kernel: [3, 3], padding: 1.into(), ..Pool2dConfig::default() };
+                let inside = AvgPool2dConfig { window, divisor: Divisor::PixelsOnly };
+                let x = x.conv2d(8, 3).relu().avg_pool2d(2).conv2d(8, 1).avg_pool2d_with(inside);
+                x.conv2d(8, 1).relu().adaptive_avg_pool2d([2, 1]).flatten().linear(6).relu()
+            })?,
+        ),
+        (
+            "int8_image",
+            Model::build([3, 8, 8], |x| {
+                let x = x.conv2d(6, 3).relu();
+                let y = x.conv2d(6, 1);
+                (&x + &y).concat(&[&x.conv2d(2, 1)], 0)
+            })?,
+        ),
+        (
+            "int8_outputs",
+            Model::build_outputs([3, 8, 8], |x| {
+                let x = x.conv2d(8, 3).relu();
+                Outputs::new("scores", x.flatten().linear(5))
+                    .output("map", x.clone())
+                    .output("mean", x.global_avg_pool())
+            })?,
+        ),
+        (
+            "int8_probabilities",
+            Model::build([3, 8, 8], |x| {
+                let gate = x.conv2d(8, 3).sigmoid();
+                gate.conv2d(8, 3).relu().global_avg_pool().linear(5).softmax(0)
+            })?,
+        ),
+        (
             "int8_mixed",
             Model::build([3, 12, 12], |x| {
                 let x = x.conv2d(8, 3).hardswish().conv2d(8, 3);
@@ -324,8 +372,9 @@ pub fn for_integers() -> Result<Vec<(&'static str, Model)>> {
     ready.collect()
 }
 
-/// A network that knows the digits, batches to calibrate it with, and images that it has not seen.
-pub fn digits() -> Result<(Model, Vec<Tensor>, Tensor)> {
+/// A network that knows the digits, the same trained further as it will be rounded, batches to calibrate it with, and
+/// images that it has not seen.
+pub fn digits() -> Result<(Model, Model, Vec<Tensor>, Tensor)> {
     let data = datasets::digits()?.split([0.7, 0.15, 0.15], Seed(42))?;
     let net = Model::build([1, 8, 8], |x| {
         x.conv2d(8, 3).batch_norm().relu().conv2d(16, 3).batch_norm().relu().flatten().linear(10)
@@ -334,12 +383,15 @@ pub fn digits() -> Result<(Model, Vec<Tensor>, Tensor)> {
     let calibration =
         data.train.batches(64).take(4).map(|batch| Ok(batch?.images)).collect::<Result<Vec<_>>>()?;
     let unseen = data.test.batches(300).take(1).map(|batch| Ok(batch?.images)).collect::<Result<Vec<_>>>()?;
-    let mut learner = Learner::new(net.clone(), data)
-        .loss(cross_entropy())
-        .optimizer(adamw(2e-3))
-        .batch_size(32)
-        .seed(Seed(3));
-    learner.fit(3)?;
-    // A handle to the weights that were trained.
-    Ok((net, calibration, unseen[0].clone()))
+    let trained = |net: &Model, epochs: usize, rate: f64| {
+        let learner = Learner::new(net.clone(), data.clone()).loss(cross_entropy()).optimizer(adamw(rate));
+        learner.batch_size(32).seed(Seed(3)).fit(epochs).map(|_| ())
+    };
+    // A learner trains the weights that its model is a handle to.
+    trained(&net, 3, 2e-3)?;
+    let aware = qat(&net, &calibration, &QatConfig::default())?;
+    trained(&aware, 1, 1e-4)?;
+    // Lest these are cut off where they lie outside of the ranges.
+    aware.forward(&unseen[0], Mode::Train(Seed(1)))?;
+    Ok((net, aware, calibration, unseen[0].clone()))
 }

@@ -4,6 +4,7 @@ Takes a folder with `cases.json`; writes `results.json` into it: for each case a
 difference of any output, in parts of the largest number of that output.
 """
 
+import gc
 import json
 import os
 import sys
@@ -45,6 +46,99 @@ def lite(model, images, at_once):
     return {key: np.concatenate([run[key] for run in runs]) for key in runs[0]}
 
 
+def whole(path, images):
+    """Runs a file all of whose numbers are integers, and gives its outputs with the size of a step of each."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(path))
+    kinds = {detail["name"]: detail["dtype"] for detail in interpreter.get_tensor_details()}
+    others = {name: kind for name, kind in kinds.items() if kind not in (np.int8, np.int32)}
+    assert not others, others
+    runner = interpreter.get_signature_runner("serving_default")
+    ((name, detail),) = runner.get_input_details().items()
+    scale, zero = detail["quantization"]
+    assert detail["dtype"] == np.int8 and scale > 0, detail
+    steps = np.clip(np.round(images / scale) + zero, -128, 127).astype(np.int8)
+    runs = [runner(**{name: steps[i : i + 1]}) for i in range(len(steps))]
+    found = {}
+    for key, detail in runner.get_output_details().items():
+        scale, zero = detail["quantization"]
+        assert detail["dtype"] == np.int8 and scale > 0, detail
+        found[key] = (np.concatenate([run[key] for run in runs]).astype(np.float32) - zero) * scale, scale
+    return found
+
+
+def fields(table):
+    """Reads fields of a table of flatbuffers by their numbers."""
+    import flatbuffers.number_types as kinds
+    from flatbuffers.table import Table
+
+    def at(number):
+        return table.Offset(4 + 2 * number)
+
+    def follow(place):
+        return Table(table.Bytes, table.Indirect(place))
+
+    class Fields:
+        def text(self, number):
+            return table.String(at(number) + table.Pos).decode() if at(number) else None
+
+        def number(self, number, kind):
+            return table.Get(getattr(kinds, kind), at(number) + table.Pos) if at(number) else 0
+
+        def table(self, number):
+            return fields(follow(at(number) + table.Pos))
+
+        def tables(self, number):
+            if not at(number):
+                return []
+            start = table.Vector(at(number))
+            return [fields(follow(start + 4 * i)) for i in range(table.VectorLen(at(number)))]
+
+        def numbers(self, number):
+            start = table.Vector(at(number))
+            count = table.VectorLen(at(number))
+            return [table.Get(kinds.Float32Flags, start + 4 * i) for i in range(count)]
+
+    return Fields()
+
+
+def metadata(path):
+    """What a file's standard metadata says, with the numbers that its fields have in `metadata_schema.fbs`."""
+    import struct
+    import zipfile
+
+    from ai_edge_litert import schema_py_generated as schema
+    from flatbuffers.table import Table
+
+    model = schema.Model.GetRootAsModel(path.read_bytes(), 0)
+    entries = {model.Metadata(i).Name().decode(): model.Metadata(i).Buffer() for i in range(model.MetadataLength())}
+    content = model.Buffers(entries["TFLITE_METADATA"]).DataAsNumpy().tobytes()
+    assert content[4:8] == b"M001", content[:8]
+    told = fields(Table(bytearray(content), struct.unpack("<I", content[:4])[0]))
+    (graph,) = told.tables(3)
+    ((image,), outputs) = graph.tables(2), graph.tables(3)
+    (unit,) = image.tables(4)
+    assert image.table(3).number(0, "Uint8Flags") == 2 and unit.number(0, "Uint8Flags") == 1
+    properties, normalization = image.table(3).table(1), unit.table(1)
+    size = properties.table(1)
+    found = {
+        "name": told.text(0),
+        "input": image.text(0),
+        "color": properties.number(0, "Int8Flags"),
+        "size": [size.number(1, "Uint32Flags"), size.number(0, "Uint32Flags")],
+        "mean": normalization.numbers(0),
+        "std": normalization.numbers(1),
+        "outputs": [output.text(0) for output in outputs],
+    }
+    for file in [file for output in outputs for file in output.tables(6)]:
+        assert file.number(2, "Int8Flags") == 2
+        with zipfile.ZipFile(path) as archive:
+            assert archive.namelist() == [file.text(0)], archive.namelist()
+            found["labels"] = archive.read(file.text(0)).decode().split("\n")
+    return found
+
+
 def saved(folder, images):
     import tensorflow as tf
 
@@ -66,12 +160,30 @@ def run(folder, case):
     found = {}
     for what, file in case["files"].items():
         path = folder / file
-        if what == "lite other classes":
+        if what == "metadata":
+            told = metadata(path)
+            assert told == case["metadata"], told
+            found[what] = 0.0
+        elif what.startswith("int8"):
+            # The main output is what there is to compare with.
+            (name,) = wanted
+            got, step = whole(path, images)[name]
+            value = channels_last(wanted[name])
+            assert got.shape == value.shape, (got.shape, value.shape)
+            if what == "int8 other classes":
+                found[what] = float((got.argmax(-1) != value.argmax(-1)).mean())
+            else:
+                far = float(np.abs(got - value).max())
+                found[what] = far / step if what == "int8 steps" else far
+        elif what == "lite other classes":
             (name,) = wanted
             got = lite(path, images, False)[name].argmax(-1)
             found[what] = float((got != wanted[name].argmax(-1)).mean())
         elif what.startswith("lite"):
-            found[what] = deviation(lite(path, images, "batch" in what), wanted)
+            got = lite(path, images, "batch" in what)
+            if what == "lite int8":
+                got = {key: value for key, value in got.items() if key in wanted}
+            found[what] = deviation(got, wanted)
         elif what == "saved":
             found[what] = deviation(saved(path, images), wanted)
         elif what == "converted":
@@ -90,6 +202,8 @@ def main():
             results[case["name"]] = run(folder, case)
         except Exception as error:
             results[case["name"]] = {"error": f"{type(error).__name__}: {error}"[:600]}
+        # Loaded models hold themselves.
+        gc.collect()
     (folder / "results.json").write_text(json.dumps(results))
 
 

@@ -29,7 +29,7 @@ pub use quantize::{
     QuantizeConfig, QuantizeReport, Quantized, QuantizedLayer, QuantizedModel, compare_layers,
     fold_batch_norm, half_weights, qat, quantize, quantize_dynamic, quantize_trained,
 };
-pub(crate) use quantize::{Stored, Work, in_use, moves_numbers, prepared};
+pub(crate) use quantize::{Stored, Work, has_fixed_range, in_use, moves_numbers, prepared};
 pub use sensitivity::{LayerSensitivity, Sensitivity, sensitivity};
 pub use sparsity::{
     GradualPruning, LayerSparsity, LeftOut, LeftOutReason, Pattern, Span, Sparse, SparsityConfig,

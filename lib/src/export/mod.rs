@@ -21,4 +21,4 @@ pub use runtime::{Length, Port, Runtime};
 pub use safetensors::safetensors;
 pub use saved_model::{SavedModelConfig, saved_model, saved_model_with};
 pub use source::Exportable;
-pub use tflite::{TfliteConfig, TfliteWeights, tflite, tflite_with};
+pub use tflite::{TfliteConfig, TfliteInterface, TfliteWeights, tflite, tflite_with};

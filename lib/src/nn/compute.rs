@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::config::{AvgPool2dConfig, TargetSize, WeightPrecision};
+use super::config::{AvgPool2dConfig, Rounds, TargetSize, WeightPrecision};
 use super::graph::Node;
 use super::infer;
 use super::mode::Mode;
@@ -131,6 +131,7 @@ pub(crate) fn evaluate(node: &Node, inputs: &[Tensor], tensors: &[Tensor], mode:
             Mode::Train(seed) => ops::stochastic_depth(x, *p, seed.derive(&node.name))?,
             Mode::Eval => x.clone(),
         },
+        (Operator::FakeQuantize { rounds: Rounds::Nothing, .. }, [x], _) => x.clone(),
         (Operator::FakeQuantize { .. }, [x], [range, _]) => fake_quantized(x, bytes_of(range)?)?,
         (Operator::Add, [x, y], []) => (x + y)?,
         (Operator::Multiply, [x, y], []) => x.broadcast_mul(y)?,

@@ -56,6 +56,23 @@ pub enum WeightPrecision {
     Int8,
 }
 
+/// What a fake quantization does to values, beside keeping their range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Rounds {
+    /// It rounds them.
+    #[default]
+    Values,
+    /// Nothing: it is there for its range, which an export needs for the values that a model on integers gives in f32.
+    /// While it is observed, it grows with whatever comes in, so that nothing is cut off.
+    Nothing,
+}
+
+impl Rounds {
+    pub(super) fn are_values(&self) -> bool {
+        *self == Rounds::Values
+    }
+}
+
 /// Options of [`crate::nn::Value::conv_transpose2d_with`]: pixels, height first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConvTranspose2dConfig {

@@ -50,7 +50,7 @@ pub use architecture::Architecture;
 pub(crate) use compute::evaluate;
 pub use config::{
     AvgPool2dConfig, Conv2dConfig, ConvTranspose2dConfig, GroupNormConfig, LayerNormConfig, LinearConfig,
-    Pool2dConfig, TargetSize, WeightPrecision,
+    Pool2dConfig, Rounds, TargetSize, WeightPrecision,
 };
 pub use diagram::Detail;
 pub use feature_maps::FeatureMaps;

@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 
+use super::config::Rounds;
 use super::graph::Node;
 use super::mode::Mode;
 use super::model::Model;
@@ -27,27 +28,34 @@ impl Model {
         mode: Mode,
         extremes: impl FnOnce() -> Result<[f32; 2]>,
     ) -> Result<Option<Quantization>> {
-        let (Operator::FakeQuantize { momentum }, &[range, observing]) = (&node.operator, &node.tensors[..])
+        let (Operator::FakeQuantize { momentum, rounds }, &[range, observing]) =
+            (&node.operator, &node.tensors[..])
         else {
             return Ok(None);
         };
+        let bytes = |range: &Tensor| match rounds {
+            Rounds::Values => bytes_of(range),
+            Rounds::Nothing => Ok(None),
+        };
         let (range, observing) = (&self.vars[range], &self.vars[observing]);
         if mode == Mode::Eval || observing.to_vec1::<f32>()? != [1.0] {
-            return bytes_of(range);
+            return bytes(range);
         }
         let [min, max] = extremes()?;
         // Weights that have burst are for the learner to notice.
         if min.is_finite() && max.is_finite() {
             let batch = [min.min(0.0), max.max(0.0)];
-            let moved: Vec<f32> = match range.to_vec1::<f32>()?.as_slice() {
-                [0.0, 0.0] => batch.to_vec(),
-                known => {
-                    known.iter().zip(batch).map(|(old, new)| old + *momentum as f32 * (new - old)).collect()
+            let share = *momentum as f32;
+            let moved: Vec<f32> = match (range.to_vec1::<f32>()?.as_slice(), rounds) {
+                ([0.0, 0.0], _) => batch.to_vec(),
+                (known, Rounds::Values) => {
+                    known.iter().zip(batch).map(|(old, new)| old + share * (new - old)).collect()
                 }
+                (known, Rounds::Nothing) => vec![known[0].min(batch[0]), known[1].max(batch[1])],
             };
             range.set(&Tensor::from_vec(moved, 2, range.device())?)?;
         }
-        bytes_of(range)
+        bytes(range)
     }
 
     /// Keeps the ranges of all fake quantization as they are from now on: the last epochs of quantization-aware

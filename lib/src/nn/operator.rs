@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use super::config::{
     AvgPool2dConfig, Conv2dConfig, ConvTranspose2dConfig, GroupNormConfig, LayerNormConfig, LinearConfig,
-    Pool2dConfig, TargetSize, WeightPrecision,
+    Pool2dConfig, Rounds, TargetSize, WeightPrecision,
 };
 use super::map::{self, Map};
 #[cfg(doc)]
@@ -176,6 +176,9 @@ pub enum Operator {
     FakeQuantize {
         /// The share of a batch's range in the average, from 0 to 1.
         momentum: f64,
+        /// Whether values are rounded, or only their range is kept.
+        #[serde(default, skip_serializing_if = "Rounds::are_values")]
+        rounds: Rounds,
     },
     /// The sum of two inputs of one shape.
     Add,

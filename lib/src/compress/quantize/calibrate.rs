@@ -9,11 +9,12 @@ use crate::Result;
 use crate::nn::Model;
 use crate::progress::{Progress, Unit};
 
-/// The range of the value of each of the `nodes`, in the order of their list, for some batches of images. A value
-/// that is 0 everywhere gets 0 to 1.
+/// The range of the value of each of the `nodes`, in the order of their list, for some batches of images: of those
+/// that are in `whole`, too, from the least to the greatest, whatever the calibration says. A value that is 0 everywhere
+/// gets 0 to 1.
 pub(super) fn ranges(
     model: &Model,
-    nodes: &[usize],
+    (nodes, whole): (&[usize], &[usize]),
     batches: &[Tensor],
     calibration: Calibration,
 ) -> Result<Vec<[f32; 2]>> {
@@ -44,10 +45,14 @@ pub(super) fn ranges(
     }
     if passes == 2 {
         let size = |range: &[f32; 2]| range[0].abs().max(range[1].abs());
+        let cut = |node: &usize| !whole.contains(node);
+        let mut ranges: Vec<&mut [f32; 2]> =
+            ranges.iter_mut().zip(nodes).filter(|(_, node)| cut(node)).map(|(range, _)| range).collect();
+        let nodes: Vec<usize> = nodes.iter().copied().filter(cut).collect();
         let mut histograms: Vec<Histogram> = ranges.iter().map(|range| Histogram::new(size(range))).collect();
         for (done, batch) in batches.iter().enumerate() {
             progress.at((batches.len() + done) as u64)?;
-            for (value, histogram) in model.values(batch, nodes)?.iter().zip(&mut histograms) {
+            for (value, histogram) in model.values(batch, &nodes)?.iter().zip(&mut histograms) {
                 histogram.add(&value.flatten_all()?.to_vec1::<f32>()?);
             }
         }
@@ -56,7 +61,7 @@ pub(super) fn ranges(
                 Calibration::Percentile(percent) => histogram.percentile(percent),
                 _ => histogram.entropy(),
             };
-            *range = [range[0].max(low), range[1].min(high)];
+            **range = [range[0].max(low), range[1].min(high)];
         }
     }
     for range in &mut ranges {

@@ -35,7 +35,7 @@ pub use fold::fold_batch_norm;
 pub use half::{HalfModel, HalfType, half_weights};
 pub(crate) use layers::Stored;
 pub use model::QuantizedModel;
-pub(crate) use place::moves_numbers;
+pub(crate) use place::{has_fixed_range, moves_numbers};
 pub(crate) use plan::Work;
 pub use qat::{QatConfig, qat, quantize_trained};
 pub use report::{Computes, QuantizeReport, QuantizedLayer};
@@ -62,8 +62,8 @@ pub struct Quantized {
 /// output channel, symmetric; activations for each tensor, asymmetric, in ranges measured on `calibration`, batches
 /// (B, C, H, W) of images like those that the model is for; some hundred images do. Convolutions, linear layers and
 /// what stands between them run on integers; attention, layer norms, other activations than ReLU and ReLU6, and
-/// code of your own run in f32, with rounding around them. `model` stays as it is; what is for training only is
-/// left out.
+/// code of your own run in f32, with rounding around them. What the model gives is f32; its range is kept beside it for
+/// exports that give bytes. `model` stays as it is; what is for training only is left out.
 ///
 /// ```
 /// use sconce::{compress::{QuantizeConfig, quantize}, prelude::*};
@@ -117,7 +117,7 @@ fn simulated(
         layers.iter().try_for_each(|&layer| add_bias(&mut parts, layer))?;
     }
     let float = Model::of_parts(parts.clone())?;
-    let ranges = ranges(&float, &places.nodes(), calibration, config.calibration)?;
+    let ranges = ranges(&float, (&places.nodes(), &places.observed()), calibration, config.calibration)?;
     let (parts, at) = places.simulation(parts, &ranges, observing)?;
     // Tensors in the order of their layers.
     let simulation = Model::of_parts(rewrite::compact(parts, &HashMap::new()))?;

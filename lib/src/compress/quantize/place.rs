@@ -2,7 +2,9 @@
 
 use super::rewrite::uses;
 use crate::Result;
-use crate::nn::{Activation, Graph, Initial, Node, Operator, Parts, Role, TensorSpec, WeightPrecision};
+use crate::nn::{
+    Activation, Graph, Initial, Node, Operator, Parts, Role, Rounds, TensorSpec, WeightPrecision,
+};
 
 /// Decided for each node of a graph.
 pub(super) struct Places {
@@ -10,6 +12,18 @@ pub(super) struct Places {
     takes: Vec<bool>,
     /// Whether its value is rounded to bytes.
     pub(super) rounded: Vec<bool>,
+    /// Whether its value stays f32, and would be rounded if what the model gives were bytes: its range is kept for files
+    /// in which it is.
+    observed: Vec<bool>,
+}
+
+/// How far bytes go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// To the last layer with a weight.
+    Layers,
+    /// To what the model gives.
+    Outputs,
 }
 
 /// What a node can do with bytes.
@@ -23,10 +37,12 @@ enum Kind {
     Kept,
     /// A function of the layer before it that can be a bound there, and nothing by itself.
     Bound,
+    /// Takes them if what comes behind it does, and gives bytes whose range is that of the function.
+    Fixed,
     Float,
 }
 
-fn kind(graph: &Graph, node: &Node) -> Kind {
+fn kind(graph: &Graph, node: &Node, reach: Reach) -> Kind {
     match &node.operator {
         Operator::Conv2d { .. } | Operator::Linear { .. } => Kind::Weighted,
         Operator::Add
@@ -37,8 +53,19 @@ fn kind(graph: &Graph, node: &Node) -> Kind {
         Operator::Activation(Activation::Relu) => Kind::Kept,
         operator if moves_numbers(operator) => Kind::Kept,
         Operator::Activation(Activation::Relu6) => Kind::Bound,
+        operator if reach == Reach::Outputs && has_fixed_range(operator) => Kind::Fixed,
         _ => Kind::Float,
     }
+}
+
+/// Whether a function's values have a range of their own, whatever comes in.
+pub(crate) fn has_fixed_range(operator: &Operator) -> bool {
+    matches!(
+        operator,
+        Operator::Softmax { .. }
+            | Operator::LogSoftmax { .. }
+            | Operator::Activation(Activation::Sigmoid | Activation::Tanh)
+    )
 }
 
 /// Whether an operator, outside of training, gives numbers that it was given, and computes none.
@@ -68,48 +95,20 @@ pub(super) fn takes_bounds(operator: &Operator) -> bool {
 
 impl Places {
     pub(super) fn of(graph: &Graph, excluded: &[bool]) -> Places {
-        let (count, uses) = (graph.nodes.len(), uses(graph));
-        let kinds: Vec<Kind> = graph.nodes.iter().map(|node| kind(graph, node)).collect();
-        let bounds = |index: usize| {
-            let node = &graph.nodes[index];
-            let is_bound =
-                matches!(node.operator, Operator::Activation(Activation::Relu | Activation::Relu6));
-            is_bound && uses[node.inputs[0]] == 1 && takes_bounds(&graph.nodes[node.inputs[0]].operator)
-        };
-        // Whether its value can be made of bytes alone.
-        let mut able = vec![false; count];
-        for (index, node) in graph.nodes.iter().enumerate() {
-            let inputs = node.inputs.iter().all(|&input| able[input]);
-            able[index] = !excluded[index]
-                && match kinds[index] {
-                    Kind::Weighted => true,
-                    Kind::Computed | Kind::Kept => inputs,
-                    Kind::Bound => inputs && bounds(index),
-                    Kind::Float => false,
-                };
-        }
-        let (mut takes, mut wanted) = (vec![false; count], vec![false; count]);
-        for index in (0..count).rev() {
-            takes[index] = able[index] && (kinds[index] == Kind::Weighted || wanted[index]);
-            if takes[index] {
-                graph.nodes[index].inputs.iter().for_each(|&input| wanted[input] = true);
-            }
-        }
-        let mut rounded: Vec<bool> =
-            (0..count).map(|index| wanted[index] && !(takes[index] && kinds[index] == Kind::Kept)).collect();
-        for index in (0..count).filter(|&index| takes[index] && bounds(index)) {
-            // What is bounded is rounded once, behind its bounds.
-            let before = graph.nodes[index].inputs[0];
-            if takes[before] {
-                (rounded[before], rounded[index]) = (false, true);
-            }
-        }
-        Places { takes, rounded }
+        let (takes, rounded) = reached(graph, excluded, Reach::Layers);
+        let (taking, rounding) = reached(graph, excluded, Reach::Outputs);
+        let observed = (0..takes.len()).map(|at| taking[at] && rounding[at] && !rounded[at]).collect();
+        Places { takes, rounded, observed }
     }
 
-    /// The nodes whose values are rounded.
+    /// The nodes whose values are rounded, or observed.
     pub(super) fn nodes(&self) -> Vec<usize> {
-        (0..self.rounded.len()).filter(|&index| self.rounded[index]).collect()
+        (0..self.rounded.len()).filter(|&index| self.rounded[index] || self.observed[index]).collect()
+    }
+
+    /// The nodes whose values stay f32, with their range beside them.
+    pub(super) fn observed(&self) -> Vec<usize> {
+        (0..self.observed.len()).filter(|&index| self.observed[index]).collect()
     }
 
     /// The layers whose weights are rounded.
@@ -119,8 +118,8 @@ impl Places {
         (0..self.takes.len()).filter(|&index| self.takes[index] && weighted(&graph.nodes[index])).collect()
     }
 
-    /// The graph with fake quantization behind what is rounded, in the `ranges` of [`Places::nodes`], and the place
-    /// of each old node in it.
+    /// The graph with fake quantization behind what is rounded or observed, in the `ranges` of [`Places::nodes`], and
+    /// the place of each old node in it.
     pub(super) fn simulation(
         &self,
         parts: Parts,
@@ -131,6 +130,7 @@ impl Places {
         let mut new = Graph { nodes: Vec::new(), tensors: graph.tensors, outputs: graph.outputs };
         // Where a value is, and where it is in bytes.
         let mut places: Vec<(usize, usize)> = Vec::new();
+        let mut own = Vec::new();
         let mut ranges = ranges.iter();
         let (momentum, observing) = match observing {
             Observing::No => (0.01, 0.0),
@@ -144,7 +144,7 @@ impl Places {
                 let (raw, bytes) = places[*input];
                 *input = if takes || self.takes[*input] { bytes } else { raw };
             });
-            node.shares = node.shares.map(|owner| places[owner].0);
+            node.shares = node.shares.map(|owner| own[owner]);
             if takes {
                 match &mut node.operator {
                     Operator::Conv2d { config, .. } => config.weights = WeightPrecision::Int8,
@@ -155,10 +155,15 @@ impl Places {
             let (name, shape) = (node.name.clone(), node.shape.clone());
             new.nodes.push(node);
             let raw = new.nodes.len() - 1;
-            if !self.rounded[index] {
-                places.push((raw, raw));
-                continue;
-            }
+            own.push(raw);
+            let rounds = match (self.rounded[index], self.observed[index]) {
+                (true, _) => Rounds::Values,
+                (false, true) => Rounds::Nothing,
+                (false, false) => {
+                    places.push((raw, raw));
+                    continue;
+                }
+            };
             let mut name = format!("{name}.int8");
             while names.contains(&name) {
                 name.push('_');
@@ -179,21 +184,64 @@ impl Places {
             let count = tensors.len();
             new.nodes.push(Node {
                 name,
-                operator: Operator::FakeQuantize { momentum },
+                operator: Operator::FakeQuantize { momentum, rounds },
                 inputs: vec![raw],
                 tensors: vec![count - 2, count - 1],
                 shares: None,
                 shape,
             });
-            places.push((raw, raw + 1));
+            // Whoever takes what is only observed takes it from there, lest nothing needs the observer.
+            places.push(if rounds == Rounds::Values { (raw, raw + 1) } else { (raw + 1, raw + 1) });
         }
         for output in &mut new.outputs {
             let (raw, bytes) = places[output.node];
             output.node = if self.takes[output.node] { bytes } else { raw };
         }
-        let places = places.into_iter().map(|(raw, _)| raw).collect();
-        Ok((Parts { graph: new, tensors, frozen, masks, device }, places))
+        Ok((Parts { graph: new, tensors, frozen, masks, device }, own))
     }
+}
+
+/// Of each node, whether it takes bytes, and whether its value is rounded to some.
+fn reached(graph: &Graph, excluded: &[bool], reach: Reach) -> (Vec<bool>, Vec<bool>) {
+    let (count, uses) = (graph.nodes.len(), uses(graph));
+    let kinds: Vec<Kind> = graph.nodes.iter().map(|node| kind(graph, node, reach)).collect();
+    let bounds = |index: usize| {
+        let node = &graph.nodes[index];
+        let is_bound = matches!(node.operator, Operator::Activation(Activation::Relu | Activation::Relu6));
+        is_bound && uses[node.inputs[0]] == 1 && takes_bounds(&graph.nodes[node.inputs[0]].operator)
+    };
+    // Whether its value can be made of bytes alone.
+    let mut able = vec![false; count];
+    for (index, node) in graph.nodes.iter().enumerate() {
+        let inputs = node.inputs.iter().all(|&input| able[input]);
+        able[index] = !excluded[index]
+            && match kinds[index] {
+                Kind::Weighted => true,
+                Kind::Computed | Kind::Kept | Kind::Fixed => inputs,
+                Kind::Bound => inputs && bounds(index),
+                Kind::Float => false,
+            };
+    }
+    let (mut takes, mut wanted) = (vec![false; count], vec![false; count]);
+    if reach == Reach::Outputs {
+        graph.outputs.iter().for_each(|output| wanted[output.node] = true);
+    }
+    for index in (0..count).rev() {
+        takes[index] = able[index] && (kinds[index] == Kind::Weighted || wanted[index]);
+        if takes[index] {
+            graph.nodes[index].inputs.iter().for_each(|&input| wanted[input] = true);
+        }
+    }
+    let gives = |index: usize| takes[index] && matches!(kinds[index], Kind::Kept | Kind::Fixed);
+    let mut rounded: Vec<bool> = (0..count).map(|index| wanted[index] && !gives(index)).collect();
+    for index in (0..count).filter(|&index| takes[index] && bounds(index)) {
+        // What is bounded is rounded once, behind its bounds.
+        let before = graph.nodes[index].inputs[0];
+        if takes[before] {
+            (rounded[before], rounded[index]) = (false, true);
+        }
+    }
+    (takes, rounded)
 }
 
 /// Whether ranges follow what comes in.

@@ -4,7 +4,7 @@ use super::check_inputs;
 use super::place::takes_bounds;
 use super::rewrite::uses;
 use crate::Result;
-use crate::nn::{Activation, Graph, Operator, WeightPrecision, bytes_of};
+use crate::nn::{Activation, Graph, Operator, Rounds, WeightPrecision, bytes_of};
 use crate::ops::int8::Quantization;
 use candle_core::Tensor;
 
@@ -60,7 +60,9 @@ pub(super) fn steps(graph: &Graph, tensor: impl Fn(usize) -> Result<Tensor>) -> 
     }
     let mut ranges = vec![None; graph.nodes.len()];
     for (index, node) in graph.nodes.iter().enumerate() {
-        if let (Operator::FakeQuantize { .. }, [range, _]) = (&node.operator, node.tensors.as_slice()) {
+        if let (Operator::FakeQuantize { rounds: Rounds::Values, .. }, [range, _]) =
+            (&node.operator, node.tensors.as_slice())
+        {
             ranges[index] = bytes_of(&tensor(*range)?)?;
         }
     }

@@ -1,12 +1,17 @@
 //! Each step on integers against the same layers of the simulation.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::HashMap;
+
 use candle_core::{Device, Tensor};
 
 use super::model::QuantizedModel;
+use super::place::Observing;
 use super::plan::Work;
-use super::{QatConfig, QuantizeConfig, qat, quantize, quantize_trained};
-use crate::nn::{Activation, Conv2dConfig, Mode, Model, Value, evaluate};
+use super::rewrite::compact;
+use super::{QatConfig, QuantizeConfig, prepared, qat, quantize, quantize_trained, simulated};
+use crate::export::{TfliteConfig, TfliteInterface, tflite_with};
+use crate::nn::{Activation, Conv2dConfig, Mode, Model, Operator, Rounds, Value, evaluate};
 use crate::ops::int8::Quantization;
 use crate::{Result, Seed};
 
@@ -106,5 +111,32 @@ fn no_step_is_further_than_one_from_the_simulation() -> Result<()> {
         aware.forward(&images(&model, 3)?, Mode::Train(Seed(1)))?;
         check_steps(what, &quantize_trained(&aware)?.model, &images(&model, 2)?)?;
     }
+    Ok(())
+}
+
+/// As models were quantized before there were ranges of outputs.
+#[test]
+fn ranges_of_outputs_change_no_number_and_files_of_integers_want_them() -> Result<()> {
+    let model = Model::build([3, 12, 12], |x| x.conv2d(4, 3).relu().flatten().linear(5).relu())?;
+    let model = model.init(Seed(1), &Device::Cpu)?;
+    let calibration = [images(&model, 1)?];
+    let config = QuantizeConfig::default();
+    let (simulation, _) = simulated(prepared(&model)?, &calibration, &config, Observing::No)?;
+    let nodes = simulation.graph().nodes().iter().enumerate();
+    let observers = nodes
+        .filter(|(_, node)| matches!(node.operator, Operator::FakeQuantize { rounds: Rounds::Nothing, .. }));
+    let observers: HashMap<usize, usize> = observers.map(|(index, node)| (index, node.inputs[0])).collect();
+    assert_eq!(observers.len(), 1);
+    let without = QuantizedModel::lowered(compact(simulation.parts()?, &observers))?;
+    let with = quantize(&model, &calibration, &config)?.model;
+    let x = images(&model, 2)?;
+    let values =
+        |model: &QuantizedModel| -> Result<Vec<f32>> { Ok(model.forward(&x)?.flatten_all()?.to_vec1()?) };
+    assert_eq!(values(&without)?, values(&with)?);
+    assert_eq!(with.graph().nodes().len(), without.graph().nodes().len() + observers.len());
+    let path = std::env::temp_dir().join(format!("sconce-whole-{}.tflite", std::process::id()));
+    let config = TfliteConfig { interface: TfliteInterface::Int8, ..TfliteConfig::default() };
+    let error = tflite_with(&without, &path, &config).unwrap_err().to_string();
+    assert!(error.contains("quantize the model again") && !path.exists(), "{error}");
     Ok(())
 }

@@ -101,7 +101,7 @@ impl Build {
         self.made(op, inputs, dims, Kind::Float)
     }
 
-    /// A step that moves numbers and leaves them what they are.
+    /// A step that gives numbers of the kind that come in.
     pub(super) fn moved(&mut self, op: Op, inputs: Vec<ValueId>, dims: Vec<i32>) -> ValueId {
         let kind = self.program.values[inputs[0]].kind;
         self.made(op, inputs, dims, kind)
@@ -162,7 +162,7 @@ impl Build {
         let mut left = self.behind_batch(value);
         dims.iter().for_each(|&dim| left[dim] = 1);
         let left = self.batched(&left);
-        self.step(Op::MeanKept(dims.iter().map(|dim| dim + 1).collect()), vec![value], left)
+        self.moved(Op::MeanKept(dims.iter().map(|dim| dim + 1).collect()), vec![value], left)
     }
 
     /// The batch and these dimensions as a list that a step can take.

@@ -5,12 +5,12 @@
 
 use super::arrange::permuted;
 use super::lower::Lowering;
-use super::program::{Bound, Data, Function, Kind, Op, Pair, ValueId};
+use super::program::{Bound, Data, Function, Kind, Op, Pair, Reach, ValueId};
 use super::stored::Stored;
 use crate::Result;
-use crate::compress::moves_numbers;
+use crate::compress::{has_fixed_range, moves_numbers};
 use crate::export::source::Weights;
-use crate::nn::{Activation, Node, Operator, bytes_of};
+use crate::nn::{Activation, Node, Operator, Rounds, bytes_of};
 use crate::ops::int8::Quantization;
 
 /// What the result of a layer becomes.
@@ -27,6 +27,27 @@ pub(super) enum Weight {
     Float(ValueId),
     /// Whole numbers, with the size of one of them for each output.
     Whole(ValueId, Vec<f32>),
+}
+
+/// What a fake quantization does to values.
+fn rounds(node: &Node) -> Option<Rounds> {
+    match node.operator {
+        Operator::FakeQuantize { rounds, .. } => Some(rounds),
+        _ => None,
+    }
+}
+
+/// The bytes that the specification of 8 bits has for a function's values.
+fn fixed_range(operator: &Operator) -> Quantization {
+    let (scale, zero_point) = match operator {
+        // -1 to 1.
+        Operator::Activation(Activation::Tanh) => (1.0 / 128.0, 128),
+        // -16 to 0.
+        Operator::LogSoftmax { .. } => (16.0 / 256.0, 255),
+        // 0 to 1.
+        _ => (1.0 / 256.0, 0),
+    };
+    Quantization { scale, zero_point }
 }
 
 /// Sums and biases stay below this, so that they fit 32 bits.
@@ -63,6 +84,7 @@ impl Lowering<'_> {
         self.b.made(Op::Quantize, vec![value], dims, Kind::Bytes(to))
     }
 
+    /// The range of a fake quantization's values.
     fn range(&self, node: &Node) -> Result<Option<Quantization>> {
         match node.tensors.first().map(|&place| &self.source.weights[place]) {
             Some(Weights::Float(range)) => bytes_of(range),
@@ -71,8 +93,28 @@ impl Lowering<'_> {
     }
 
     pub(super) fn fake_quantize(&mut self, node: &Node, x: &Stored) -> Result<Stored> {
-        let Some(to) = self.range(node)? else { return Ok(x.clone()) };
-        Ok(x.with(self.quantized(x.id, to)))
+        match self.range(node)? {
+            Some(to) if rounds(node) == Some(Rounds::Values) => Ok(x.with(self.quantized(x.id, to))),
+            _ => Ok(x.clone()),
+        }
+    }
+
+    /// The bytes that a node's value is rounded to, if anything takes it so.
+    pub(super) fn range_behind(&self, index: usize) -> Result<Option<Quantization>> {
+        let takes = |node: &&Node| node.inputs == [index] && rounds(node) == Some(Rounds::Values);
+        self.source.graph.nodes().iter().find(takes).map_or(Ok(None), |node| self.range(node))
+    }
+
+    /// Whether the range at a node is one that values may be rounded to.
+    fn is_range(&self, index: usize) -> bool {
+        match (rounds(&self.source.graph.nodes()[index]), self.reach) {
+            (None, _) => false,
+            (Some(Rounds::Values), _) | (_, Reach::Inside | Reach::All) => true,
+            (Some(Rounds::Nothing), Reach::Model) => false,
+            (Some(Rounds::Nothing), Reach::Outputs) => {
+                self.source.graph.outputs().iter().any(|output| output.node == index)
+            }
+        }
     }
 
     /// The range right behind a node, or behind a function that can be a bound, if nothing else takes the value.
@@ -82,9 +124,8 @@ impl Lowering<'_> {
             let next = (index + 1..nodes.len()).find(|&next| nodes[next].inputs.contains(&index))?;
             (self.uses[index] == 1).then_some(next)
         };
-        let is_range = |next: usize| matches!(nodes[next].operator, Operator::FakeQuantize { .. });
         let Some(next) = only(index) else { return Ok(None) };
-        if is_range(next) {
+        if self.is_range(next) {
             let bytes = self.range(&nodes[next])?;
             return Ok(bytes.map(|bytes| Target { bytes, bound: Bound::None, end: next }));
         }
@@ -98,7 +139,7 @@ impl Lowering<'_> {
             Operator::Conv2d { .. } | Operator::Linear { .. } | Operator::Add
         );
         match only(next) {
-            Some(end) if takes && is_range(end) => {
+            Some(end) if takes && self.is_range(end) => {
                 Ok(self.range(&nodes[end])?.map(|bytes| Target { bytes, bound, end }))
             }
             _ => Ok(None),
@@ -129,6 +170,11 @@ impl Lowering<'_> {
             }
             Operator::FakeQuantize { .. } => return self.computed(node, inputs).map(Some),
             operator if moves_numbers(operator) => return self.computed(node, inputs).map(Some),
+            operator if self.reach.is_whole() && has_fixed_range(operator) => {
+                let y = self.computed(node, inputs)?;
+                self.b.program.values[y.id].kind = Kind::Bytes(fixed_range(operator));
+                return Ok(Some(y));
+            }
             _ => {}
         }
         let Some(target) = self.target(index)? else { return Ok(None) };
@@ -147,6 +193,15 @@ impl Lowering<'_> {
                 let same: Vec<Stored> =
                     inputs.iter().map(|input| input.with(self.quantized(input.id, target.bytes))).collect();
                 let y = self.computed(node, &same)?;
+                self.ahead.insert(target.end, y.clone());
+                return Ok(Some(y));
+            }
+            Operator::AvgPool2d(_) | Operator::AdaptiveAvgPool2d { .. }
+                if self.reach.is_whole() && self.is_plain_mean(node) =>
+            {
+                // The format's means of windows keep the range.
+                let y = self.computed(node, inputs)?;
+                let y = y.with(self.quantized(y.id, target.bytes));
                 self.ahead.insert(target.end, y.clone());
                 return Ok(Some(y));
             }

@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 
 use super::build::Build;
-use super::program::{Bound, Op, Program, ValueId};
+use super::program::{Bound, Kind, Op, Program, Reach, ValueId};
 use super::stored::{CHANNELS_LAST, Stored};
 use crate::export::source::{Source, Weights};
 use crate::nn::{Activation, Node, Operator, of_layer};
 use crate::{Error, Result};
 
-/// The source's graph as a program for `batch` images at once, any number if there is none. `op` names the export in
-/// errors.
-pub(crate) fn lowered(source: &Source, batch: Option<usize>, op: &str) -> Result<Program> {
+/// The source's graph as a program for `batch` images at once, any number if there is none, on integers as far as
+/// `reach` says. `op` names the export in errors.
+pub(crate) fn lowered(source: &Source, batch: Option<usize>, reach: Reach, op: &str) -> Result<Program> {
     source.graph.only_image(op, "export::onnx takes models with any inputs.")?;
     let batch = match batch {
         None => -1,
@@ -30,7 +30,8 @@ pub(crate) fn lowered(source: &Source, batch: Option<usize>, op: &str) -> Result
     nodes.iter().flat_map(|node| &node.inputs).for_each(|&input| uses[input] += 1);
     source.graph.outputs().iter().for_each(|output| uses[output.node] += 1);
     let (wide, ahead) = (HashMap::new(), HashMap::new());
-    let mut lowering = Lowering { source, b: Build::new(batch), values: Vec::new(), uses, wide, ahead };
+    let mut lowering =
+        Lowering { source, reach, b: Build::new(batch), values: Vec::new(), uses, wide, ahead };
     for (index, node) in nodes.iter().enumerate() {
         if let Some(value) = lowering.ahead.remove(&index) {
             lowering.values.push(value);
@@ -43,6 +44,10 @@ pub(crate) fn lowered(source: &Source, batch: Option<usize>, op: &str) -> Result
         if value.id >= known && index > 0 {
             lowering.b.rename(value.id, &node.name);
         }
+        lowering.note(index, known);
+        if lowering.b.program.in_float.is_some() {
+            return Ok(lowering.b.program);
+        }
         lowering.values.push(value);
     }
     for output in source.graph.outputs() {
@@ -52,8 +57,11 @@ pub(crate) fn lowered(source: &Source, batch: Option<usize>, op: &str) -> Result
             3 => lowering.image(&value),
             _ => lowering.plain(&value),
         };
-        let id = lowering.dequantized(id);
+        let id = if reach == Reach::All { id } else { lowering.dequantized(id) };
         let id = lowering.own(id);
+        if reach == Reach::All && lowering.bytes(id).is_none() {
+            lowering.b.program.in_float.get_or_insert(output.node);
+        }
         lowering.b.program.outputs.push((output.name.clone(), id));
     }
     Ok(lowering.b.program)
@@ -62,6 +70,7 @@ pub(crate) fn lowered(source: &Source, batch: Option<usize>, op: &str) -> Result
 /// A lowering under way.
 pub(super) struct Lowering<'a> {
     pub(super) source: &'a Source,
+    pub(super) reach: Reach,
     pub(super) b: Build,
     /// Of the nodes so far.
     values: Vec<Stored>,
@@ -101,6 +110,9 @@ impl Lowering<'_> {
     }
 
     fn node(&mut self, index: usize, node: &Node) -> Result<Stored> {
+        if let Operator::Input = node.operator {
+            return self.input(index, node);
+        }
         let inputs: Vec<Stored> = node.inputs.iter().map(|&input| self.values[input].clone()).collect();
         if let Some(value) = self.on_bytes(index, node, &inputs)? {
             return Ok(value);
@@ -113,7 +125,6 @@ impl Lowering<'_> {
     pub(super) fn computed(&mut self, node: &Node, inputs: &[Stored]) -> Result<Stored> {
         let shape = self.shape_of(node, 0);
         match (&node.operator, inputs) {
-            (Operator::Input, _) => Ok(self.input(node)),
             (Operator::Conv2d { config, .. }, [x]) => self.conv2d(node, config, x),
             (Operator::ConvTranspose2d { config, .. }, [x]) => self.conv_transpose2d(node, config, x),
             (Operator::BatchNorm { config, .. }, [x]) => self.batch_norm(node, config.eps, x),
@@ -182,13 +193,24 @@ impl Lowering<'_> {
         }
     }
 
-    fn input(&mut self, node: &Node) -> Stored {
+    /// Images as f32, or as the bytes that the model makes of them first.
+    fn input(&mut self, index: usize, node: &Node) -> Result<Stored> {
         self.b.layer("");
         let dims: Vec<usize> = CHANNELS_LAST.iter().map(|&dim| node.shape[dim]).collect();
         let dims = self.b.batched(&dims);
-        let id = self.b.value(&node.name, dims, super::Kind::Float, None);
+        let bytes = if self.reach == Reach::All { self.range_behind(index)? } else { None };
+        let id = self.b.value(&node.name, dims, bytes.map_or(Kind::Float, Kind::Bytes), None);
         self.b.program.inputs.push((node.name.clone(), id));
-        Stored::image(id)
+        Ok(Stored::image(id))
+    }
+
+    /// Remembers the first node that is computed in f32, where none is to be. Values from `known` on are its own.
+    fn note(&mut self, index: usize, known: usize) {
+        let is_input = matches!(self.source.graph.nodes()[index].operator, Operator::Input);
+        let is_float = |value: &super::Value| value.kind == Kind::Float;
+        if self.reach.is_whole() && !is_input && self.b.program.values[known..].iter().any(is_float) {
+            self.b.program.in_float.get_or_insert(index);
+        }
     }
 
     /// A ReLU as a bound of the layer before it, which nothing else takes.

@@ -22,5 +22,5 @@ mod window;
 pub(crate) use arrange::permuted;
 pub(crate) use lower::lowered;
 pub(crate) use program::{
-    Bound, Data, Fit, Function, Kind, Op, Pair, Program, Side, Step, Value, ValueId, Window,
+    Bound, Data, Fit, Function, Kind, Op, Pair, Program, Reach, Side, Step, Value, ValueId, Window,
 };

@@ -13,15 +13,46 @@ pub(crate) struct Program {
     pub(crate) steps: Vec<Step>,
     pub(crate) inputs: Vec<(String, ValueId)>,
     pub(crate) outputs: Vec<(String, ValueId)>,
+    /// The first node of the graph that is computed in f32, where none was to be. Nothing behind it is there.
+    pub(crate) in_float: Option<usize>,
+}
+
+/// How far the integers of a model on integers go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// As far as the model itself computes with them.
+    Model,
+    /// Through the layers whose value is an output, too, where its range is known.
+    Outputs,
+    /// Through all layers; what goes in and comes out is f32.
+    Inside,
+    /// Through all of it.
+    All,
+}
+
+impl Reach {
+    /// Whether nothing may be computed in f32.
+    pub(super) fn is_whole(self) -> bool {
+        matches!(self, Reach::Inside | Reach::All)
+    }
 }
 
 impl Program {
-    /// What goes in or comes out, as reports have it: `input f32 (1, 32, 32, 3)`.
+    /// What goes in or comes out, as reports have it: `input f32 (1, 32, 32, 3)`, or
+    /// `input int8 (1, 32, 32, 3), 0.02 · (x + 3)`.
     pub(crate) fn texts(&self, ports: &[(String, ValueId)]) -> Vec<String> {
         let text = |(name, value): &(String, ValueId)| {
-            let dims = self.values[*value].dims.iter();
-            let dims = dims.map(|&dim| if dim < 0 { "batch".to_owned() } else { dim.to_string() });
-            format!("{name} f32 ({})", dims.collect::<Vec<_>>().join(", "))
+            let Value { dims, kind, .. } = &self.values[*value];
+            let dims = dims.iter().map(|&dim| if dim < 0 { "batch".to_owned() } else { dim.to_string() });
+            let dims = dims.collect::<Vec<_>>().join(", ");
+            match kind {
+                Kind::Bytes(bytes) => {
+                    let shift = 128 - i32::from(bytes.zero_point);
+                    let sign = if shift < 0 { '-' } else { '+' };
+                    format!("{name} int8 ({dims}), {} · (x {sign} {})", bytes.scale, shift.abs())
+                }
+                Kind::Float | Kind::Int => format!("{name} f32 ({dims})"),
+            }
         };
         ports.iter().map(text).collect()
     }

@@ -74,7 +74,7 @@ impl Lowering<'_> {
             let kernel = [rows / output[0], columns / output[1]];
             let window = Window { kernel, stride: kernel, dilation: [1, 1], fit: Fit::Valid };
             let dims = self.b.batched(&[output[0], output[1], channels]);
-            return Stored::image(self.b.step(Op::AveragePool(window), vec![x], dims));
+            return Stored::image(self.b.moved(Op::AveragePool(window), vec![x], dims));
         }
         let y = self.parts(x, 0, output[0]);
         Stored::image(self.parts(y, 1, output[1]))
@@ -95,7 +95,7 @@ impl Lowering<'_> {
         let dims = self.b.batched(&dims);
         match parts[..] {
             [only] => only,
-            _ => self.b.step(Op::Concat(dim + 1), parts, dims),
+            _ => self.b.moved(Op::Concat(dim + 1), parts, dims),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::lower::Lowering;
 use super::program::{Fit, Op, Pair, ValueId, Window};
 use super::stored::Stored;
 use crate::Result;
-use crate::nn::{AvgPool2dConfig, Conv2dConfig, Node, Padding, Pool2dConfig};
+use crate::nn::{AvgPool2dConfig, Conv2dConfig, Node, Operator, Padding, Pool2dConfig};
 use crate::ops::Divisor;
 
 /// A window before it is known how it lies.
@@ -102,6 +102,17 @@ impl Lowering<'_> {
         Stored::image(self.b.moved(Op::MaxPool(window), vec![x], dims))
     }
 
+    /// Whether the format's own means of windows are those of a pool, no factors behind them.
+    pub(super) fn is_plain_mean(&self, node: &Node) -> bool {
+        let Operator::AvgPool2d(config) = &node.operator else { return true };
+        let [_, height, width] = sides(&node.shape);
+        let [_, rows, columns] = sides(&self.shape_of(node, 0));
+        let sliding = Sliding::pool(&config.window);
+        let is_same = sliding.is_same(0, rows, height) && sliding.is_same(1, columns, width);
+        let factors = factors(&sliding, config.divisor, [[rows, height], [columns, width]]);
+        (config.divisor == Divisor::PixelsOnly && is_same) || factors.iter().all(|&factor| factor == 1.0)
+    }
+
     pub(super) fn avg_pool2d(&mut self, node: &Node, config: &AvgPool2dConfig, x: &Stored) -> Stored {
         let [channels, height, width] = sides(&node.shape);
         let [_, rows, columns] = sides(&self.shape_of(node, 0));
@@ -112,25 +123,27 @@ impl Lowering<'_> {
         if config.divisor == Divisor::PixelsOnly && is_same {
             // Which counts no padding.
             let op = Op::AveragePool(sliding.window(Fit::Same));
-            return Stored::image(self.b.step(op, vec![x], dims));
+            return Stored::image(self.b.moved(op, vec![x], dims));
         }
-        let counted = [(0, rows, height), (1, columns, width)]
-            .map(|(axis, input, output)| counted(&sliding, config.divisor, axis, input, output));
         let missing = [(0, rows, height), (1, columns, width)]
             .map(|(axis, input, output)| sliding.missing(axis, input, output));
+        let factors = factors(&sliding, config.divisor, [[rows, height], [columns, width]]);
         let x = self.padded(x, missing, 0.0);
-        let mean = self.b.step(Op::AveragePool(sliding.window(Fit::Valid)), vec![x], dims);
-        let pixels = sliding.kernel[0] * sliding.kernel[1];
-        let factors: Vec<f32> = counted[0]
-            .iter()
-            .flat_map(|row| counted[1].iter().map(move |column| pixels as f32 / (row * column) as f32))
-            .collect();
+        let mean = self.b.moved(Op::AveragePool(sliding.window(Fit::Valid)), vec![x], dims);
         if factors.iter().all(|&factor| factor == 1.0) {
             return Stored::image(mean);
         }
         let factors = self.b.float("factors", &[1, height, width, 1], factors);
         Stored::image(self.b.pair(Pair::Multiply, mean, factors))
     }
+}
+
+/// What the means over all pixels of each window are multiplied with, for `[input, output]` rows and columns.
+fn factors(sliding: &Sliding, divisor: Divisor, sides: [[usize; 2]; 2]) -> Vec<f32> {
+    let counted = [0, 1].map(|axis: usize| counted(sliding, divisor, axis, sides[axis][0], sides[axis][1]));
+    let pixels = sliding.kernel[0] * sliding.kernel[1];
+    let factor = |row: &usize, column: &usize| pixels as f32 / (row * column) as f32;
+    counted[0].iter().flat_map(|row| counted[1].iter().map(move |column| factor(row, column))).collect()
 }
 
 /// The pixels of each window along one axis that its sum is divided by.

@@ -6,7 +6,7 @@ use super::proto::Element;
 use super::weights::Layout;
 use crate::Result;
 use crate::export::source::Weights;
-use crate::nn::{Activation, Operator, bytes_of};
+use crate::nn::{Activation, Operator, Rounds, bytes_of};
 use crate::ops::int8::Quantization;
 
 impl Builder<'_> {
@@ -176,8 +176,11 @@ impl Builder<'_> {
         Ok(self.done("ReduceMean", &[&x, &axes], vec![int("keepdims", 0)]))
     }
 
-    /// The bytes that the node rounds to; none where it has seen nothing and leaves values as they are.
+    /// The bytes that the node rounds to; none where it leaves values as they are.
     pub(super) fn bytes(&self) -> Result<Option<Quantization>> {
+        if matches!(self.node().operator, Operator::FakeQuantize { rounds: Rounds::Nothing, .. }) {
+            return Ok(None);
+        }
         match self.node().tensors.first().map(|&place| &self.source.weights[place]) {
             Some(Weights::Float(range)) => bytes_of(range),
             _ => Ok(None),

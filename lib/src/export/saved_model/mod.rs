@@ -13,7 +13,7 @@ use self::graph::Nodes;
 use self::protos::{
     Graph, MetaGraph, MetaInfo, SavedModel, Shape, Signature, TensorInfo, Versions, data_type,
 };
-use super::nhwc::{Program, ValueId, lowered};
+use super::nhwc::{Program, Reach, ValueId, lowered};
 use super::{Batch, Check, ExportReport, Exportable, Metadata};
 use crate::{Error, Result, atomic_file};
 
@@ -70,7 +70,7 @@ pub fn saved_model_with(
     let source = model.source()?;
     let image = source.image().to_vec();
     config.metadata.check(op, image.first().copied().unwrap_or_default())?;
-    let program = lowered(&source, config.batch.fixed(), op)?;
+    let program = lowered(&source, config.batch.fixed(), Reach::Model, op)?;
     let saved = saved(&program)?;
     let names =
         saved.meta_graphs.iter().filter_map(|meta| meta.graph.as_ref()).flat_map(|graph| &graph.nodes);

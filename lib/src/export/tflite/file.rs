@@ -126,11 +126,11 @@ fn places(named: &[(String, usize)]) -> Vec<i32> {
     named.iter().map(|(_, place)| *place as i32).collect()
 }
 
-fn text(file: &mut FlatBufferBuilder, text: &str) -> Field {
+pub(super) fn text(file: &mut FlatBufferBuilder, text: &str) -> Field {
     Field::At(file.create_string(text).as_union_value())
 }
 
-fn list(file: &mut FlatBufferBuilder, tables: &[Finished]) -> Field {
+pub(super) fn list(file: &mut FlatBufferBuilder, tables: &[Finished]) -> Field {
     Field::At(file.create_vector(tables).as_union_value())
 }
 

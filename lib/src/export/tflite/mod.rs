@@ -1,17 +1,20 @@
 //! TensorFlow Lite.
 
 mod file;
+mod metadata;
 mod operators;
 mod schema;
+mod whole;
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::path::Path;
 
 use half::f16;
 
 use self::file::{File, Operator, Tensor};
 use self::schema::{Field, builtin, options, tensor_type};
-use super::nhwc::{Data, Program, lowered};
+use super::nhwc::{Data, Program};
 use super::{Batch, Check, ExportReport, Exportable, Metadata};
 use crate::{Error, Result, atomic_file};
 
@@ -20,9 +23,13 @@ use crate::{Error, Result, atomic_file};
 pub struct TfliteConfig {
     /// How the numbers of layers in f32 are kept.
     pub weights: TfliteWeights,
+    /// What goes in and comes out.
+    pub interface: TfliteInterface,
     /// How many images come at once.
     pub batch: Batch,
-    /// What is told about the model: an entry `sconce` of the file's metadata, in JSON.
+    /// What is told about the model: an entry `sconce` of the file's metadata, in JSON, and the format's own,
+    /// `TFLITE_METADATA`, for images from 0 to 255. Names of classes that the last dimension of the first output has
+    /// entries for are in a file `labels.txt`, a line each, in an archive at the file's end, where the format wants them.
     pub metadata: Metadata,
 }
 
@@ -31,10 +38,25 @@ impl Default for TfliteConfig {
     fn default() -> TfliteConfig {
         TfliteConfig {
             weights: TfliteWeights::Float32,
+            interface: TfliteInterface::Float32,
             batch: Batch::Fixed(1),
             metadata: Metadata::default(),
         }
     }
+}
+
+/// What goes into a file's model and comes out of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TfliteInterface {
+    /// f32, also where the model computes on integers.
+    #[default]
+    Float32,
+    /// Integers of 8 bits, and so in all of the file, as the format's specification of quantization has them: what chips
+    /// without f32 need. Each input and output has its scale and its zero point; the real value is
+    /// `scale · (x - zero_point)`. It takes a model of [`crate::compress::quantize`] or
+    /// [`crate::compress::quantize_trained`] all of whose layers have a form on integers: convolutions, linear layers,
+    /// sums, concatenations, pools, ReLU and ReLU6, and softmax, sigmoid and tanh.
+    Int8,
 }
 
 /// How a file keeps the numbers of layers in f32.
@@ -52,8 +74,9 @@ pub enum TfliteWeights {
 ///
 /// Images go in as (1, H, W, C) and, where outputs are images, come out so; so does every output that has three
 /// dimensions beside the batch. All others keep theirs. Inside, images lie so, too: no transposes are put around
-/// layers. A model on integers takes and gives f32; what leaves its integers without a range, the last layer as a rule,
-/// is computed in f32 from the same weights of 8 bits.
+/// layers. A model on integers takes and gives f32, and computes on integers in between: all of it where each layer has
+/// a form on them, else as the model itself does, and the last layer where its range is known.
+/// [`TfliteInterface::Int8`] takes and gives integers.
 ///
 /// ```no_run
 /// # use sconce::prelude::*;
@@ -74,7 +97,8 @@ pub fn tflite(model: &dyn Exportable, path: impl AsRef<Path>) -> Result<ExportRe
 /// [`tflite`] with options.
 ///
 /// # Errors
-/// As [`tflite`]; and if `config` does not fit the model.
+/// As [`tflite`]; and if `config` does not fit the model: for [`TfliteInterface::Int8`], the error names the layer that
+/// stays in f32.
 pub fn tflite_with(
     model: &dyn Exportable,
     path: impl AsRef<Path>,
@@ -84,9 +108,11 @@ pub fn tflite_with(
     let (path, source) = (path.as_ref(), model.source()?);
     let image = source.image().to_vec();
     config.metadata.check(op, image.first().copied().unwrap_or_default())?;
-    let program = lowered(&source, config.batch.fixed(), op)?;
+    let program = whole::program(&source, config, op)?;
     let mut file = file_of(&program, config.weights);
     file.metadata.push(("sconce".to_owned(), config.metadata.json(&image).into_bytes()));
+    let name = path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    file.metadata.push((metadata::ENTRY.to_owned(), metadata::entry(&program, &config.metadata, &name)));
     if file.values_len() > MOST_BYTES {
         return Err(Error::Argument {
             op: op.into(),
@@ -98,14 +124,26 @@ pub fn tflite_with(
     let operators =
         ExportReport::counted(file.operators.iter().map(|operator| operators::name(operator.code)));
     let bytes = file.bytes();
-    atomic_file::write(path, &bytes)?;
+    let labels = metadata::has_labels(&program, &config.metadata);
+    let mut length = 0;
+    atomic_file::write_with(path, |file| {
+        file.write_all(&bytes)?;
+        if labels {
+            metadata::write_labels(file, &config.metadata.classes)?;
+        }
+        length = file.metadata()?.len();
+        Ok(())
+    })?;
     Ok(ExportReport {
-        format: match config.weights {
-            TfliteWeights::Float32 => "TensorFlow Lite".into(),
-            TfliteWeights::Float16 => "TensorFlow Lite, weights in 16 bits".into(),
+        format: match (config.interface, config.weights) {
+            (TfliteInterface::Int8, _) => "TensorFlow Lite, all in integers of 8 bits".into(),
+            (TfliteInterface::Float32, TfliteWeights::Float32) => "TensorFlow Lite".into(),
+            (TfliteInterface::Float32, TfliteWeights::Float16) => {
+                "TensorFlow Lite, weights in 16 bits".into()
+            }
         },
         path: path.to_owned(),
-        bytes: bytes.len() as u64,
+        bytes: length,
         inputs: program.texts(&program.inputs),
         outputs: program.texts(&program.outputs),
         operators,

@@ -89,7 +89,7 @@ impl Operator {
                 check_probability(op, *p)?;
                 one.to_vec()
             }
-            Operator::FakeQuantize { momentum } => {
+            Operator::FakeQuantize { momentum, .. } => {
                 if !(0.0..=1.0).contains(momentum) {
                     return Err(Error::Argument {
                         op: op.into(),

@@ -1,6 +1,7 @@
 //! Functions of each value by itself.
 
 use super::Value;
+use crate::nn::config::Rounds;
 use crate::nn::operator::Operator;
 use crate::ops::Activation;
 
@@ -72,7 +73,7 @@ impl Value {
     /// the shape.
     #[must_use]
     pub fn fake_quantize(&self, momentum: f64) -> Value {
-        self.then(|_| Operator::FakeQuantize { momentum })
+        self.then(|_| Operator::FakeQuantize { momentum, rounds: Rounds::Values })
     }
 
     /// In training, sets each value to 0 with probability `p` in `[0, 1)` and scales the others up.
