@@ -16,7 +16,7 @@ use sconce::compress::{QuantizeConfig, QuantizedModel, quantize, quantize_dynami
 use sconce::export::{
     self, Batch, ExportReport, Exportable, Metadata, TfliteConfig, TfliteInterface, TfliteWeights,
 };
-use sconce::nn::{Mode, Model};
+use sconce::nn::{Graph, Mode, Model};
 use sconce::{Result, Seed};
 use sconce_tests::{python, tensorflow};
 use serde_json::{Value, json};
@@ -58,7 +58,7 @@ impl Cases {
     }
 
     /// Exports a model in all ways.
-    fn add(&mut self, name: &str, model: &Model, images: &Tensor) -> Result<()> {
+    fn add(&mut self, name: &str, model: &Model, inputs: &[Tensor]) -> Result<()> {
         let folder = self.folder.path();
         let in_use = |way: &str| self.ways.contains(&way);
         let lite = format!("{name}.tflite");
@@ -75,7 +75,7 @@ impl Cases {
         }
         let saved = export::saved_model(model, folder.join(name))?.path;
         let saved = saved.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
-        let outputs = model.forward_outputs(images, Mode::Eval)?;
+        let outputs = model.forward_inputs_outputs(&inputs.iter().collect::<Vec<_>>(), Mode::Eval)?;
         let outputs: Vec<Value> = outputs
             .iter()
             .map(|(output, tensor)| {
@@ -84,12 +84,23 @@ impl Cases {
                 Ok(written)
             })
             .collect::<Result<_>>()?;
-        let input = write(folder, &format!("{name}.images.f32"), images)?;
+        let inputs = self.inputs(name, model.graph(), inputs)?;
         let files = [lite, half, batch, saved.clone(), saved];
         let files: BTreeMap<&str, String> =
             AND_CONVERTED.into_iter().zip(files).filter(|(way, _)| in_use(way)).collect();
-        self.cases.push(json!({"name": name, "input": input, "outputs": outputs, "files": files}));
+        self.cases.push(json!({"name": name, "inputs": inputs, "outputs": outputs, "files": files}));
         Ok(())
+    }
+
+    /// What goes in, by name.
+    fn inputs(&self, name: &str, graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Value>> {
+        let named = graph.inputs().iter().zip(inputs).enumerate();
+        let written = named.map(|(at, (node, values))| {
+            let mut written = write(self.folder.path(), &format!("{name}.{at}.f32"), values)?;
+            written["name"] = node.name.as_str().into();
+            Ok(written)
+        });
+        written.collect()
     }
 
     /// Exports a model on integers, with an interface of integers where it is to run in `whole` ways.
@@ -110,14 +121,14 @@ impl Cases {
         }
         let mut output = write(folder, &format!("{name}.output.f32"), &model.forward(images)?)?;
         output["name"] = model.graph().outputs()[0].name.as_str().into();
-        let input = write(folder, &format!("{name}.images.f32"), images)?;
+        let inputs = self.inputs(name, model.graph(), std::slice::from_ref(images))?;
         let mut files = BTreeMap::from([("lite int8", &lite)]);
         // Classes are those of a row of scores.
         if model.graph().nodes()[model.graph().outputs()[0].node].shape.len() == 1 {
             files.insert("lite other classes", &lite);
         }
         files.extend(whole.iter().map(|way| (*way, &int8)));
-        self.cases.push(json!({"name": name, "input": input, "outputs": [output], "files": files}));
+        self.cases.push(json!({"name": name, "inputs": inputs, "outputs": [output], "files": files}));
         Ok(())
     }
 
@@ -183,7 +194,20 @@ fn every_operator_gives_what_it_gives_here() -> Result<()> {
     for (index, (name, architecture)) in models::operators().into_iter().enumerate() {
         let model = filled(architecture?.init(Seed(index as u64), &Device::Cpu)?, Seed(index as u64))?;
         let images = images(&model, 2, index as u64)?;
-        cases.add(&format!("{index:02}_{name}"), &model, &images)?;
+        cases.add(&format!("{index:02}_{name}"), &model, &[images])?;
+    }
+    cases.check();
+    Ok(())
+}
+
+#[test]
+fn models_of_several_inputs_give_what_they_give_here() -> Result<()> {
+    let mut cases = Cases::new(&AND_CONVERTED);
+    for (name, architecture) in models::several_inputs() {
+        let model = filled(architecture?.init(Seed(1), &Device::Cpu)?, Seed(1))?;
+        let nodes = model.graph().inputs().iter().enumerate();
+        let inputs = nodes.map(|(at, node)| models::values(&node.shape, 2, at as u64));
+        cases.add(name, &model, &inputs.collect::<Result<Vec<_>>>()?)?;
     }
     cases.check();
     Ok(())
@@ -195,7 +219,7 @@ fn random_graphs_give_what_they_give_here() -> Result<()> {
     for seed in 0..12 {
         let model = filled(random::random(Seed(seed))?, Seed(seed))?;
         let images = images(&model, 2, seed)?;
-        cases.add(&format!("random_{seed}"), &model, &images)?;
+        cases.add(&format!("random_{seed}"), &model, &[images])?;
     }
     cases.check();
     Ok(())
@@ -206,7 +230,7 @@ fn the_models_of_the_zoo_give_what_they_give_here_without_transposes() -> Result
     let mut cases = Cases::new(&AND_CONVERTED);
     for (name, model) in models::zoo()? {
         let images = images(&model, 2, 1)?;
-        cases.add(name, &model, &images)?;
+        cases.add(name, &model, &[images])?;
     }
     cases.check();
     for (name, report) in &cases.reports {
@@ -224,7 +248,7 @@ fn the_large_models_give_what_they_give_here() -> Result<()> {
     let mut cases = Cases::new(&OF_LARGE);
     for case in models::large() {
         let (name, model) = case?;
-        cases.add(name, &model, &images(&model, 1, 1)?)?;
+        cases.add(name, &model, &[images(&model, 1, 1)?])?;
     }
     cases.check();
     Ok(())

@@ -36,7 +36,7 @@ pub fn several_inputs_run_in_a_cell(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Layers of several inputs come back, and formats that have no place for them say so.
+/// Models of several inputs come back, and inputs that are not theirs are refused.
 #[test]
 fn several_inputs_come_back_or_are_refused() -> Result<()> {
     let folder = tempfile::tempdir().unwrap();
@@ -49,13 +49,6 @@ fn several_inputs_come_back_or_are_refused() -> Result<()> {
     let config: Json = serde_json::from_slice(&config).unwrap();
     assert_eq!(config["inputs"][1], json!({ "name": "numbers", "shape": [4] }));
     assert_eq!(config["image"], json!([1, 6, 5]));
-    for error in [
-        export::tflite(&model, folder.path().join("mixed.tflite")).unwrap_err(),
-        export::saved_model(&model, folder.path().join("saved")).unwrap_err(),
-    ] {
-        let error = error.to_string();
-        assert!(error.contains("numbers (B, 4)") && error.contains("export::onnx"), "{error}");
-    }
     let few =
         OnnxConfig { inputs: inputs_of(&[&[3, 1, 6, 5], &[2, 4], &[3, 3, 2]])?, ..OnnxConfig::default() };
     refused(&model, &few, &["numbers (B, 4)", "f32 (2, 4)"]);

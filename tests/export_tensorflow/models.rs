@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use sconce::compress::{QatConfig, qat};
 use sconce::models::{self, ModelConfig, ModelEntry};
 use sconce::nn::{
-    Activation, Architecture, AvgPool2dConfig, Conv2dConfig, ConvTranspose2dConfig, Corners, Divisor,
+    Activation, Architecture, AvgPool2dConfig, Conv2dConfig, ConvTranspose2dConfig, Corners, Divisor, Inputs,
     Interpolation, LayerNormConfig, LinearConfig, Mode, Model, Outputs, PadMode, Padding, Pool2dConfig,
     Rounding, SinePositionConfig, TargetSize, Value,
 };
@@ -38,10 +38,33 @@ pub fn filled(model: Model, seed: Seed) -> Result<Model> {
 }
 
 pub fn images(model: &Model, count: usize, seed: u64) -> Result<Tensor> {
-    let dims = [&[count], model.graph().nodes()[0].shape.as_slice()].concat();
+    values(&model.graph().nodes()[0].shape, count, seed)
+}
+
+/// A batch of normal numbers for an input of this shape.
+pub fn values(shape: &[usize], count: usize, seed: u64) -> Result<Tensor> {
+    let dims = [&[count], shape].concat();
     let mut rng: Rng = Seed(seed).rng();
     let values: Vec<f32> = (0..dims.iter().product()).map(|_| rng.normal() as f32).collect();
     Ok(Tensor::from_vec(values, dims, &Device::Cpu)?)
+}
+
+/// Two images through the same layers, and an image with what else is known of it.
+pub fn several_inputs() -> Vec<(&'static str, Result<Architecture>)> {
+    let two = Inputs::new("left", [3, 8, 6]).input("right", [3, 8, 6]);
+    let siamese = Model::build_inputs(two, |[left, right]| {
+        let left = left.conv2d(4, 3).named("stem").relu().global_avg_pool();
+        let right = right.conv2d(4, 3).shares("stem").relu().global_avg_pool();
+        left.concat(&[&right], 0).linear(5)
+    });
+    let mixed = Inputs::new("image", [1, 6, 5]).input("numbers", [4]).input("words", [3, 2]);
+    let mixed = Model::build_inputs(mixed, |[image, numbers, words]| {
+        let image = image.conv2d(4, 3).batch_norm().relu().flatten().linear(6);
+        let words = words.layer_norm().self_attention(1).mean([0]);
+        let joined = image.concat(&[&numbers, &words], 0).relu().linear(3);
+        Outputs::new("scores", joined).output("gates", numbers.sigmoid())
+    });
+    vec![("siamese", siamese), ("mixed", mixed)]
 }
 
 type Layers = fn(Value) -> Value;

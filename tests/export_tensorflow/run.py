@@ -34,19 +34,24 @@ def deviation(got, wanted):
     return largest
 
 
-def lite(model, images, at_once):
+def lite(model, inputs, at_once):
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_content=model) if isinstance(model, bytes) else Interpreter(str(model))
     runner = interpreter.get_signature_runner("serving_default")
-    (name,) = runner.get_input_details()
+    assert sorted(runner.get_input_details()) == sorted(inputs), runner.get_input_details()
     if at_once:
-        return runner(**{name: images})
-    runs = [runner(**{name: images[i : i + 1]}) for i in range(len(images))]
+        return runner(**inputs)
+    runs = [runner(**row) for row in rows(inputs)]
     return {key: np.concatenate([run[key] for run in runs]) for key in runs[0]}
 
 
-def whole(path, images):
+def rows(inputs):
+    count = len(next(iter(inputs.values())))
+    return [{name: values[i : i + 1] for name, values in inputs.items()} for i in range(count)]
+
+
+def whole(path, inputs):
     """Runs a file all of whose numbers are integers, and gives its outputs with the size of a step of each."""
     from ai_edge_litert.interpreter import Interpreter
 
@@ -58,7 +63,7 @@ def whole(path, images):
     ((name, detail),) = runner.get_input_details().items()
     scale, zero = detail["quantization"]
     assert detail["dtype"] == np.int8 and scale > 0, detail
-    steps = np.clip(np.round(images / scale) + zero, -128, 127).astype(np.int8)
+    steps = np.clip(np.round(inputs[name] / scale) + zero, -128, 127).astype(np.int8)
     runs = [runner(**{name: steps[i : i + 1]}) for i in range(len(steps))]
     found = {}
     for key, detail in runner.get_output_details().items():
@@ -139,12 +144,13 @@ def metadata(path):
     return found
 
 
-def saved(folder, images):
+def saved(folder, inputs):
     import tensorflow as tf
 
     signature = tf.saved_model.load(str(folder)).signatures["serving_default"]
-    (name,) = signature.structured_input_signature[1]
-    return {key: value.numpy() for key, value in signature(**{name: tf.constant(images)}).items()}
+    assert sorted(signature.structured_input_signature[1]) == sorted(inputs), signature
+    inputs = {name: tf.constant(values) for name, values in inputs.items()}
+    return {key: value.numpy() for key, value in signature(**inputs).items()}
 
 
 def converted(folder):
@@ -154,8 +160,9 @@ def converted(folder):
 
 
 def run(folder, case):
-    images = channels_last(read(folder, case["input"]))
-    images = np.ascontiguousarray(images)
+    inputs = {
+        tensor["name"]: np.ascontiguousarray(channels_last(read(folder, tensor))) for tensor in case["inputs"]
+    }
     wanted = {output["name"]: read(folder, output) for output in case["outputs"]}
     found = {}
     for what, file in case["files"].items():
@@ -167,7 +174,7 @@ def run(folder, case):
         elif what.startswith("int8"):
             # The main output is what there is to compare with.
             (name,) = wanted
-            got, step = whole(path, images)[name]
+            got, step = whole(path, inputs)[name]
             value = channels_last(wanted[name])
             assert got.shape == value.shape, (got.shape, value.shape)
             if what == "int8 other classes":
@@ -177,20 +184,20 @@ def run(folder, case):
                 found[what] = far / step if what == "int8 steps" else far
         elif what == "lite other classes":
             (name,) = wanted
-            got = lite(path, images, False)[name].argmax(-1)
+            got = lite(path, inputs, False)[name].argmax(-1)
             found[what] = float((got != wanted[name].argmax(-1)).mean())
         elif what.startswith("lite"):
-            got = lite(path, images, "batch" in what)
+            got = lite(path, inputs, "batch" in what)
             if what == "lite int8":
                 got = {key: value for key, value in got.items() if key in wanted}
             found[what] = deviation(got, wanted)
         elif what == "saved":
-            found[what] = deviation(saved(path, images), wanted)
+            found[what] = deviation(saved(path, inputs), wanted)
         elif what == "converted":
             # What TensorFlow itself makes of the graph, against what is in the file beside it.
-            own = lite(folder / case["files"]["lite"], images, False)
+            own = lite(folder / case["files"]["lite"], inputs, False)
             own = {key: np.moveaxis(value, -1, 1) if value.ndim == 4 else value for key, value in own.items()}
-            found[what] = deviation(lite(converted(path), images, False), own)
+            found[what] = deviation(lite(converted(path), inputs, False), own)
     return found
 
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::build::Build;
 use super::program::{Bound, Kind, Op, Program, Reach, ValueId};
-use super::stored::{CHANNELS_LAST, Stored};
+use super::stored::Stored;
 use crate::export::source::{Source, Weights};
 use crate::nn::{Activation, Node, Operator, of_layer};
 use crate::{Error, Result};
@@ -12,7 +12,6 @@ use crate::{Error, Result};
 /// The source's graph as a program for `batch` images at once, any number if there is none, on integers as far as
 /// `reach` says. `op` names the export in errors.
 pub(crate) fn lowered(source: &Source, batch: Option<usize>, reach: Reach, op: &str) -> Result<Program> {
-    source.graph.only_image(op, "export::onnx takes models with any inputs.")?;
     let batch = match batch {
         None => -1,
         Some(batch @ 1..=0xFFFF_FFFF) if i32::try_from(batch).is_ok() => batch as i32,
@@ -41,7 +40,7 @@ pub(crate) fn lowered(source: &Source, batch: Option<usize>, reach: Reach, op: &
         let known = lowering.b.program.values.len();
         let value =
             lowering.node(index, node).map_err(|error| of_layer(error, format!("{op}, {}", node.label())))?;
-        if value.id >= known && index > 0 {
+        if value.id >= known && node.operator != Operator::Input {
             lowering.b.rename(value.id, &node.name);
         }
         lowering.note(index, known);
@@ -193,15 +192,20 @@ impl Lowering<'_> {
         }
     }
 
-    /// Images as f32, or as the bytes that the model makes of them first.
+    /// An input as f32, or as the bytes that the model makes of it first: an image with its channels last, others as they
+    /// are.
     fn input(&mut self, index: usize, node: &Node) -> Result<Stored> {
         self.b.layer("");
-        let dims: Vec<usize> = CHANNELS_LAST.iter().map(|&dim| node.shape[dim]).collect();
+        let stored = match node.shape.len() {
+            3 => Stored::image(0),
+            rank => Stored::plain(0, rank),
+        };
+        let dims: Vec<usize> = stored.order.iter().map(|&dim| node.shape[dim]).collect();
         let dims = self.b.batched(&dims);
         let bytes = if self.reach == Reach::All { self.range_behind(index)? } else { None };
         let id = self.b.value(&node.name, dims, bytes.map_or(Kind::Float, Kind::Bytes), None);
         self.b.program.inputs.push((node.name.clone(), id));
-        Ok(Stored::image(id))
+        Ok(stored.with(id))
     }
 
     /// Remembers the first node that is computed in f32, where none is to be. Values from `known` on are its own.

@@ -91,15 +91,21 @@ fn input(
     let size = table(file, &[(0, Field::U32(width as u32)), (1, Field::U32(height as u32))]);
     let image = table(file, &[(0, Field::I8(color)), (1, Field::At(size.as_union_value()))]);
     let content = table(file, &[(0, Field::U8(IMAGE)), (1, Field::At(image.as_union_value()))]);
-    let scaled = |values: &[f32], nothing: f32| -> Vec<f32> {
-        let values = if values.is_empty() { &[nothing][..] } else { values };
-        values.iter().map(|value| 255.0 * value).collect()
-    };
-    let mean = Field::At(file.create_vector(&scaled(&metadata.mean, 0.0)).as_union_value());
-    let std = Field::At(file.create_vector(&scaled(&metadata.std, 1.0)).as_union_value());
-    let normalization = table(file, &[(0, mean), (1, std)]);
-    let unit = table(file, &[(0, Field::U8(NORMALIZATION)), (1, Field::At(normalization.as_union_value()))]);
-    let fields = [(0, text(file, name)), (3, Field::At(content.as_union_value())), (4, list(file, &[unit]))];
+    let mut fields = vec![(0, text(file, name)), (3, Field::At(content.as_union_value()))];
+    // What is told is of the first image that goes in; one with other channels is not normalized like it.
+    let fits = |values: &[f32]| values.len() <= 1 || values.len() == channels as usize;
+    if fits(&metadata.mean) && fits(&metadata.std) {
+        let scaled = |values: &[f32], nothing: f32| -> Vec<f32> {
+            let values = if values.is_empty() { &[nothing][..] } else { values };
+            values.iter().map(|value| 255.0 * value).collect()
+        };
+        let mean = Field::At(file.create_vector(&scaled(&metadata.mean, 0.0)).as_union_value());
+        let std = Field::At(file.create_vector(&scaled(&metadata.std, 1.0)).as_union_value());
+        let normalization = table(file, &[(0, mean), (1, std)]);
+        let normalization = Field::At(normalization.as_union_value());
+        let unit = table(file, &[(0, Field::U8(NORMALIZATION)), (1, normalization)]);
+        fields.push((4, list(file, &[unit])));
+    }
     table(file, &fields)
 }
 
