@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::compact::Compact;
 use super::config::TargetSize;
-use super::graph::{Graph, Node};
+use super::graph::{Graph, Node, of_layer};
 use super::inputs::check_shape;
 use super::model::Model;
 use super::operator::Operator;
@@ -145,6 +145,9 @@ impl Graph {
             if (node.operator == Operator::Input) != (index < self.inputs().len()) {
                 return Err(of("an input that is not among the first layers"));
             }
+            if node.operator == Operator::Input {
+                check_shape(&node.shape).map_err(|error| of_layer(error, node.label()).to_string())?;
+            }
             if node.inputs.iter().any(|&input| input >= index) {
                 return Err(of("an input that comes later"));
             }
@@ -177,7 +180,6 @@ impl Graph {
         let mut names = HashSet::new();
         let good = |node: usize| node < self.nodes.len();
         if self.inputs().is_empty()
-            || self.inputs().iter().any(|input| check_shape(&input.shape).is_err())
             || self.outputs.is_empty()
             || !self.outputs.iter().all(|output| good(output.node) && names.insert(&output.name))
         {
