@@ -10,7 +10,6 @@ use super::place::Observing;
 use super::plan::Work;
 use super::rewrite::compact;
 use super::{QatConfig, QuantizeConfig, prepared, qat, quantize, quantize_trained, simulated};
-use crate::export::{TfliteConfig, TfliteInterface, tflite_with};
 use crate::nn::{Activation, Conv2dConfig, Mode, Model, Operator, Rounds, Value, evaluate};
 use crate::ops::int8::Quantization;
 use crate::{Result, Seed};
@@ -116,7 +115,7 @@ fn no_step_is_further_than_one_from_the_simulation() -> Result<()> {
 
 /// As models were quantized before there were ranges of outputs.
 #[test]
-fn ranges_of_outputs_change_no_number_and_files_of_integers_want_them() -> Result<()> {
+fn ranges_of_outputs_change_no_number() -> Result<()> {
     let model = Model::build([3, 12, 12], |x| x.conv2d(4, 3).relu().flatten().linear(5).relu())?;
     let model = model.init(Seed(1), &Device::Cpu)?;
     let calibration = [images(&model, 1)?];
@@ -134,9 +133,5 @@ fn ranges_of_outputs_change_no_number_and_files_of_integers_want_them() -> Resul
         |model: &QuantizedModel| -> Result<Vec<f32>> { Ok(model.forward(&x)?.flatten_all()?.to_vec1()?) };
     assert_eq!(values(&without)?, values(&with)?);
     assert_eq!(with.graph().nodes().len(), without.graph().nodes().len() + observers.len());
-    let path = std::env::temp_dir().join(format!("sconce-whole-{}.tflite", std::process::id()));
-    let config = TfliteConfig { interface: TfliteInterface::Int8, ..TfliteConfig::default() };
-    let error = tflite_with(&without, &path, &config).unwrap_err().to_string();
-    assert!(error.contains("quantize the model again") && !path.exists(), "{error}");
     Ok(())
 }
