@@ -46,13 +46,16 @@ impl RightPanels {
         RightPanels { values, depth, width }
     }
 
-    /// `left` (M, K) times this into `out` (M, N). Nothing but f32 has panels.
+    /// `left` (M, K) times this into `out` (M, N).
     ///
     /// # Panics
-    /// If the sizes do not fit each other or a matrix reaches over its values: a fault of the caller's.
+    /// If the sizes do not fit each other, a matrix reaches over its values, or they are not f32, of which alone panels
+    /// are made: a fault of the caller's.
     pub(super) fn multiply<T: Real>(&self, left: Matrix<T>, out: &mut [T], update: Update) {
         assert_eq!(left.columns, self.depth, "the inner sizes of a matrix product differ");
-        let (Some(left), Some(out)) = (single(left), T::single_mut(out)) else { return };
+        let (Some(left), Some(out)) = (single(left), T::single_mut(out)) else {
+            unreachable!("panels are made of f32 alone")
+        };
         let mut memory = Memory::default();
         for (first, out) in (0..left.rows).step_by(ROWS).zip(out.chunks_mut(ROWS * self.width)) {
             let rows = left.rows(first..(first + ROWS).min(left.rows));

@@ -72,10 +72,10 @@ pub enum TfliteWeights {
 /// Writes a model for TensorFlow Lite (LiteRT) to `path`, for one image at a time: schema version 3, signature
 /// `serving_default`.
 ///
-/// Images go in as (1, H, W, C), other inputs as they are, and, where outputs are images, they come out so; so does every output that has three
-/// dimensions beside the batch. All others keep theirs. Inside, images lie so, too: no transposes are put around
-/// layers. A model on integers takes and gives f32, and computes on integers in between: all of it where each layer has
-/// a form on them, else as the model itself does, and the last layer where its range is known.
+/// Images go in as (1, H, W, C), other inputs as they are, and, where outputs are images, they come out so; so does every
+/// output that has three dimensions beside the batch. All others keep theirs. Inside, images lie so, too: no transposes
+/// are put around layers. A model on integers takes and gives f32, and computes on integers in between: all of it where
+/// each layer has a form on them, else as the model itself does, and the last layer where its range is known.
 /// [`TfliteInterface::Int8`] takes and gives integers.
 ///
 /// ```no_run
