@@ -1,11 +1,13 @@
+use std::mem::MaybeUninit;
+
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::composed;
-use super::elementwise::BLOCK;
-use super::host::{Real, dtype, filled, output, read, values, with_real};
+use super::elementwise::{BLOCK, kept};
+use super::host::{Real, dtype, filled, made, output, read, values, with_real};
 use super::math::{Math, sigmoid};
 use super::operands::check;
 use super::record::apply1;
@@ -174,6 +176,34 @@ impl<T: Real> WithSimd for Forward<'_, T> {
     }
 }
 
+/// The gradient of a rectified linear unit in memory of its own, where it is most of the work to go through memory.
+struct ReluGradient<'a, T> {
+    y: &'a [T],
+    dy: &'a [T],
+    dx: &'a mut [MaybeUninit<T>],
+}
+
+impl<T: Real> WithSimd for ReluGradient<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for ((dx, &y), &dy) in self.dx.iter_mut().zip(self.y).zip(self.dy) {
+            dx.write(if y <= T::zero() { T::zero() } else { dy });
+        }
+    }
+}
+
+fn relu_gradient<T: Real>(y: &[T], dy: &[T]) -> Vec<T> {
+    let dy = &dy[..y.len()];
+    let fill = |dx: &mut [MaybeUninit<T>]| {
+        let blocks = dx.par_chunks_mut(BLOCK).zip(y.par_chunks(BLOCK).zip(dy.par_chunks(BLOCK)));
+        blocks.for_each(|(dx, (y, dy))| dispatch(ReluGradient { y, dy, dx }));
+    };
+    // SAFETY: of all three there are as many values, so that each of `dx` is written.
+    unsafe { made(y.len(), fill) }
+}
+
 struct Backward<'a, T> {
     function: Activation,
     x: &'a [T],
@@ -189,10 +219,10 @@ impl<T: Real> WithSimd for Backward<'_, T> {
         let Backward { function, x, y, dy } = self;
         let (zero, one, half) = (T::zero(), T::one(), T::from_f64(0.5));
         match function {
-            Activation::Relu => zip!(y, dy, |y, dy| if y <= zero { zero } else { dy }),
+            Activation::Relu => zip!(y, dy, |y, dy| if y <= zero { zero } else { kept(dy) }),
             Activation::LeakyRelu { slope } => {
                 let slope = T::from_f64(slope);
-                zip!(x, dy, |x, dy| if x <= zero { dy * slope } else { dy })
+                zip!(x, dy, |x, dy| if x <= zero { dy * slope } else { kept(dy) })
             }
             Activation::Gelu => {
                 let scale = T::from_f64(std::f64::consts::FRAC_1_SQRT_2);
@@ -220,13 +250,13 @@ impl<T: Real> WithSimd for Backward<'_, T> {
                 zip!(x, dy, |x, dy| {
                     let inside = dy * (x / three + half);
                     let below = if x <= zero - three { zero } else { inside };
-                    if x >= three { dy } else { below }
+                    if x >= three { kept(dy) } else { below }
                 })
             }
             Activation::Relu6 => {
                 let six = T::from_f64(6.0);
                 zip!(x, dy, |x, dy| {
-                    let above = if x >= six { zero } else { dy };
+                    let above = if x >= six { zero } else { kept(dy) };
                     if x <= zero { zero } else { above }
                 })
             }
@@ -268,6 +298,9 @@ impl CustomOp1 for Activation {
         let dy = dy.contiguous()?;
         with_real!(x.dtype(), self.name(), T => {
             let dx = read([x, y, &dy], |[x, y, dy]: [&[T]; 3]| {
+                if *self == Activation::Relu {
+                    return relu_gradient(y, dy);
+                }
                 let block = |index, dx: &mut [T]| {
                     let place = index * BLOCK..index * BLOCK + dx.len();
                     dx.copy_from_slice(&dy[place.clone()]);

@@ -1,16 +1,21 @@
+use std::mem::MaybeUninit;
+
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor, Var};
-use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::batch_norm_loops::{Apply, GradientSums, InputGradient, Moments, Slopes};
 use super::composed;
 use super::elementwise::BLOCK;
-use super::host::{Real, dtype, filled, output, read, values, with_real};
+use super::host::{Real, dtype, made, output, read, values, with_real};
 use super::operands::{check, check_shape, shape_error, shape_text};
 use super::record::apply3;
 use super::simd::dispatch;
-use super::sums::{Channels, centred_products, squares, sum};
+use super::sums::Channels;
 use crate::{Error, Result};
+
+/// Values of an image that a thread takes at a time where it takes the same channels of all images.
+const ROW: usize = 1024;
 
 /// How batch norm behaves; the defaults are the usual ones.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -139,35 +144,6 @@ fn statistics<T: Real>(x: &[T], channels: Channels, count: usize) -> (Vec<f64>, 
     (0..channels.count).into_par_iter().map(moments).unzip()
 }
 
-/// Mean and (biased) variance of a channel, in two passes: the second around the mean, which keeps the digits that a
-/// difference of squares would lose.
-struct Moments<'a, T> {
-    channels: Channels,
-    channel: usize,
-    x: &'a [T],
-    count: usize,
-}
-
-impl<T: Real> WithSimd for Moments<'_, T> {
-    type Output = (f64, f64);
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> (f64, f64) {
-        let Moments { channels, channel, x, count } = self;
-        let mut total = 0.0;
-        for row in channels.rows(x, channel) {
-            total += sum(simd, row);
-        }
-        let mean = total / count as f64;
-        let centre = T::from_f64(mean);
-        let mut total_squares = 0.0;
-        for row in channels.rows(x, channel) {
-            total_squares += squares(simd, row, centre);
-        }
-        (mean, total_squares / count as f64)
-    }
-}
-
 fn inverse_std(var: &[f64], eps: f64) -> Vec<f64> {
     var.iter().map(|var| 1.0 / (var + eps).sqrt()).collect()
 }
@@ -198,12 +174,13 @@ impl BatchNorm {
         let mean: Vec<T> = self.per_channel(|c| self.mean[c]);
         let scale: Vec<T> = self.per_channel(|c| self.inverse_std[c] * weight[c].to_f64());
         let (group, plane) = (self.group(), self.channels.plane.max(1));
-        let planes = |index: usize, y: &mut [T]| {
+        let planes = |(index, y): (usize, &mut [MaybeUninit<T>])| {
             let first = index * group;
             let x = &x[first * plane..][..y.len()];
             dispatch(Apply { first, plane, x, mean: &mean, scale: &scale, bias, y });
         };
-        filled(x.len(), group * plane, planes).0
+        // SAFETY: the planes are all of it, and `Apply` writes as many values as it has of `x`.
+        unsafe { made(x.len(), |y| y.par_chunks_mut(group * plane).enumerate().for_each(planes)) }
     }
 
     /// Planes that a thread takes at a time.
@@ -213,109 +190,72 @@ impl BatchNorm {
 
     /// The gradients of x, weight and bias.
     fn backward<T: Real>(&self, x: &[T], weight: &[T], dy: &[T]) -> (Vec<T>, Vec<T>, Vec<T>) {
-        let mean: Vec<T> = self.per_channel(|c| self.mean[c]);
-        let sums = |channel| {
-            let mean = mean[channel];
-            dispatch(GradientSums { channels: self.channels, channel, x, dy, mean })
-        };
-        let (db, centred): (Vec<f64>, Vec<f64>) = (0..self.channels.count).into_par_iter().map(sums).unzip();
-        let dw: Vec<f64> =
-            centred.iter().zip(&self.inverse_std).map(|(sum, inverse)| sum * inverse).collect();
+        let mut slopes = Vec::new();
+        let fill = |dx: &mut [MaybeUninit<T>]| slopes = self.input_gradient(x, weight, dy, dx);
+        // SAFETY: `input_gradient` writes all of it.
+        let dx = unsafe { made(x.len(), fill) };
+        let (dw, db) = slopes.into_iter().map(|slopes| (slopes.weight, slopes.bias)).unzip();
+        (dx, dw, db)
+    }
+
+    /// Writes all of the gradient of x; gives what it needed of each channel.
+    fn input_gradient<T: Real>(
+        &self,
+        x: &[T],
+        weight: &[T],
+        dy: &[T],
+        dx: &mut [MaybeUninit<T>],
+    ) -> Vec<Slopes<T>> {
+        let (count, plane) = (self.channels.count.max(1), self.channels.plane.max(1));
+        let dy = &dy[..x.len()];
+        let slopes = |channel| self.slopes(x, weight[channel], dy, channel);
+        // A few channels that follow each other, of which a thread has the values still in its cache when it has their
+        // sums.
+        let some = (ROW / plane).clamp(1, count);
+        if count.div_ceil(some) >= 2 * rayon::current_num_threads() {
+            let mut rows: Vec<Vec<_>> = (0..count.div_ceil(some)).map(|_| Vec::new()).collect();
+            for image in dx.chunks_mut(count * plane) {
+                rows.iter_mut().zip(image.chunks_mut(some * plane)).for_each(|(rows, row)| rows.push(row));
+            }
+            let all = rows.into_par_iter().enumerate().flat_map_iter(|(index, rows)| {
+                let first = index * some;
+                let slopes: Vec<Slopes<T>> = (first..(first + some).min(count)).map(slopes).collect();
+                for (image, dx) in rows.into_iter().enumerate() {
+                    let place = (image * count + first) * plane;
+                    let (x, dy) = (&x[place..][..dx.len()], &dy[place..][..dx.len()]);
+                    dispatch(InputGradient { first: 0, plane, x, dy, slopes: &slopes, dx });
+                }
+                slopes
+            });
+            return all.collect();
+        }
+        let slopes: Vec<Slopes<T>> = (0..self.channels.count).into_par_iter().map(slopes).collect();
+        let group = self.group();
+        dx.par_chunks_mut(group * plane).enumerate().for_each(|(index, dx)| {
+            let first = index * group;
+            let (x, dy) = (&x[first * plane..][..dx.len()], &dy[first * plane..][..dx.len()]);
+            dispatch(InputGradient { first, plane, x, dy, slopes: &slopes, dx });
+        });
+        slopes
+    }
+
+    fn slopes<T: Real>(&self, x: &[T], weight: T, dy: &[T], channel: usize) -> Slopes<T> {
+        let mean = T::from_f64(self.mean[channel]);
+        let (db, centred) = dispatch(GradientSums { channels: self.channels, channel, x, dy, mean });
+        let inverse_std = self.inverse_std[channel];
+        let dw = centred * inverse_std;
         // dx = scale · (dy - mean(dy) - x̂ · mean(dy · x̂)), the means only where the statistics follow x.
         let share = match self.statistics {
             Statistics::OfBatch { count } => 1.0 / count as f64,
             Statistics::Constant => 0.0,
         };
-        let scale: Vec<T> = self.per_channel(|c| self.inverse_std[c] * weight[c].to_f64());
-        let shift: Vec<T> = self.per_channel(|c| db[c] * share);
-        let slope: Vec<T> = self.per_channel(|c| self.inverse_std[c] * dw[c] * share);
-        let (group, plane) = (self.group(), self.channels.plane.max(1));
-        let planes = |index: usize, dx: &mut [T]| {
-            let first = index * group;
-            let (x, dy) = (&x[first * plane..][..dx.len()], &dy[first * plane..][..dx.len()]);
-            let constants = [&mean[..], &scale, &shift, &slope];
-            dispatch(InputGradient { first, plane, x, dy, constants, dx });
-        };
-        let (dx, _) = filled(x.len(), group * plane, planes);
-        (dx, self.per_channel(|c| dw[c]), self.per_channel(|c| db[c]))
-    }
-}
-
-/// Some planes of the output, from number `first`.
-struct Apply<'a, T> {
-    first: usize,
-    plane: usize,
-    x: &'a [T],
-    mean: &'a [T],
-    scale: &'a [T],
-    bias: &'a [T],
-    y: &'a mut [T],
-}
-
-impl<T: Real> WithSimd for Apply<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let Apply { first, plane, x, mean, scale, bias, y } = self;
-        for (index, (y, x)) in y.chunks_mut(plane).zip(x.chunks(plane)).enumerate() {
-            let channel = (first + index) % mean.len();
-            let (mean, scale, bias) = (mean[channel], scale[channel], bias[channel]);
-            for (y, &x) in y.iter_mut().zip(x) {
-                *y = (x - mean) * scale + bias;
-            }
-        }
-    }
-}
-
-/// The sums of `dy` and of `(x - mean) · dy` over a channel.
-struct GradientSums<'a, T> {
-    channels: Channels,
-    channel: usize,
-    x: &'a [T],
-    dy: &'a [T],
-    mean: T,
-}
-
-impl<T: Real> WithSimd for GradientSums<'_, T> {
-    type Output = (f64, f64);
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> (f64, f64) {
-        let GradientSums { channels, channel, x, dy, mean } = self;
-        let (mut total, mut centred) = (0.0, 0.0);
-        for (x, dy) in channels.rows(x, channel).zip(channels.rows(dy, channel)) {
-            total += sum(simd, dy);
-            centred += centred_products(simd, dy, x, mean);
-        }
-        (total, centred)
-    }
-}
-
-/// Some planes of the gradient of the input, from number `first`.
-struct InputGradient<'a, T> {
-    first: usize,
-    plane: usize,
-    x: &'a [T],
-    dy: &'a [T],
-    /// Of each channel mean, scale, shift and slope.
-    constants: [&'a [T]; 4],
-    dx: &'a mut [T],
-}
-
-impl<T: Real> WithSimd for InputGradient<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let InputGradient { first, plane, x, dy, constants: [means, scales, shifts, slopes], dx } = self;
-        let planes = dx.chunks_mut(plane).zip(x.chunks(plane).zip(dy.chunks(plane)));
-        for (index, (dx, (x, dy))) in planes.enumerate() {
-            let c = (first + index) % means.len();
-            let (mean, scale, shift, slope) = (means[c], scales[c], shifts[c], slopes[c]);
-            for ((dx, &x), &dy) in dx.iter_mut().zip(x).zip(dy) {
-                *dx = scale * (dy - shift - (x - mean) * slope);
-            }
+        Slopes {
+            weight: T::from_f64(dw),
+            bias: T::from_f64(db),
+            mean,
+            scale: T::from_f64(inverse_std * weight.to_f64()),
+            shift: T::from_f64(db * share),
+            slope: T::from_f64(inverse_std * dw * share),
         }
     }
 }

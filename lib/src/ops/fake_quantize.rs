@@ -4,7 +4,7 @@ use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 
 use super::composed::{self, differentiable};
-use super::elementwise::BLOCK;
+use super::elementwise::{BLOCK, kept};
 use super::host::with_values;
 use super::int8::Quantization;
 use super::operands::check;
@@ -57,7 +57,7 @@ impl Quantization {
                 for (dy, &x) in dy.iter_mut().zip(x) {
                     let byte = (x * inverse).round_ties_even() + zero;
                     let inside = (0.0..=255.0).contains(&byte);
-                    *dy = if inside { *dy } else { 0.0 };
+                    *dy = if inside { kept(*dy) } else { 0.0 };
                 }
             });
         });

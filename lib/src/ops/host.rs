@@ -1,3 +1,5 @@
+use std::mem::MaybeUninit;
+
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, DType, Error, FloatDType, Layout, Result, Shape, Storage, Tensor};
 use rayon::prelude::*;
@@ -119,17 +121,33 @@ pub(super) fn filled<T: Real, R: Send>(
     let mut values = Vec::with_capacity(len);
     let room = &mut values.spare_capacity_mut()[..len];
     let chunks = room.par_chunks_mut(chunk.max(1)).enumerate();
-    let results = chunks.map(|(index, room)| {
-        for value in &mut *room {
-            value.write(T::zero());
-        }
-        // SAFETY: each of its values was just written.
-        fill(index, unsafe { room.assume_init_mut() })
-    });
+    let results = chunks.map(|(index, room)| fill(index, zeroed(room)));
     let results = results.collect();
     // SAFETY: the chunks are all of the first `len` values, and each of these was written.
     unsafe { values.set_len(len) };
     (values, results)
+}
+
+/// Memory where there are no values yet, set to zeros.
+#[inline(always)]
+pub(super) fn zeroed<T: Real>(room: &mut [MaybeUninit<T>]) -> &mut [T] {
+    for value in &mut *room {
+        value.write(T::zero());
+    }
+    // SAFETY: each was just written.
+    unsafe { room.assume_init_mut() }
+}
+
+/// `len` values that `fill` writes into memory where there are none yet.
+///
+/// # Safety
+/// `fill` writes each of them.
+pub(super) unsafe fn made<T: Real>(len: usize, fill: impl FnOnce(&mut [MaybeUninit<T>])) -> Vec<T> {
+    let mut values = Vec::with_capacity(len);
+    fill(&mut values.spare_capacity_mut()[..len]);
+    // SAFETY: the caller's.
+    unsafe { values.set_len(len) };
+    values
 }
 
 /// `len` zeros.

@@ -1,6 +1,8 @@
 //! Vectors of either floating point type, for loops that the compiler does not make of vector instructions by itself:
 //! those that keep several sums at a time.
 
+use std::mem::MaybeUninit;
+
 use pulp::Simd;
 
 /// A number that vectors hold.
@@ -16,6 +18,8 @@ pub(crate) trait Lanes: Copy {
     fn load<S: Simd>(simd: S, values: &[Self]) -> Self::Vector<S>;
     /// Puts a vector into the first of `values`, as much of it as has room there.
     fn store<S: Simd>(simd: S, vector: Self::Vector<S>, values: &mut [Self]);
+    /// The same where there are no values yet. Writes to each of `values` that there is a lane for.
+    fn put<S: Simd>(simd: S, vector: Self::Vector<S>, values: &mut [MaybeUninit<Self>]);
     /// `a + b`.
     fn add_vectors<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
     /// `a - b`.
@@ -34,7 +38,8 @@ pub(crate) trait Lanes: Copy {
 }
 
 macro_rules! lanes {
-    ($real:ty, $vector:ident, $lanes:ident, $as_simd:ident, $as_mut_simd:ident, $splat:ident, $load:ident,
+    ($real:ty, $vector:ident, $lanes:ident, $as_simd:ident, $as_mut_simd:ident,
+     $as_uninit_mut_simd:ident, $splat:ident, $load:ident,
      $store:ident, $add:ident, $sub:ident, $mul:ident, $mul_add:ident, $reduce:ident) => {
         impl Lanes for $real {
             type Vector<S: Simd> = S::$vector;
@@ -63,6 +68,19 @@ macro_rules! lanes {
                     ([first, ..], _) => *first = vector,
                     ([], values) => simd.$store(values, vector),
                 }
+            }
+
+            #[inline(always)]
+            fn put<S: Simd>(simd: S, vector: S::$vector, values: &mut [MaybeUninit<Self>]) {
+                if let ([first, ..], _) = S::$as_uninit_mut_simd(values) {
+                    first.write(vector);
+                    return;
+                }
+                for value in &mut *values {
+                    value.write(0.0);
+                }
+                // SAFETY: each was just written.
+                simd.$store(unsafe { values.assume_init_mut() }, vector);
             }
 
             #[inline(always)]
@@ -99,6 +117,7 @@ lanes!(
     F32_LANES,
     as_simd_f32s,
     as_mut_simd_f32s,
+    as_uninit_mut_simd_f32s,
     splat_f32s,
     partial_load_f32s,
     partial_store_f32s,
@@ -114,6 +133,7 @@ lanes!(
     F64_LANES,
     as_simd_f64s,
     as_mut_simd_f64s,
+    as_uninit_mut_simd_f64s,
     splat_f64s,
     partial_load_f64s,
     partial_store_f64s,

@@ -115,6 +115,26 @@ impl Lines {
         if first + count - 1 + self.kernel[0] <= self.input[0] { Some(first) } else { None }
     }
 
+    /// How many rows of the image lie above the end of the window for one row of outputs.
+    #[inline(always)]
+    pub(super) fn rows_above(&self, row: usize) -> usize {
+        let reach = self.dilation[0] * (self.kernel[0] - 1) + 1;
+        (row * self.stride[0] + reach).saturating_sub(self.before[0]).min(self.input[0])
+    }
+
+    /// The row of outputs that has row `tap` of the window on row `y` of the image, where each lies a row further than
+    /// the one before and windows have no gaps between rows.
+    #[inline(always)]
+    pub(super) fn output_row(&self, y: usize, tap: usize) -> Option<usize> {
+        let row = (y + self.before[0]).checked_sub(tap)?;
+        if row < self.output[0] { Some(row) } else { None }
+    }
+
+    /// Whether each row of outputs lies a row further than the one before, and windows have no gaps between rows.
+    pub(super) fn follow(&self) -> bool {
+        self.stride == [1, 1] && self.dilation[0] == 1
+    }
+
     /// What [`offset`](Self::offset) is counted from for one row of outputs; it may wrap around 0.
     #[inline(always)]
     pub(super) fn base(&self, row: usize) -> usize {
@@ -148,29 +168,46 @@ impl Lines {
     pub(super) fn enter<T: Real>(&self, x: &[T], outside: T, lines: &mut [T]) {
         let (width, stride) = (self.width, self.stride[1]);
         for (y, lines) in lines.chunks_exact_mut(stride * width).enumerate() {
-            let row = &x[y * self.input[1]..][..self.input[1]];
             for (phase, line) in lines.chunks_exact_mut(width).enumerate() {
-                let (first, end, column) = self.inside(phase);
+                let (first, end, _) = self.inside(phase);
                 line[..first].fill(outside);
                 line[end..].fill(outside);
-                let line = &mut line[first..end];
-                if line.is_empty() {
-                    continue;
-                }
-                let row = &row[column..];
-                match stride {
-                    1 => copy(line, &row[..line.len()]),
-                    2 => {
-                        let (pairs, rest) = row.as_chunks::<2>();
-                        for (value, pair) in line.iter_mut().zip(pairs) {
-                            *value = pair[0];
-                        }
-                        if let (Some(value), [pixel]) = (line.get_mut(pairs.len()), rest) {
-                            *value = *pixel;
-                        }
+            }
+            self.enter_row(&x[y * self.input[1]..][..self.input[1]], lines);
+        }
+    }
+
+    /// Cuts some rows of the plane `x`; what is around them in `lines` stays as it is.
+    #[inline(always)]
+    pub(super) fn enter_rows<T: Real>(&self, x: &[T], rows: std::ops::Range<usize>, lines: &mut [T]) {
+        let (len, row_len) = (self.stride[1] * self.width, self.input[1]);
+        for y in rows {
+            self.enter_row(&x[y * row_len..][..row_len], &mut lines[y * len..][..len]);
+        }
+    }
+
+    #[inline(always)]
+    fn enter_row<T: Real>(&self, row: &[T], lines: &mut [T]) {
+        let (width, stride) = (self.width, self.stride[1]);
+        for (phase, line) in lines.chunks_exact_mut(width).enumerate() {
+            let (first, end, column) = self.inside(phase);
+            let line = &mut line[first..end];
+            if line.is_empty() {
+                continue;
+            }
+            let row = &row[column..];
+            match stride {
+                1 => copy(line, &row[..line.len()]),
+                2 => {
+                    let (pairs, rest) = row.as_chunks::<2>();
+                    for (value, pair) in line.iter_mut().zip(pairs) {
+                        *value = pair[0];
                     }
-                    _ => line.iter_mut().zip(row.iter().step_by(stride)).for_each(|(to, &from)| *to = from),
+                    if let (Some(value), [pixel]) = (line.get_mut(pairs.len()), rest) {
+                        *value = *pixel;
+                    }
                 }
+                _ => line.iter_mut().zip(row.iter().step_by(stride)).for_each(|(to, &from)| *to = from),
             }
         }
     }

@@ -14,6 +14,7 @@ mod attention_panels;
 mod avg_pool2d;
 mod backward;
 mod batch_norm;
+mod batch_norm_loops;
 mod box_format;
 mod box_iou;
 mod buffer;
@@ -28,6 +29,8 @@ mod cross_entropy;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;
 mod depthwise;
+mod depthwise_plane;
+mod depthwise_weight;
 mod dropout;
 mod elementwise;
 mod fake_quantize;

@@ -109,13 +109,15 @@ fn products() -> Result<()> {
         ([7, 7], sliding(1, 3, 1)),
         ([2, 4], sliding(3, 0, 1)),
         ([3, 3], sliding(1, 2, 2)),
+        ([5, 5], sliding(1, 2, 1)),
         ([2, 9], sliding(1, 4, 1)),
     ] {
-        for multiplier in [1, 2] {
+        // In rows of many vectors, and of less than one.
+        for (multiplier, size) in [(1, [19, 37]), (2, [19, 37]), (2, [14, 5])] {
             let (x, weight): (&[usize], &[usize]) =
-                (&[2, 3, 19, 37], &[3 * multiplier, 1, kernel[0], kernel[1]]);
+                (&[2, 3, size[0], size[1]], &[3 * multiplier, 1, kernel[0], kernel[1]]);
             let bias: &[usize] = &[3 * multiplier];
-            let name = format!("depthwise {kernel:?} {moves:?} {multiplier}");
+            let name = format!("depthwise {kernel:?} {moves:?} {multiplier} {size:?}");
             agrees(&name, &[x, weight, bias], &|t| conv2d(&t[0], &t[1], Some(&t[2]), moves, 3))?;
         }
     }
@@ -149,9 +151,29 @@ fn norms() -> Result<()> {
     }
     let shapes: [&[usize]; 3] = [&[3, 6, 5, 7], &[6], &[6]];
     agrees("group_norm", &shapes, &|t| group_norm(&t[0], 3, &t[1], &t[2], 1e-5))?;
-    agrees("batch_norm", &shapes, &|t| {
-        let running = |value: f64| Var::from_tensor(&(t[1].zeros_like()? + value)?);
-        let (mean, variance) = (running(0.0)?, running(1.0)?);
-        batch_norm_train(&t[0], &t[1], &t[2], (&mean, &variance), BatchNormConfig::default())
-    })
+    agrees("batch_norm", &shapes, &|t| batch_norm(t))?;
+    let many_channels: [&[usize]; 3] = [&[3, 17, 20, 21], &[17], &[17]];
+    agrees("batch_norm by channels", &many_channels, &|t| batch_norm(t))
+}
+
+fn batch_norm(t: &[Var]) -> Result<Tensor> {
+    let running = |value: f64| Var::from_tensor(&(t[1].zeros_like()? + value)?);
+    let (mean, variance) = (running(0.0)?, running(1.0)?);
+    batch_norm_train(&t[0], &t[1], &t[2], (&mean, &variance), BatchNormConfig::default())
+}
+
+/// With few threads channel by channel, with many plane by plane.
+#[test]
+fn gradients_of_batch_norm_are_the_same_for_any_number_of_threads() -> Result<()> {
+    let inputs = [random("x", &[3, 17, 20, 21])?, random("weight", &[17])?, random("bias", &[17])?];
+    let with = |threads: usize| -> Result<Vec<Vec<f64>>> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = pool.map_err(|error| candle_core::Error::Msg(error.to_string()))?;
+        let computed = pool.install(|| computed(&inputs, DType::F32, &|t| batch_norm(t)))?;
+        computed.iter().map(|tensor| Ok(tensor.flatten_all()?.to_vec1()?)).collect()
+    };
+    let by_channel = with(1)?;
+    assert_eq!(by_channel, with(4)?);
+    assert_eq!(by_channel, with(16)?);
+    Ok(())
 }

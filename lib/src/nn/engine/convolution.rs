@@ -115,14 +115,13 @@ struct ConvolutionReverse {
 impl Reverse for ConvolutionReverse {
     fn reverse(self: Box<Self>, gradients: &mut Gradients, inputs: &[usize], mut dy: Buffer) -> Result<()> {
         let ConvolutionReverse { node, sizes, x, scale, normalized, output } = *self;
-        if let Some(output) = output {
-            relu_gradient(&output, &mut dy);
-        }
-        let residual = inputs.get(1).copied().filter(|&other| gradients.wants(other));
         match normalized {
-            Some(normalized) => dy = normalized.reverse(gradients, residual, dy)?,
+            Some(normalized) => dy = normalized.reverse(gradients, inputs, output, dy)?,
             None => {
-                if let Some(other) = residual {
+                if let Some(output) = output {
+                    relu_gradient(&output, &mut dy);
+                }
+                if let Some(other) = inputs.get(1).copied().filter(|&other| gradients.wants(other)) {
                     gradients.add_copy(other, &dy);
                 }
             }

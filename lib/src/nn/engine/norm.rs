@@ -5,7 +5,7 @@ use super::context::{Context, Layer, broken};
 use super::reverse::{Gradients, Reverse};
 use crate::Result;
 use crate::nn::operator::Operator;
-use crate::ops::channels_last::{Affine, Moments, NormGradient, relu_gradient};
+use crate::ops::channels_last::{Affine, Behind, Moments, NormGradient, relu_gradient};
 use crate::ops::{self, BatchNormConfig, Buffer};
 
 pub(super) fn config(context: &Context, node: usize) -> Result<BatchNormConfig> {
@@ -63,15 +63,26 @@ pub(super) struct Normalized {
 }
 
 impl Normalized {
-    /// The gradient of the input. Where the output was a sum, `residual` is the other node in it that wants its gradient.
+    /// The gradient of the input, of a step with these `inputs`: the second one, if there is one, was added to what was
+    /// normalized. A rectified linear unit behind that gave `rectified`.
     pub(super) fn reverse(
         self,
         gradients: &mut Gradients,
-        residual: Option<usize>,
+        inputs: &[usize],
+        rectified: Option<Arc<Buffer>>,
         mut dy: Buffer,
     ) -> Result<Buffer> {
         let Normalized { node, x, affine, moments, eps, of_batch } = self;
-        let sums = NormGradient::new(&x, &dy, &moments, &affine, eps, of_batch);
+        let behind = match (rectified, inputs) {
+            (Some(_), [_]) => Behind::Relu,
+            (Some(output), _) => {
+                relu_gradient(&output, &mut dy);
+                Behind::Nothing
+            }
+            (None, _) => Behind::Nothing,
+        };
+        let sums = NormGradient::new(&x, &dy, &moments, &affine, eps, of_batch, behind);
+        let residual = inputs.get(1).copied().filter(|&other| gradients.wants(other));
         match residual {
             Some(other) if gradients.has(other) => {
                 gradients.add_copy(other, &dy);
@@ -141,12 +152,8 @@ struct NormReverse {
 }
 
 impl Reverse for NormReverse {
-    fn reverse(self: Box<Self>, gradients: &mut Gradients, inputs: &[usize], mut dy: Buffer) -> Result<()> {
-        if let Some(output) = self.output {
-            relu_gradient(&output, &mut dy);
-        }
-        let residual = inputs.get(1).copied().filter(|&other| gradients.wants(other));
-        let dx = self.normalized.reverse(gradients, residual, dy)?;
+    fn reverse(self: Box<Self>, gradients: &mut Gradients, inputs: &[usize], dy: Buffer) -> Result<()> {
+        let dx = self.normalized.reverse(gradients, inputs, self.output, dy)?;
         if gradients.wants(inputs[0]) {
             gradients.give(inputs[0], dx);
         }

@@ -3,7 +3,7 @@
 use pulp::Simd;
 
 use super::gather::add;
-use super::norm::at_least;
+use crate::ops::elementwise::kept;
 
 /// What is done to some output pixels.
 pub(crate) trait Finish: Sync {
@@ -52,7 +52,7 @@ impl Finish for Epilogue<'_> {
         }
         if self.relu {
             for value in pixels {
-                *value = at_least(*value, 0.0);
+                *value = if *value < 0.0 { 0.0 } else { kept(*value) };
             }
         }
     }

@@ -3,6 +3,7 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
+use crate::ops::elementwise::kept;
 use crate::ops::simd::dispatch;
 use crate::ops::window::Window;
 
@@ -121,7 +122,7 @@ impl WithSimd for Row<'_> {
                 }
                 for ((y, largest), &x) in y.iter_mut().zip(&mut *largest).zip(x) {
                     let larger = (x > *y) | (x.is_nan() & !y.is_nan());
-                    *y = if larger { x } else { *y };
+                    *y = if larger { x } else { kept(*y) };
                     *largest = if larger { tap } else { *largest };
                 }
             }

@@ -10,6 +10,7 @@ mod max_pool;
 mod mean;
 mod narrow;
 mod norm;
+mod norm_gradient;
 mod order;
 mod panels;
 mod pointwise;
@@ -23,7 +24,8 @@ pub(crate) use finish::Epilogue;
 pub(super) use gather::copy;
 pub(crate) use max_pool::{Pool2d, Tap};
 pub(crate) use mean::{add_mean_gradient, means};
-pub(crate) use norm::{Affine, BlockMoments, Moments, NormGradient, relu_gradient, scale_channels};
+pub(crate) use norm::{Affine, BlockMoments, Moments, relu_gradient, scale_channels};
+pub(crate) use norm_gradient::{Behind, NormGradient};
 pub(crate) use order::{to_channels_first, to_channels_last};
 pub(crate) use rows::channel_sums;
 

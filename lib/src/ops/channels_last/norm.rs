@@ -7,8 +7,9 @@ use rayon::prelude::*;
 
 use super::convolution::step;
 use super::finish::Finish;
-use super::rows::{block_rows, sums};
+use super::rows::block_rows;
 use crate::ops::columns::Convolution;
+use crate::ops::elementwise::kept;
 use crate::ops::simd::{dispatch, vectorized};
 
 /// Mean and (biased) variance of every channel.
@@ -126,7 +127,7 @@ impl Affine {
         (0..self.channels()).map(shift).collect()
     }
 
-    fn channels(&self) -> usize {
+    pub(super) fn channels(&self) -> usize {
         self.mean.len()
     }
 
@@ -180,113 +181,15 @@ impl WithSimd for Apply<'_> {
 
 /// The larger one; a NaN stays.
 #[inline(always)]
-pub(super) fn at_least(value: f32, floor: f32) -> f32 {
+fn at_least(value: f32, floor: f32) -> f32 {
     if value < floor { floor } else { value }
-}
-
-/// The gradients of a batch norm's weight and bias and what that of its input needs of them.
-pub(crate) struct NormGradient {
-    pub(crate) weight: Vec<f32>,
-    pub(crate) bias: Vec<f32>,
-    scale: Vec<f32>,
-    mean: Vec<f32>,
-    shift: Vec<f32>,
-    slope: Vec<f32>,
-}
-
-impl NormGradient {
-    /// Of pixels `x` (…, C), where the gradient of the output is `dy`. With `batch` the moments are those of `x`, so
-    /// that the gradient flows through them, too; otherwise they are constants.
-    pub(crate) fn new(
-        x: &[f32],
-        dy: &[f32],
-        moments: &Moments,
-        affine: &Affine,
-        eps: f64,
-        batch: bool,
-    ) -> NormGradient {
-        let channels = affine.channels();
-        let rows = x.len() / channels.max(1);
-        let [sum, centred] = sums(rows, channels, |rows, [sum, centred]| {
-            let values = rows.start * channels..rows.end * channels;
-            let (x, dy) = (&x[values.clone()], &dy[values]);
-            vectorized(|| {
-                for (x, dy) in x.chunks_exact(channels).zip(dy.chunks_exact(channels)) {
-                    let sums = sum.iter_mut().zip(&mut *centred);
-                    for (((sum, centred), (&x, &dy)), &mean) in sums.zip(x.iter().zip(dy)).zip(&affine.mean) {
-                        *sum += dy;
-                        *centred += (x - mean) * dy;
-                    }
-                }
-            });
-        });
-        let share = if batch { 1.0 / rows as f64 } else { 0.0 };
-        let inverse: Vec<f64> = moments.var.iter().map(|var| 1.0 / (var + eps).sqrt()).collect();
-        let weight: Vec<f64> = centred.iter().zip(&inverse).map(|(sum, inverse)| sum * inverse).collect();
-        let single =
-            |values: Vec<f64>| -> Vec<f32> { values.into_iter().map(|value| value as f32).collect() };
-        NormGradient {
-            scale: affine.scale.clone(),
-            mean: affine.mean.clone(),
-            shift: single(sum.iter().map(|sum| sum * share).collect()),
-            slope: single(
-                weight.iter().zip(&inverse).map(|(weight, inverse)| weight * inverse * share).collect(),
-            ),
-            weight: single(weight),
-            bias: single(sum),
-        }
-    }
-
-    /// The gradient of the input: `scale · (dy - mean(dy) - x̂ · mean(dy · x̂))`, in the place of `dy`.
-    pub(crate) fn input(&self, x: &[f32], dy: &mut [f32]) {
-        let channels = self.mean.len();
-        let len = block_rows(channels) * channels.max(1);
-        dy.par_chunks_mut(len).zip(x.par_chunks(len)).for_each(|(dy, x)| {
-            vectorized(|| {
-                for (dy, x) in dy.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
-                    for ((dy, &x), constants) in dy.iter_mut().zip(x).zip(self.constants()) {
-                        *dy = slope(x, *dy, constants);
-                    }
-                }
-            });
-        });
-    }
-
-    /// The same into `dx`.
-    pub(crate) fn input_into(&self, x: &[f32], dy: &[f32], dx: &mut [f32]) {
-        let channels = self.mean.len();
-        let len = block_rows(channels) * channels.max(1);
-        dx.par_chunks_mut(len).zip(x.par_chunks(len).zip(dy.par_chunks(len))).for_each(|(dx, (x, dy))| {
-            vectorized(|| {
-                let rows = x.chunks_exact(channels).zip(dy.chunks_exact(channels));
-                for (dx, (x, dy)) in dx.chunks_exact_mut(channels).zip(rows) {
-                    for ((dx, (&x, &dy)), constants) in
-                        dx.iter_mut().zip(x.iter().zip(dy)).zip(self.constants())
-                    {
-                        *dx = slope(x, dy, constants);
-                    }
-                }
-            });
-        });
-    }
-
-    /// Of each channel mean, scale, shift and slope.
-    #[inline(always)]
-    fn constants(&self) -> impl Iterator<Item = ((&f32, &f32), (&f32, &f32))> {
-        self.mean.iter().zip(&self.scale).zip(self.shift.iter().zip(&self.slope))
-    }
-}
-
-#[inline(always)]
-fn slope(x: f32, dy: f32, ((mean, scale), (shift, slope)): ((&f32, &f32), (&f32, &f32))) -> f32 {
-    scale * (dy - shift - (x - mean) * slope)
 }
 
 /// The gradient of what a rectified linear unit got: 0 where its output `y` is.
 pub(crate) fn relu_gradient(y: &[f32], dy: &mut [f32]) {
     const LEN: usize = 64 * 1024;
     dy.par_chunks_mut(LEN).zip(y.par_chunks(LEN)).for_each(|(dy, y)| {
-        vectorized(|| dy.iter_mut().zip(y).for_each(|(dy, &y)| *dy = if y <= 0.0 { 0.0 } else { *dy }));
+        vectorized(|| dy.iter_mut().zip(y).for_each(|(dy, &y)| *dy = if y <= 0.0 { 0.0 } else { kept(*dy) }));
     });
 }
 
