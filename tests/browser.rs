@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use sconce::nn::Outputs;
 use sconce::prelude::*;
@@ -20,7 +21,8 @@ fn a_person_works_through_the_quickstart_in_jupyterlab_and_every_form_is_shown()
 fn a_person_drops_pictures_on_the_servers_page() {
     let folder = tempfile::tempdir().unwrap();
     let models = folder.path().join("models");
-    // One tells colours apart, and comes in two versions; the other finds things, wherever they are.
+    // One tells colours apart, and comes in two versions, whose numbers are text in a browser; the other finds things,
+    // wherever they are.
     let colours = Model::build([3, 8, 8], |x: Value| x.global_avg_pool().linear(3).named("head")).unwrap();
     let colours = colours.init(Seed(1), &Device::Cpu).unwrap();
     for parameter in colours.parameters() {
@@ -33,7 +35,7 @@ fn a_person_drops_pictures_on_the_servers_page() {
     let long =
         "a green that is neither the green of leaves nor the green of the sea, but one with a longer name";
     let settings = json!({"versions": "all", "classes": ["red", long, "blue"]});
-    save(&models, "colours", &[1, 2], &colours, &settings);
+    save(&models, "colours", &[1, (1 << 53) + 1], &colours, &settings);
     let layers = |x: Value| {
         let guesses = x.image_to_tokens();
         Outputs::new("logits", guesses.linear(4)).output("boxes", guesses.linear(4).sigmoid())
@@ -43,13 +45,15 @@ fn a_person_drops_pictures_on_the_servers_page() {
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let limits = Limits { request_bytes: 1 << 16, ..Limits::default() };
-    let config = ServeConfig { models, port: 0, grpc_port: None, limits, ..ServeConfig::default() };
+    let poll = Duration::from_millis(100);
+    let config = ServeConfig { models, port: 0, grpc_port: None, limits, poll, ..ServeConfig::default() };
     let open = runtime.block_on(Server::start(config.clone())).unwrap();
     let closed = ServeConfig { token: Some("secret".into()), ..config };
     let closed = runtime.block_on(Server::start(closed)).unwrap();
     let mut python = python::python_of("python", "requirements.txt").unwrap();
     python.arg(root().join("tests/browser/page.py"));
     python.args([open.http_address(), closed.http_address()].map(|address| format!("http://{address}/")));
+    python.arg(folder.path().join("models"));
     python::run(&mut python).unwrap();
     runtime.block_on(open.shutdown());
     runtime.block_on(closed.shutdown());

@@ -36,14 +36,16 @@ fn with_onnxruntime() {
     export::onnx_with(&model, models.join("exported/1/model.onnx"), &config).unwrap();
     python::run(onnxruntime::python().unwrap().arg(root().join("tests/serve/models.py")).arg(&models))
         .unwrap();
-    let images = Tensor::rand(-1_f32, 1.0, (64, 1, 4, 4), &Device::Cpu).unwrap();
+    let mut rng = Seed(2).rng();
+    let values: Vec<f32> = (0..64 * 16).map(|_| 2.0 * rng.uniform_f32() - 1.0).collect();
+    let images = Tensor::from_vec(values, (64, 1, 4, 4), &Device::Cpu).unwrap();
     let outputs = model.forward(&images, Mode::Eval).unwrap().to_vec2::<f32>().unwrap();
     // And on integers.
     let calibrated =
         quantize(&model, std::slice::from_ref(&images), &QuantizeConfig::default()).unwrap().model;
     let dynamic = quantize_dynamic(&model, &[]).unwrap().model;
     let int8 = [("calibrated", &calibrated), ("dynamic", &dynamic)].map(|(name, model)| {
-        // Together, so that those whose ranges follow the batch meet in one where nothing keeps them apart.
+        // Together, so that they meet in a batch where nothing keeps them apart.
         let settings = r#"{"batching": {"max_delay_ms": 20}}"#;
         std::fs::create_dir_all(models.join(name).join("1")).unwrap();
         std::fs::write(models.join(name).join("config.json"), settings).unwrap();

@@ -3,6 +3,7 @@ documentation has it. The argument is a JSON file with the addresses, images and
 
 import json
 import queue
+import re
 import sys
 import urllib.error
 import urllib.request
@@ -187,6 +188,17 @@ def files_of_others():
     remote.close()
 
 
+def batches(model):
+    """The rows that have been computed of a model, and in how many batches."""
+    with urllib.request.urlopen(f"http://{case['http']}/metrics") as answer:
+        text = answer.read().decode()
+
+    def count(part):
+        return int(re.search(rf'^sconce_serve_batch_size_{part}{{model="{model}"}} (\d+)$', text, re.MULTILINE)[1])
+
+    return count("sum"), count("count")
+
+
 def on_integers():
     """Our models on integers as QDQ, and files that round in the range of what they are given."""
     client = http.InferenceServerClient(case["http"], concurrency=16)
@@ -195,6 +207,10 @@ def on_integers():
         got = np.concatenate([one.get_result().as_numpy("output") for one in asked])
         steps = np.abs(got - np.array(case[name], dtype=np.float32)).max() / case["step"]
         assert steps <= 2, (name, steps)
+    # Rows whose range is that of their batch have it for themselves: the file says so. Others share.
+    assert batches("dynamic") == (len(images), len(images)), batches("dynamic")
+    rows, count = batches("calibrated")
+    assert rows == len(images) and count < rows, (rows, count)
     # A large number beside a small one would make it nothing.
     both = np.array([[0.01, 0.02], [1e6, 1e6]], dtype=np.float32)
     asked = [client.async_infer("range", [tensor(http, "x", both[at % 2 : at % 2 + 1])]) for at in range(32)]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::batching::late;
 use crate::failure::{Failure, Reason};
@@ -21,8 +21,9 @@ const PERMIT: usize = 1024;
 pub struct Limits {
     /// Bytes of a request's body.
     pub request_bytes: usize,
-    /// Bytes of the bodies of all requests that are read or answered at the same time, and of the images that files of
-    /// pictures in them become.
+    /// Bytes of the bodies of all requests that are read or answered at the same time, over every protocol, and of the
+    /// inputs that files of pictures in them become. What numbers and lists become takes up to eight times their
+    /// bytes beside it.
     pub total_bytes: usize,
     /// Bytes of a request's head; at least 8192.
     pub header_bytes: usize,
@@ -64,7 +65,7 @@ pub struct App {
     /// What clients may take.
     pub limits: Limits,
     /// Pictures that are decoded at the same time.
-    decoding: Semaphore,
+    decoding: Arc<Semaphore>,
     token: Option<String>,
     memory: Arc<Semaphore>,
     leaving: AtomicBool,
@@ -85,7 +86,7 @@ impl App {
             repository,
             metrics,
             limits,
-            decoding: Semaphore::new(cores),
+            decoding: Arc::new(Semaphore::new(cores)),
             token,
             memory: Arc::new(Semaphore::new(permits)),
             leaving: AtomicBool::new(false),
@@ -107,9 +108,28 @@ impl App {
     ///
     /// # Errors
     /// [`Reason::Timeout`] where there is none until the deadline.
-    pub async fn decoder(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, Failure> {
-        let place = tokio::time::timeout_at(deadline.into(), self.decoding.acquire()).await;
+    pub async fn decoder(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Failure> {
+        let place = Arc::clone(&self.decoding).acquire_owned();
+        let place = tokio::time::timeout_at(deadline.into(), place).await;
         place.ok().and_then(Result::ok).ok_or_else(late)
+    }
+
+    /// Does what a decoder's place is for, beside the tasks. Work that has begun goes on when its request is gone, and
+    /// keeps its place until it ends.
+    ///
+    /// # Errors
+    /// As [`App::decoder`], and what the work says; [`Reason::Internal`] where it panics.
+    pub async fn decode<T: Send + 'static>(
+        &self,
+        deadline: Instant,
+        work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let place = self.decoder(deadline).await?;
+        let work = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            work()
+        });
+        work.await.unwrap_or_else(|_| Err(Failure::internal("the picture's decoder failed")))
     }
 
     /// Holds a request to bringing the token.
@@ -152,4 +172,42 @@ impl App {
 fn is_same(a: &[u8], b: &[u8]) -> bool {
     let differ = a.iter().zip(b).fold(a.len() ^ b.len(), |differ, (a, b)| differ | usize::from(a ^ b));
     std::hint::black_box(differ) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_decoder_keeps_its_place_when_its_client_is_gone() {
+        let metrics = Arc::new(Metrics::default());
+        let repository = Arc::new(Repository::new("models".into(), Arc::clone(&metrics)));
+        let app = App::new(repository, metrics, Limits::default(), None);
+        let soon = || Instant::now() + Duration::from_secs(60);
+        let mut others = Vec::new();
+        while app.decoding.available_permits() > 1 {
+            others.push(app.decoder(soon()).await.unwrap());
+        }
+        let (begun, begins) = channel();
+        let (finish, finished) = channel::<()>();
+        let asked = app.decode(soon(), move || {
+            begun.send(()).unwrap();
+            finished.recv().map_err(|_| Failure::internal("nobody finished it"))
+        });
+        // Whoever asked waits for a moment, and goes.
+        assert!(tokio::time::timeout(Duration::from_millis(1), asked).await.is_err());
+        begins.recv().unwrap();
+        let refused = app.decoder(Instant::now()).await.unwrap_err();
+        assert_eq!(refused.reason, Reason::Timeout, "its place is taken as long as it decodes");
+        finish.send(()).unwrap();
+        drop(app.decoder(soon()).await.unwrap());
+        // Work that panics gives its place back, too.
+        let panics: Result<(), Failure> = app.decode(soon(), || panic!("a damaged picture")).await;
+        assert_eq!(panics.unwrap_err().reason, Reason::Internal);
+        drop(app.decoder(soon()).await.unwrap());
+    }
 }

@@ -181,13 +181,13 @@ impl Pictures {
         Ranked { class, label, score }
     }
 
-    /// The `k` surest things in the image, of at least `min_score`, the surest first.
+    /// The `k` surest things in a picture of this height and width, of at least `min_score`, the surest first.
     ///
     /// # Errors
     /// If the outputs do not fit each other or the class names, or are not finite.
     pub fn find(
         &self,
-        image: &Image,
+        [height, width]: [usize; 2],
         specs: &[crate::backend::TensorSpec],
         outputs: &[Tensor],
         config: DetectionConfig,
@@ -205,11 +205,19 @@ impl Pictures {
         let columns = logits.dims().last().copied().unwrap_or(1);
         let names: Vec<String> =
             (0..columns.saturating_sub(1)).map(|class| self.ranked(class, 0.0).label).collect();
-        let found = Detections::of_set(image, &logits, &boxes, &names, config)
+        // The picture itself is gone by now: boxes in one of a single pixel are fractions.
+        let found = Image::new([1, 1, 1], Pixels::U8(vec![0]))
+            .and_then(|pixel| Detections::of_set(&pixel, &logits, &boxes, &names, config))
             .map_err(|error| Failure::internal(error.to_string()))?;
+        let [height, width] = [height, width].map(|side| side as f64);
         let found = found.found().iter().map(|found| Found {
             ranked: Ranked { class: found.label as usize, label: found.name.clone(), score: found.score },
-            corners: [found.bbox.x0, found.bbox.y0, found.bbox.x1, found.bbox.y1].map(f64::from),
+            corners: [
+                f64::from(found.bbox.x0) * width,
+                f64::from(found.bbox.y0) * height,
+                f64::from(found.bbox.x1) * width,
+                f64::from(found.bbox.y1) * height,
+            ],
         });
         Ok(found.collect())
     }

@@ -229,6 +229,8 @@ impl Repository {
             }
         };
         if let Some(known) = known.filter(|known| known.fingerprint == fingerprint) {
+            // It is back: the next problem is told again.
+            refused.remove(&path);
             return Ok(Arc::clone(known));
         }
         if refused.get(&path) == Some(&Some(fingerprint.clone())) {
@@ -269,4 +271,40 @@ fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
         .collect();
     numbers.sort_unstable();
     Ok(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use sconce::prelude::{Device, Model, Seed, Value};
+
+    use super::*;
+
+    #[test]
+    fn each_outage_of_a_version_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (model, away) = (folder.path().join("small"), folder.path().join("away"));
+        fs::create_dir_all(model.join("1")).unwrap();
+        let net = Model::build([1, 2, 2], |x: Value| x.flatten().linear(2)).unwrap();
+        let net = net.init(Seed(1), &Device::Cpu).unwrap();
+        net.save(model.join("1/model.safetensors")).unwrap();
+        let repository = Repository::new(folder.path().into(), Arc::default());
+        let (settings, mut refused) = (Settings::default(), HashMap::new());
+        let mut look = |known: Option<&Arc<Version>>| {
+            let found = repository.version("small", 1, &model, known, &settings, &mut refused);
+            (found, refused.clone())
+        };
+        let known = look(None).0.unwrap();
+        for _ in 0..2 {
+            fs::rename(&model, &away).unwrap();
+            let (found, refused) = look(Some(&known));
+            assert!(found.is_err_and(|problem| problem.is_some()));
+            assert_eq!(refused, HashMap::from([(model.join("1"), None)]));
+            fs::rename(&away, &model).unwrap();
+            let (found, refused) = look(Some(&known));
+            assert!(Arc::ptr_eq(&found.unwrap(), &known));
+            assert!(refused.is_empty(), "the next outage would not be told");
+        }
+    }
 }

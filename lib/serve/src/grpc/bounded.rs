@@ -3,15 +3,34 @@
 
 use std::marker::PhantomData;
 
-use bytes::Buf as _;
-use prost::Message;
-use prost::encoding::{DecodeContext, decode_key, skip_field};
+use bytes::{Buf as _, Bytes};
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
+use prost::{DecodeError, Message};
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder};
 use tonic_prost::ProstEncoder;
 
-/// Parts of a message at most, at its top; no sound one has more.
+use super::messages::*;
+
+/// Parts of a message at most, with those of its parts; no sound one has more.
 const MANY: usize = 4096;
+
+/// A message that clients send.
+pub trait Asked: Message + Default + 'static {
+    /// The numbers of its fields that are messages of any number of parts.
+    const OF_PARTS: &'static [u32] = &[];
+}
+
+impl Asked for ServerLiveRequest {}
+impl Asked for ServerReadyRequest {}
+impl Asked for ServerMetadataRequest {}
+impl Asked for ModelReadyRequest {}
+impl Asked for ModelMetadataRequest {}
+
+impl Asked for ModelInferRequest {
+    /// Inputs and outputs, which have parameters. The lists in an input's contents are numbers: nothing grows in them.
+    const OF_PARTS: &'static [u32] = &[5, 6];
+}
 
 /// Writes `R` as prost does, and reads `Q` where it has not too many parts.
 pub struct Bounded<R, Q>(PhantomData<(R, Q)>);
@@ -22,7 +41,7 @@ impl<R, Q> Default for Bounded<R, Q> {
     }
 }
 
-impl<R: Message + Default + 'static, Q: Message + Default + 'static> Codec for Bounded<R, Q> {
+impl<R: Message + Default + 'static, Q: Asked> Codec for Bounded<R, Q> {
     type Encode = R;
     type Decode = Q;
     type Encoder = ProstEncoder<R>;
@@ -40,24 +59,40 @@ impl<R: Message + Default + 'static, Q: Message + Default + 'static> Codec for B
 /// Reads messages of a kind.
 pub struct Reader<Q>(PhantomData<Q>);
 
-impl<Q: Message + Default> Decoder for Reader<Q> {
+impl<Q: Asked> Decoder for Reader<Q> {
     type Item = Q;
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Q>, Status> {
-        let wrong = |error: prost::DecodeError| Status::invalid_argument(format!("no message: {error}"));
         let message = buffer.copy_to_bytes(buffer.remaining());
-        let (mut rest, mut parts) = (message.clone(), 0);
-        while rest.has_remaining() {
-            let (field, kind) = decode_key(&mut rest).map_err(wrong)?;
-            skip_field(kind, field, &mut rest, DecodeContext::default()).map_err(wrong)?;
-            parts += 1;
-            if parts > MANY {
-                return Err(Status::invalid_argument(format!(
-                    "a message: expected {MANY} parts at most, got more"
-                )));
-            }
-        }
+        count(message.clone(), Q::OF_PARTS, &mut 0)?;
         Q::decode(message).map(Some).map_err(wrong)
     }
+}
+
+/// Counts the parts of a message, and those of its fields that are `of_parts`.
+fn count(mut rest: Bytes, of_parts: &[u32], parts: &mut usize) -> Result<(), Status> {
+    while rest.has_remaining() {
+        *parts += 1;
+        if *parts > MANY {
+            return Err(Status::invalid_argument(format!(
+                "a message: expected {MANY} parts at most, got more"
+            )));
+        }
+        let (field, kind) = decode_key(&mut rest).map_err(wrong)?;
+        if kind != WireType::LengthDelimited || !of_parts.contains(&field) {
+            skip_field(kind, field, &mut rest, DecodeContext::default()).map_err(wrong)?;
+            continue;
+        }
+        let length = usize::try_from(decode_varint(&mut rest).map_err(wrong)?).unwrap_or(usize::MAX);
+        if length > rest.len() {
+            return Err(Status::invalid_argument("no message: it ends within a part"));
+        }
+        count(rest.split_to(length), &[], parts)?;
+    }
+    Ok(())
+}
+
+fn wrong(error: DecodeError) -> Status {
+    Status::invalid_argument(format!("no message: {error}"))
 }

@@ -139,7 +139,8 @@ pub enum ParameterChoice {
     Uint64(u64),
 }
 
-/// The values of a tensor, in the list of their type.
+/// The values of a tensor, in the list of their type. Those of BYTES, which no model here takes, are passed over: two
+/// bytes of a message would be 32 in memory.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct InferTensorContents {
     /// Of BOOL.
@@ -163,9 +164,6 @@ pub struct InferTensorContents {
     /// Of FP64.
     #[prost(double, repeated, tag = "7")]
     pub fp64_contents: Vec<f64>,
-    /// Of BYTES.
-    #[prost(bytes = "bytes", repeated, tag = "8")]
-    pub bytes_contents: Vec<Bytes>,
 }
 
 /// Asks a model.

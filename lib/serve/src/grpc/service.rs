@@ -14,9 +14,9 @@ use tonic::body::Body;
 use tonic::{Request, Response, Status};
 use tower_service::Service;
 
-use super::bounded::Bounded;
+use super::bounded::{Asked, Bounded};
 use super::messages::*;
-use super::timed::Timed;
+use super::timed::{Held, Timed};
 use crate::app::App;
 use crate::backend::{self, TensorSpec};
 use crate::failure::{Failure, Reason, short};
@@ -112,7 +112,7 @@ async fn unary<Q, R, A>(
     call: impl FnMut(Q) -> A,
 ) -> http::Response<Body>
 where
-    Q: prost::Message + Default + 'static,
+    Q: Asked,
     R: prost::Message + Default + 'static,
     A: Future<Output = Result<R, Failure>> + Send + 'static,
 {
@@ -120,8 +120,12 @@ where
         .max_decoding_message_size(app.limits.request_bytes)
         .max_encoding_message_size(usize::MAX);
     let (parts, body) = request.into_parts();
-    let body = Timed::new(body, app);
-    grpc.unary(Call(call), http::Request::from_parts(parts, body)).await
+    let held = Held::default();
+    let body = Timed::new(body, app, held.clone());
+    let response = grpc.unary(Call(call), http::Request::from_parts(parts, body)).await;
+    // Not with the body, which tonic lets go before the call begins.
+    drop(held);
+    response
 }
 
 async fn model_ready(app: Arc<App>, request: ModelReadyRequest) -> Result<ModelReadyResponse, Failure> {

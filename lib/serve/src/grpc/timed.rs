@@ -1,7 +1,7 @@
 //! A body that has to come within its time, and to fit into the memory that requests share.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -21,15 +21,28 @@ pub struct Timed {
     body: Incoming,
     end: Pin<Box<Sleep>>,
     app: Arc<App>,
-    /// Given back when the message has been read.
-    memory: Option<OwnedSemaphorePermit>,
+    held: Held,
+}
+
+/// The memory that a message takes, until nobody holds it any more.
+#[derive(Clone, Default)]
+pub struct Held(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+
+impl Held {
+    fn add(&self, more: OwnedSemaphorePermit) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *held {
+            Some(held) => held.merge(more),
+            None => *held = Some(more),
+        }
+    }
 }
 
 impl Timed {
-    /// Of a request that has just come.
-    pub fn new(body: Incoming, app: &Arc<App>) -> Timed {
+    /// Of a request that has just come; what it takes is added to what is held.
+    pub fn new(body: Incoming, app: &Arc<App>, held: Held) -> Timed {
         let end = Box::pin(sleep(app.limits.body_time));
-        Timed { body, end, app: Arc::clone(app), memory: None }
+        Timed { body, end, app: Arc::clone(app), held }
     }
 }
 
@@ -52,10 +65,7 @@ impl Body for Timed {
             Poll::Pending => return Poll::Pending,
         };
         match self.app.memory(frame.data_ref().map_or(0, Bytes::len)) {
-            Ok(more) => match &mut self.memory {
-                Some(memory) => memory.merge(more),
-                None => self.memory = Some(more),
-            },
+            Ok(more) => self.held.add(more),
             Err(failure) => return Poll::Ready(Some(Err(Status::from(failure).into()))),
         }
         Poll::Ready(Some(Ok(frame)))

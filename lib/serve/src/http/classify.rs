@@ -1,6 +1,5 @@
 //! `:classify`: examples in, labels with scores out.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use axum::response::Response;
@@ -11,6 +10,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::few::{Named, or_default};
 use super::{aside, parse, tensorflow};
 use crate::app::App;
 use crate::backend;
@@ -24,8 +24,8 @@ use crate::version::Version;
 #[derive(Deserialize)]
 struct Classify<'a> {
     signature_name: Option<String>,
-    #[serde(borrow, default)]
-    context: BTreeMap<String, &'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    context: Named<'a>,
     #[serde(borrow)]
     examples: Vec<&'a RawValue>,
 }
@@ -55,8 +55,9 @@ pub async fn classify(
     // Pictures take longer than their bytes tell.
     let rows = aside(bytes.len().saturating_mul(16), || read(app, version, pictures, bytes, deadline));
     drop(one);
-    let rows = rows?;
-    let outputs = version.infer(vec![rows.joined()?], start).await?;
+    let (images, memory) = rows?.joined()?;
+    let outputs = version.infer(vec![images], start).await?;
+    drop(memory);
     let rows = pictures.scores(&outputs)?;
     let result: Vec<Vec<(String, f32)>> =
         rows.into_iter().map(|row| row.into_iter().map(|it| (it.label, it.score)).collect()).collect();
@@ -94,14 +95,15 @@ impl Rows {
         Ok(())
     }
 
-    fn joined(&self) -> Result<Tensor, Failure> {
+    /// All of them as a batch, with the memory that it takes.
+    fn joined(self) -> Result<(Tensor, Option<OwnedSemaphorePermit>), Failure> {
         let alike = self.images.first().is_some_and(|first| self.images.iter().all(|row| row.is_like(first)));
         if !alike {
             return Err(Failure::invalid(
                 "`examples`: expected at least one, all of one size, got none or others.",
             ));
         }
-        Tensor::join(&self.images.iter().collect::<Vec<_>>())
+        Ok((Tensor::join(&self.images.iter().collect::<Vec<_>>())?, self.memory))
     }
 }
 
@@ -114,19 +116,20 @@ fn read(
 ) -> Result<Rows, Failure> {
     let request: Classify<'_> = parse(bytes)?;
     tensorflow::check_signature(request.signature_name.as_deref())?;
-    let shared = match request.context.is_empty() {
+    let Named(context) = request.context;
+    let shared = match context.is_empty() {
         true => None,
-        false => Some(row(version, pictures, request.context.iter())?),
+        false => Some(row(version, pictures, context.iter())?),
     };
     let mut rows = Rows::default();
     for example in &request.examples {
         if Instant::now() >= deadline {
             return Err(late());
         }
-        let example: BTreeMap<String, &RawValue> = parse(example.get().as_bytes())?;
+        let Named(example) = parse(example.get().as_bytes())?;
         let image = match &shared {
             Some(shared) if example.is_empty() => shared.clone(),
-            _ => row(version, pictures, request.context.iter().chain(&example))?,
+            _ => row(version, pictures, context.iter().chain(&example))?,
         };
         rows.push(app, image)?;
     }

@@ -14,8 +14,9 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::few::{Few, or_default};
 use super::target::Target;
-use super::{aside, body, few, finish, method, parse};
+use super::{aside, body, finish, method, parse};
 use crate::app::App;
 use crate::backend::{self, Backend, TensorSpec};
 use crate::failure::{Failure, Reason, short};
@@ -97,30 +98,29 @@ fn metadata(app: &App, version: &Version) -> Response {
 #[derive(Deserialize)]
 struct Infer<'a> {
     id: Option<String>,
-    #[serde(borrow, deserialize_with = "few")]
-    inputs: Vec<Input<'a>>,
-    #[serde(default, deserialize_with = "few")]
-    outputs: Vec<Requested>,
-    #[serde(default)]
+    #[serde(borrow)]
+    inputs: Few<Input<'a>>,
+    #[serde(default, deserialize_with = "or_default")]
+    outputs: Few<Requested>,
+    #[serde(default, deserialize_with = "or_default")]
     parameters: Parameters,
 }
 
 #[derive(Deserialize)]
 struct Input<'a> {
     name: String,
-    #[serde(deserialize_with = "few")]
-    shape: Vec<usize>,
+    shape: Few<usize>,
     datatype: String,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     parameters: Parameters,
 }
 
 #[derive(Deserialize)]
 struct Requested {
     name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     parameters: Parameters,
 }
 
@@ -186,8 +186,8 @@ fn read(backend: &dyn Backend, headers: &HeaderMap, bytes: &Bytes) -> Result<Ask
     let request: Infer<'_> = parse(&bytes[..split])?;
     request.parameters.check()?;
     let mut rest = bytes.slice(split..);
-    let mut named = Vec::with_capacity(request.inputs.len());
-    for input in request.inputs {
+    let mut named = Vec::with_capacity(request.inputs.0.len());
+    for input in request.inputs.0 {
         named.push((input.name.clone(), tensor(backend, input, &mut rest)?));
     }
     if !rest.is_empty() {
@@ -197,7 +197,7 @@ fn read(backend: &dyn Backend, headers: &HeaderMap, bytes: &Bytes) -> Result<Ask
         )));
     }
     let binary = request.parameters.binary_data_output.unwrap_or(false);
-    let wishes = match request.outputs {
+    let wishes = match request.outputs.0 {
         all if all.is_empty() => (0..backend.outputs().len()).map(|output| Wish { output, binary }).collect(),
         requested => {
             let places = places(backend, requested.iter().map(|requested| requested.name.as_str()))?;
@@ -250,11 +250,11 @@ fn tensor(backend: &dyn Backend, input: Input<'_>, rest: &mut Bytes) -> Result<T
                     rest.len()
                 )));
             }
-            Tensor::new(dtype, input.shape, rest.split_to(size))
+            Tensor::new(dtype, input.shape.0, rest.split_to(size))
         }
         (None, Some(data)) => {
             let values = numbers::read(data.get(), dtype)?;
-            let tensor = Tensor::new(dtype, input.shape, values.data().clone())?;
+            let tensor = Tensor::new(dtype, input.shape.0, values.data().clone())?;
             if values.shape().len() > 1 && values.shape() != tensor.shape() {
                 return Err(Failure::invalid(format!(
                     "input {:?}: expected data of the shape {} or in one list, got {}.",

@@ -3,14 +3,13 @@
 
 mod body;
 mod classify;
+mod few;
 mod inference;
 mod picture;
 mod predict;
 mod target;
 mod tensorflow;
 
-use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,8 +21,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, StatusCode};
-use serde::de::{Error as _, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::app::App;
@@ -154,33 +152,6 @@ fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Failure> {
         };
         Failure::invalid(format!("JSON parse error: {problem}{hint}"))
     })
-}
-
-/// Entries of a list at most that no sound request has more of.
-const MANY: usize = 1024;
-
-/// A list of a few entries: two bytes of a request are an entry of a hundred in memory.
-fn few<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
-    struct Few<T>(PhantomData<T>);
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for Few<T> {
-        type Value = Vec<T>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "a list of at most {MANY}")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
-            let mut entries = Vec::new();
-            while let Some(entry) = list.next_element()? {
-                if entries.len() == MANY {
-                    return Err(A::Error::invalid_length(MANY + 1, &self));
-                }
-                entries.push(entry);
-            }
-            Ok(entries)
-        }
-    }
-    from.deserialize_seq(Few(PhantomData))
 }
 
 /// Bodies of more bytes are parsed where that holds up nobody.

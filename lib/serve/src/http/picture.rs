@@ -22,7 +22,7 @@ const TOP: usize = 5;
 /// # Errors
 /// If the query is not that, the model takes no pictures, the file is no picture, or as [`Version::infer`].
 pub async fn picture(
-    app: &App,
+    app: &Arc<App>,
     version: &Arc<Version>,
     whole: Whole,
     query: &str,
@@ -34,19 +34,21 @@ pub async fn picture(
             "expected a model of images (1 or 3 channels) whose output is classes or DETR's boxes, got another.",
         )
     })?;
-    let one = app.decoder(version.deadline(start)).await?;
-    let preparing = pictures.clone();
-    let prepared = tokio::task::spawn_blocking(move || {
+    let (sharing, preparing) = (Arc::clone(app), pictures.clone());
+    let preparing = move || {
         let image = Pictures::decode(&whole.bytes)?;
-        let input = preparing.prepare(image.clone())?;
-        Ok::<_, Failure>((image, input))
-    });
-    let prepared = prepared.await;
-    drop(one);
-    let (image, input) = prepared.map_err(|_| Failure::internal("the picture's decoder failed"))??;
+        drop(whole);
+        let size = [image.height(), image.width()];
+        let input = preparing.prepare(image)?;
+        // Before the decoder's place is given back: what waits for the model is counted as bodies are.
+        let memory = sharing.memory(input.data().len())?;
+        Ok((size, input, memory))
+    };
+    let ([height, width], input, memory) = app.decode(version.deadline(start), preparing).await?;
     let outputs = version.infer(vec![input], start).await?;
+    drop(memory);
     let mut answer = json!({"model": version.model, "version": version.number.to_string(),
-        "task": pictures.task, "width": image.width(), "height": image.height()});
+        "task": pictures.task, "width": width, "height": height});
     let found: (&str, Value) = match pictures.task {
         Task::Classify => ("classes", json!(pictures.rank(&outputs, options.top.unwrap_or(TOP))?)),
         Task::Detect => {
@@ -56,7 +58,7 @@ pub async fn picture(
                 min_score: options.min_score.unwrap_or(default.min_score),
                 ..default
             };
-            ("boxes", json!(pictures.find(&image, version.backend.outputs(), &outputs, config)?))
+            ("boxes", json!(pictures.find([height, width], version.backend.outputs(), &outputs, config)?))
         }
     };
     if let Value::Object(answer) = &mut answer {

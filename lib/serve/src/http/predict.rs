@@ -7,6 +7,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::few::Named;
 use super::{aside, parse, tensorflow};
 use crate::backend::{self, Backend};
 use crate::failure::Failure;
@@ -63,7 +64,7 @@ fn rows(backend: &dyn Backend, text: &str) -> Result<Vec<Tensor>, Failure> {
     let rows: Vec<&RawValue> = parse(text.as_bytes())?;
     let mut named: BTreeMap<String, Vec<Tensor>> = BTreeMap::new();
     for row in &rows {
-        let row: BTreeMap<String, &RawValue> = parse(row.get().as_bytes())?;
+        let Named(row) = parse(row.get().as_bytes())?;
         for (name, value) in row {
             let spec = backend::input(backend, &name)?;
             let tensor = numbers::read(value.get(), spec.dtype)?.into_row();
@@ -89,7 +90,7 @@ fn columns(backend: &dyn Backend, text: &str) -> Result<Vec<Tensor>, Failure> {
     if !text.trim_start().starts_with('{') {
         return Ok(vec![numbers::read(text, only(backend)?.dtype)?]);
     }
-    let columns: BTreeMap<String, &RawValue> = parse(text.as_bytes())?;
+    let Named(columns) = parse(text.as_bytes())?;
     let named = columns.into_iter().map(|(name, value)| {
         let tensor = numbers::read(value.get(), backend::input(backend, &name)?.dtype)?;
         Ok((name, tensor))

@@ -25,7 +25,8 @@ pub async fn list(State(app): State<Arc<App>>) -> Response {
     let models = models.iter().map(|(name, served)| {
         let latest = served.versions.values().next_back();
         let task = latest.and_then(|version| version.pictures.as_ref()).map(|pictures| pictures.task);
-        let versions: Vec<u64> = served.versions.keys().copied().collect();
+        // As text: numbers of 64 bits are more than a browser keeps apart.
+        let versions: Vec<String> = served.versions.keys().map(ToString::to_string).collect();
         json!({"name": name, "versions": versions, "labels": served.settings.labels, "task": task})
     });
     let models: Vec<Value> = models.collect();
@@ -50,7 +51,12 @@ pub async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     finish(&app, target.model, protocol, start, result)
 }
 
-async fn act(app: &App, target: &Target<'_>, request: Request, start: Instant) -> Result<Response, Failure> {
+async fn act(
+    app: &Arc<App>,
+    target: &Target<'_>,
+    request: Request,
+    start: Instant,
+) -> Result<Response, Failure> {
     let wanted = match target.action {
         "predict" | "classify" | "regress" | "picture" => Method::POST,
         "" | "metadata" => Method::GET,

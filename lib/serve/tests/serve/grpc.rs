@@ -22,6 +22,7 @@ const INVALID_ARGUMENT: u32 = 3;
 const NOT_FOUND: u32 = 5;
 const RESOURCE_EXHAUSTED: u32 = 8;
 const UNIMPLEMENTED: u32 = 12;
+const UNAVAILABLE: u32 = 14;
 const UNAUTHENTICATED: u32 = 16;
 
 impl Client {
@@ -171,6 +172,59 @@ async fn what_is_wrong_has_a_code() {
         let (code, _): (u32, ServerLiveResponse) = client.call(name, &ServerLiveRequest {}).await;
         assert_eq!(code, UNIMPLEMENTED, "{name}");
     }
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_within_parts_are_counted() {
+    let (folder, _) = folder("{}");
+    let server = serve(folder.path(), |_| {}).await;
+    let mut client = Client::connect(server.grpc_address().unwrap()).await;
+    for (many, wanted) in [(4000, OK), (5000, INVALID_ARGUMENT)] {
+        let parameters: HashMap<String, InferParameter> =
+            (0..many).map(|number| (number.to_string(), InferParameter::default())).collect();
+        let mut of_input = request(&image(1));
+        of_input.inputs[0].parameters = parameters.clone();
+        let mut of_output = request(&image(1));
+        of_output.outputs = vec![InferRequestedOutputTensor { name: "output".into(), parameters }];
+        for request in [of_input, of_output] {
+            let (code, _): (u32, ModelInferResponse) = client.call("ModelInfer", &request).await;
+            assert_eq!(code, wanted, "{many}");
+        }
+    }
+    // Values that no model takes are not kept: these are empty ones of BYTES.
+    let contents = InferTensorContents::decode([0x42, 0, 0x42, 0].as_slice()).unwrap();
+    assert_eq!(contents, InferTensorContents::default());
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_wait_hold_their_memory() {
+    // Two wait for a third.
+    let (folder, _) = folder(r#"{"batching": {"max_batch_size": 3, "max_delay_ms": 60000}}"#);
+    let limits = Limits { total_bytes: 1 << 20, ..Limits::default() };
+    let server = serve(folder.path(), |config| config.limits = limits).await;
+    let address = server.grpc_address().unwrap();
+    let ask = |bytes: usize| async move {
+        let request = ModelInferRequest { id: "x".repeat(bytes), ..request(&image(1)) };
+        let (code, _): (u32, ModelInferResponse) =
+            Client::connect(address).await.call("ModelInfer", &request).await;
+        code
+    };
+    let mut metrics = crate::client::Client::connect(server.http_address()).await;
+    let mut waiting = Vec::new();
+    for waits in 1..=2 {
+        waiting.push(tokio::spawn(ask(400_000)));
+        metrics.until(&format!("sconce_serve_waiting{{model=\"small\",version=\"1\"}} {waits}")).await;
+    }
+    assert_eq!(ask(400_000).await, UNAVAILABLE);
+    assert_eq!(ask(1).await, OK);
+    for one in waiting {
+        assert_eq!(one.await.unwrap(), OK);
+    }
+    // What is answered has given its memory back.
+    let codes = tokio::join!(ask(800_000), ask(1), ask(1));
+    assert_eq!(codes, (OK, OK, OK));
     server.shutdown().await;
 }
 

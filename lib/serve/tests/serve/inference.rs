@@ -56,8 +56,13 @@ async fn numbers_and_bytes_give_the_same() {
         let input = json!({"name": "input", "shape": [1, 1, 4, 4], "datatype": "FP32", "data": data});
         json!({"id": "7", "inputs": [input]})
     };
-    for data in [json!(values), json!([nested(&values)])] {
-        let answer = client.post(INFER, input(data).to_string()).await;
+    // What is null is as if it were not there.
+    let mut nulls = input(json!(values));
+    nulls["outputs"] = Value::Null;
+    nulls["parameters"] = Value::Null;
+    nulls["inputs"][0]["parameters"] = Value::Null;
+    for body in [input(json!(values)), input(json!([nested(&values)])), nulls] {
+        let answer = client.post(INFER, body.to_string()).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         let answer = answer.json();
         let (name, version, id) = (&answer["model_name"], &answer["model_version"], &answer["id"]);

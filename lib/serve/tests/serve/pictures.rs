@@ -110,6 +110,41 @@ async fn a_small_request_becomes_no_large_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pictures_that_wait_for_the_model_hold_their_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let layers = |x: Node| x.global_avg_pool().linear(3);
+    let model = Model::build([3, 100, 100], layers).unwrap().init(Seed(1), &Device::Cpu).unwrap();
+    save(folder.path(), "large", 1, &model);
+    // Two wait for a third.
+    let settings = r#"{"batching": {"max_batch_size": 3, "max_delay_ms": 60000}}"#;
+    fs::write(folder.path().join("large/config.json"), settings).unwrap();
+    // A picture of a few hundred bytes becomes 120,000: there is room for two, and for 60,000 bytes of numbers.
+    let limits = sconce_serve::Limits { total_bytes: 330 << 10, ..sconce_serve::Limits::default() };
+    let server = serve(folder.path(), |config| config.limits = limits).await;
+    let address = server.http_address();
+    let ask = || async move {
+        let image = picture("a.png", [9, 9], [1, 2, 3]);
+        Client::connect(address).await.post("/v1/models/large:picture", image).await
+    };
+    let mut client = Client::connect(address).await;
+    let mut waiting = Vec::new();
+    for waits in 1..=2 {
+        waiting.push(tokio::spawn(ask()));
+        client.until(&format!("sconce_serve_waiting{{model=\"large\",version=\"1\"}} {waits}")).await;
+    }
+    let refused = ask().await;
+    assert_eq!(refused.status, 429, "{}", refused.text());
+    assert!(refused.text().contains("fill the memory"), "{}", refused.text());
+    let numbers = json!({"instances": [vec![vec![vec![0; 100]; 100]; 3]]}).to_string();
+    let answer = client.post("/v1/models/large:predict", numbers).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    for one in waiting {
+        assert_eq!(one.await.unwrap().status, 200);
+    }
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn things_are_found_in_a_picture() {
     let folder = tempfile::tempdir().unwrap();
     // What DETR gives, of far fewer layers: 16 guesses of three classes and nothing.
@@ -121,16 +156,24 @@ async fn things_are_found_in_a_picture() {
     save(folder.path(), "detr", 1, &net);
     let server = serve(folder.path(), |_| {}).await;
     let mut client = Client::connect(server.http_address()).await;
-    let image = picture("a.png", [64, 64], [200, 100, 50]);
-    let answer = client.post("/v1/models/detr:picture?min_score=0&top=4", image).await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    let answer = answer.json();
-    assert_eq!(answer["task"], "detect");
-    let boxes = answer["boxes"].as_array().unwrap();
-    assert!(!boxes.is_empty() && boxes.len() <= 4, "{answer}");
-    for one in boxes {
-        assert_eq!(one["box"].as_array().unwrap().len(), 4);
-        assert!((0.0..=1.0).contains(&one["score"].as_f64().unwrap()));
+    let mut sides = Vec::new();
+    for size in [[64, 64], [64, 192]] {
+        let image = picture("a.png", size, [200, 100, 50]);
+        let answer = client.post("/v1/models/detr:picture?min_score=0&top=4", image).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let answer = answer.json();
+        assert_eq!((&answer["task"], &answer["width"]), (&json!("detect"), &json!(size[1])));
+        let boxes = answer["boxes"].as_array().unwrap();
+        assert!(!boxes.is_empty() && boxes.len() <= 4, "{answer}");
+        for one in boxes {
+            assert!((0.0..=1.0).contains(&one["score"].as_f64().unwrap()));
+        }
+        sides.push(boxes.iter().map(|one| floats(&one["box"])).collect::<Vec<_>>());
+    }
+    // The same colour everywhere, three times as wide: so are the boxes, in pixels of each picture.
+    for (square, wide) in sides[0].iter().zip(&sides[1]) {
+        assert!(square[2] - square[0] > 1.0, "{square:?}");
+        assert_close(wide, &[3.0 * square[0], square[1], 3.0 * square[2], square[3]]);
     }
     server.shutdown().await;
 }

@@ -83,7 +83,7 @@ async fn status_and_metadata_have_the_documented_form() {
     assert_eq!(sizes(&signature["outputs"]["output"]), ["-1", "3"]);
     assert_eq!(signature["outputs"]["output"]["dtype"], "DT_FLOAT");
     let models = client.get("/v1/models").await.json();
-    assert_eq!(models["models"][0]["versions"], json!([1, 2]));
+    assert_eq!(models["models"][0]["versions"], json!(["1", "2"]));
     server.shutdown().await;
 }
 
@@ -92,7 +92,8 @@ async fn examples_are_classified() {
     let (folder, model) = folder(r#"{"classes": ["cat", "dog", "cow"]}"#);
     let server = serve(folder.path(), |_| {}).await;
     let mut client = Client::connect(server.http_address()).await;
-    let examples = json!({"examples": [{"input": nested(&image(1))}, {"input": nested(&image(2))}]});
+    let examples =
+        json!({"context": null, "examples": [{"input": nested(&image(1))}, {"input": nested(&image(2))}]});
     let answer = client.post("/v1/models/small:classify", examples.to_string()).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let result = answer.json()["result"].clone();
@@ -148,6 +149,19 @@ async fn what_is_wrong_is_said_in_the_documented_form() {
         let message = answer["error"].as_str().unwrap();
         assert!(message.contains(part), "{path} {start}: {message}");
         assert_eq!(answer.as_object().unwrap().len(), 1);
+    }
+    // More names than any model has inputs are not even read.
+    let many: serde_json::Map<String, Value> =
+        (0..2000).map(|number| (number.to_string(), json!(1))).collect();
+    for (path, body) in [
+        (predict, json!({"instances": [many]})),
+        (predict, json!({"inputs": many})),
+        ("/v1/models/small:classify", json!({"examples": [many]})),
+        ("/v1/models/small:classify", json!({"context": many, "examples": [{}]})),
+    ] {
+        let answer = client.post(path, body.to_string()).await;
+        assert_eq!(answer.status, 400, "{}", answer.text());
+        assert!(answer.text().contains("an object of at most 1024"), "{}", answer.text());
     }
     assert_eq!(client.get(predict).await.status, 405);
     assert_eq!(client.get("/v1/models/none").await.status, 404);
