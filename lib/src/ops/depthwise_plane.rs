@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 
 use super::host::Real;
 use super::lines::Lines;
@@ -40,7 +40,6 @@ impl<T: Real> Plane<'_, T> {
         y: &'y mut [MaybeUninit<T>],
     ) -> &'y mut [T] {
         let width = self.lines.output_width();
-        let bias = T::splat(simd, bias);
         // Of each element of the window in a row of outputs: where its pixels begin, and its weight.
         let mut taps: Vec<(usize, T)> = Vec::with_capacity(weight.len());
         let mut row = 0;
@@ -48,10 +47,11 @@ impl<T: Real> Plane<'_, T> {
             if let Some(pixel_row) = self.lines.rows_inside(row, ROWS) {
                 self.enter(row + ROWS - 1);
                 let rows = &mut y[row * width..(row + ROWS) * width];
+                let place = (&*self.lines, &*self.values, pixel_row);
                 let done = match (weight.len() / columns, columns) {
-                    (3, 3) => self.put_rows::<S, 3>(simd, pixel_row, (weight, turn), bias, rows),
-                    (5, 5) => self.put_rows::<S, 5>(simd, pixel_row, (weight, turn), bias, rows),
-                    (7, 7) => self.put_rows::<S, 7>(simd, pixel_row, (weight, turn), bias, rows),
+                    (3, 3) => simd.vectorize(Rows::<T, 3> { place, weight, turn, bias, y: rows }),
+                    (5, 5) => simd.vectorize(Rows::<T, 5> { place, weight, turn, bias, y: rows }),
+                    (7, 7) => simd.vectorize(Rows::<T, 7> { place, weight, turn, bias, y: rows }),
                     _ => false,
                 };
                 if done {
@@ -71,7 +71,7 @@ impl<T: Real> Plane<'_, T> {
             let mut first = 0;
             while first < width {
                 let (at, end) = vector_at(first, T::lanes::<S>(), width);
-                let mut sums = bias;
+                let mut sums = T::splat(simd, bias);
                 for &(start, weight) in &taps {
                     let pixels = T::load(simd, &self.values[start + at..]);
                     sums = T::mul_add(simd, T::splat(simd, weight), pixels, sums);
@@ -94,23 +94,30 @@ impl<T: Real> Plane<'_, T> {
             self.rows = needed;
         }
     }
+}
 
-    /// [`ROWS`] rows of outputs `y` whose windows, of `K` × `K` elements, lie on the image: a vector of pixels goes into
-    /// all of them that see it. Gives true.
+/// [`ROWS`] rows of outputs `y` whose windows, of `K` × `K` elements, lie on the image: a vector of pixels goes into all
+/// of them that see it. A function of its own, whose numbers all stay in registers. Gives true.
+struct Rows<'a, T, const K: usize> {
+    /// The lines, their values, and the row of the image under the first row of the window.
+    place: (&'a Lines, &'a [T], usize),
+    weight: &'a [T],
+    turn: Turn,
+    bias: T,
+    y: &'a mut [MaybeUninit<T>],
+}
+
+impl<T: Real, const K: usize> WithSimd for Rows<'_, T, K> {
+    type Output = bool;
+
     #[allow(
         clippy::needless_range_loop,
         reason = "an iterator is not made of the vector instructions of its caller"
     )]
     #[inline(always)]
-    fn put_rows<S: Simd, const K: usize>(
-        &self,
-        simd: S,
-        pixel_row: usize,
-        (weight, turn): (&[T], Turn),
-        bias: T::Vector<S>,
-        y: &mut [MaybeUninit<T>],
-    ) -> bool {
-        let (lines, values) = (self.lines, &*self.values);
+    fn with_simd<S: Simd>(self, simd: S) -> bool {
+        let Rows { place: (lines, values, pixel_row), weight, turn, bias, y } = self;
+        let bias = T::splat(simd, bias);
         let (width, lanes) = (lines.output_width(), T::lanes::<S>());
         let mut weights = [[T::zero(); K]; K];
         let mut starts = [0; K];

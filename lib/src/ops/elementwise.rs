@@ -1,5 +1,6 @@
 use rayon::prelude::*;
 
+use super::channels_last::copy;
 use super::host::Real;
 use super::simd::vectorized;
 
@@ -12,6 +13,12 @@ pub(super) const BLOCK: usize = 16 * 1024;
 #[inline(always)]
 pub(super) fn kept<T: Real>(value: T) -> T {
     value + T::zero()
+}
+
+/// `to = from`, by all threads. A single copy of so many values is one thread's, and the C library leaves it to an
+/// instruction that takes long on some processors of AMD's.
+pub(crate) fn copy_assign(to: &mut [f32], from: &[f32]) {
+    to.par_chunks_mut(BLOCK).zip(from.par_chunks(BLOCK)).for_each(|(to, from)| vectorized(|| copy(to, from)));
 }
 
 /// `to += from`.

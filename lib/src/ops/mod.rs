@@ -120,7 +120,7 @@ pub(crate) use composed::has_kernels;
 pub(crate) use concat::concat_dims;
 pub(crate) use conv2d::check_groups;
 pub(crate) use dropout::check_probability;
-pub(crate) use elementwise::{add_assign, relu_assign};
+pub(crate) use elementwise::{add_assign, copy_assign, relu_assign};
 pub(crate) use fake_quantize::{channel_scales, round_channels, whole_numbers};
 pub(crate) use gemm::Update;
 pub(crate) use host::with_values;

@@ -179,7 +179,7 @@ impl Layer for Sum {
         let (batch, shape) = (x.batch, x.shape.clone());
         let copy = |x: &Activation| {
             let mut y = context.buffer(x.values.len());
-            y.copy_from_slice(&x.values);
+            ops::copy_assign(&mut y, &x.values);
             y
         };
         // In the place of one that nothing else needs.

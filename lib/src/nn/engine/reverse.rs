@@ -63,7 +63,7 @@ impl Gradients {
     /// Adds a part that is still needed itself.
     pub(super) fn add_copy(&mut self, node: usize, part: &[f32]) {
         self.add(node, part.len(), |to, update| match update {
-            Update::Replace => to.copy_from_slice(part),
+            Update::Replace => ops::copy_assign(to, part),
             Update::Add => ops::add_assign(to, part),
         });
     }
