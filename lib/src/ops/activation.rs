@@ -176,32 +176,33 @@ impl<T: Real> WithSimd for Forward<'_, T> {
     }
 }
 
-/// The gradient of a rectified linear unit in memory of its own, where it is most of the work to go through memory.
-struct ReluGradient<'a, T> {
-    y: &'a [T],
-    dy: &'a [T],
-    dx: &'a mut [MaybeUninit<T>],
+/// `values`, or 0 where those of `by` are not above 0, into memory of their own: most of the work is to go through memory,
+/// so that it is done once.
+struct Rectified<'a, T> {
+    by: &'a [T],
+    values: &'a [T],
+    to: &'a mut [MaybeUninit<T>],
 }
 
-impl<T: Real> WithSimd for ReluGradient<'_, T> {
+impl<T: Real> WithSimd for Rectified<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        for ((dx, &y), &dy) in self.dx.iter_mut().zip(self.y).zip(self.dy) {
-            dx.write(if y <= T::zero() { T::zero() } else { dy });
+        for ((to, &by), &value) in self.to.iter_mut().zip(self.by).zip(self.values) {
+            to.write(if by <= T::zero() { T::zero() } else { value });
         }
     }
 }
 
-fn relu_gradient<T: Real>(y: &[T], dy: &[T]) -> Vec<T> {
-    let dy = &dy[..y.len()];
-    let fill = |dx: &mut [MaybeUninit<T>]| {
-        let blocks = dx.par_chunks_mut(BLOCK).zip(y.par_chunks(BLOCK).zip(dy.par_chunks(BLOCK)));
-        blocks.for_each(|(dx, (y, dy))| dispatch(ReluGradient { y, dy, dx }));
+fn rectified<T: Real>(by: &[T], values: &[T]) -> Vec<T> {
+    let values = &values[..by.len()];
+    let fill = |to: &mut [MaybeUninit<T>]| {
+        let blocks = to.par_chunks_mut(BLOCK).zip(by.par_chunks(BLOCK).zip(values.par_chunks(BLOCK)));
+        blocks.for_each(|(to, (by, values))| dispatch(Rectified { by, values, to }));
     };
-    // SAFETY: of all three there are as many values, so that each of `dx` is written.
-    unsafe { made(y.len(), fill) }
+    // SAFETY: of all three there are as many values, so that each of `to` is written.
+    unsafe { made(by.len(), fill) }
 }
 
 struct Backward<'a, T> {
@@ -286,6 +287,9 @@ impl CustomOp1 for Activation {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         with_real!(dtype(x), self.name(), T => {
             let x = values(x, layout)?;
+            if *self == Activation::Relu {
+                return output(rectified::<T>(x, x), layout.dims());
+            }
             let (y, _) = filled(x.len(), BLOCK, |index, y: &mut [T]| {
                 let x = &x[index * BLOCK..][..y.len()];
                 dispatch(Forward { function: *self, x, y });
@@ -299,7 +303,7 @@ impl CustomOp1 for Activation {
         with_real!(x.dtype(), self.name(), T => {
             let dx = read([x, y, &dy], |[x, y, dy]: [&[T]; 3]| {
                 if *self == Activation::Relu {
-                    return relu_gradient(y, dy);
+                    return rectified(y, dy);
                 }
                 let block = |index, dx: &mut [T]| {
                     let place = index * BLOCK..index * BLOCK + dx.len();
