@@ -47,7 +47,7 @@ impl<T: Real> Plane<'_, T> {
             if let Some(pixel_row) = self.lines.rows_inside(row, ROWS) {
                 self.enter(row + ROWS - 1);
                 let rows = &mut y[row * width..(row + ROWS) * width];
-                let place = (&*self.lines, &*self.values, pixel_row);
+                let place = (self.lines, &*self.values, pixel_row);
                 let done = match (weight.len() / columns, columns) {
                     (3, 3) => simd.vectorize(Rows::<T, 3> { place, weight, turn, bias, y: rows }),
                     (5, 5) => simd.vectorize(Rows::<T, 5> { place, weight, turn, bias, y: rows }),
