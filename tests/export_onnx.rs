@@ -330,6 +330,9 @@ fn what_cannot_be_exported_is_named() -> Result<()> {
     refused(&model, &OnnxConfig { metadata, ..plain.clone() }, &["mean", "1 channels", "3 numbers"]);
     let inputs = vec![Tensor::zeros((2, 1, 4, 5), DType::F32, &cpu)?];
     refused(&model, &OnnxConfig { inputs, ..plain.clone() }, &["(B, 1, 4, 4)", "(2, 1, 4, 5)"]);
+    let inputs = vec![Tensor::zeros((2, 1, 4, 4), DType::F32, &cpu)?];
+    let four = OnnxConfig { batch: Batch::Fixed(4), inputs, ..plain.clone() };
+    refused(&model, &four, &["(B, 1, 4, 4)", "B is 4", "(2, 1, 4, 4)"]);
     let sines = SinePositionConfig { embed_dim: 4, ..SinePositionConfig::default() };
     let model = Model::build([4, 4, 4], |x| x.sine_position_embedding(sines).named("where") * x)?
         .init(Seed(0), &cpu)?;

@@ -102,9 +102,12 @@ fn a_program_on_candle_says_the_same() -> Result<()> {
         cargo.current_dir(folder.path()).args(["tree", "--offline", "--depth", "1"]).output().unwrap();
     let tree = sconce_tests::stdout(&output);
     assert!(output.status.success() && tree.contains("sconce v"), "{tree}{}", sconce_tests::stderr(&output));
-    let nowhere = ProgramConfig { on: RunsOn::Candle { sconce: folder.path().join("src") }, ..config };
-    let error = export::rust_program_with(&net, folder.path(), &nowhere).unwrap_err().to_string();
-    assert!(error.contains("the folder of the crate sconce"), "{error}");
+    // The repository is not the crate.
+    for place in [folder.path().join("src"), sconce_tests::root()] {
+        let nowhere = ProgramConfig { on: RunsOn::Candle { sconce: place }, ..config.clone() };
+        let error = export::rust_program_with(&net, folder.path(), &nowhere).unwrap_err().to_string();
+        assert!(error.contains("the folder of the crate sconce"), "{error}");
+    }
     Ok(())
 }
 

@@ -56,7 +56,7 @@ pub fn rust_program(
 /// tokens and features. Files of these names that are there are written anew. The report is that of the model.
 ///
 /// For onnxruntime the model is `model.onnx`, and the runtime's library is where `ORT_DYLIB_PATH` says. For candle it is
-/// what [`export::safetensors`](safetensors()) writes.
+/// what [`export::safetensors`](safetensors()) writes; of a quantized model that program tells the main output alone.
 ///
 /// # Errors
 /// If images have other than one or three channels, or not all the same number, the metadata does not fit, the model
@@ -106,16 +106,33 @@ pub fn rust_program_with(
 
 /// The manifest of a program around the crate in this folder.
 fn on_candle(sconce: &Path) -> Result<String> {
+    let wrong = |expected: &str, hint: &str| Error::Argument {
+        op: "export::rust_program".into(),
+        expected: expected.into(),
+        got: sconce.display().to_string(),
+        hint: hint.into(),
+    };
     let place = std::path::absolute(sconce).unwrap_or_else(|_| sconce.to_owned());
-    if !place.join("Cargo.toml").is_file() {
-        return Err(Error::Argument {
-            op: "export::rust_program".into(),
-            expected: "the folder of the crate sconce, with its Cargo.toml".into(),
-            got: sconce.display().to_string(),
-            hint: "It is `lib` in a copy of Sconce's repository.".into(),
-        });
+    let manifest = std::fs::read_to_string(place.join("Cargo.toml")).unwrap_or_default();
+    if package(&manifest) != Some("sconce") {
+        let hint = "It is `lib` in a copy of Sconce's repository.";
+        return Err(wrong("the folder of the crate sconce, with its Cargo.toml", hint));
     }
-    Ok(CANDLE_MANIFEST.replace("{sconce}", &format!("{:?}", place.to_string_lossy())))
+    let text = place.to_str().ok_or_else(|| {
+        wrong("a path that is UTF-8, as a Cargo.toml is", "Copy or link the crate to another folder.")
+    })?;
+    // A string of JSON is one of TOML.
+    Ok(CANDLE_MANIFEST.replace("{sconce}", &serde_json::Value::from(text).to_string()))
+}
+
+/// The name of the package that a manifest describes.
+fn package(manifest: &str) -> Option<&str> {
+    let mut lines = manifest.lines().map(str::trim).skip_while(|line| *line != "[package]").skip(1);
+    let name = lines.by_ref().take_while(|line| !line.starts_with('[')).find_map(|line| {
+        let (key, value) = line.split_once('=')?;
+        (key.trim() == "name").then_some(value)
+    })?;
+    Some(name.trim().trim_matches('"'))
 }
 
 /// The program around `model.onnx`.

@@ -136,8 +136,8 @@ fn finished(draft: &Rc<RefCell<Draft>>, made: Outputs) -> Result<Architecture> {
         outputs.push(Output { name, node, when });
     }
     // Values that outlive the closure still share the draft, so it is taken out of its cell.
-    let anew = draft.borrow().begun();
-    let draft = draft.replace(anew);
+    let left_behind = draft.borrow().left_behind();
+    let draft = draft.replace(left_behind);
     Ok(Architecture { graph: Arc::new(draft.finish(outputs)?) })
 }
 

@@ -53,10 +53,11 @@ impl Draft {
         Draft { nodes: inputs.into_iter().map(input).collect() }
     }
 
-    /// Another draft of these inputs.
-    pub(super) fn begun(&self) -> Draft {
-        let inputs = self.nodes.iter().filter(|node| node.operator == Operator::Input);
-        Draft::new(inputs.map(|node| node.shape.clone().unwrap_or_default()).collect())
+    /// A draft that is never finished, for values that outlive this one: each node has its place and its shape there.
+    pub(super) fn left_behind(&self) -> Draft {
+        let nodes = self.nodes.iter();
+        let nodes = nodes.map(|node| DraftNode::new(Operator::Input, Vec::new(), node.shape.clone(), None));
+        Draft { nodes: nodes.collect() }
     }
 
     /// The shape of a node's value, unless it is unknown.

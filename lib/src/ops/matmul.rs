@@ -50,13 +50,14 @@ const ROWS: usize = 128;
 fn product<T: Real>(left: Matrix<T>, right: Matrix<T>) -> Vec<T> {
     let (rows, width) = (left.rows, right.columns);
     let threads = rayon::current_num_threads();
-    if rows < ROWS * threads || width == 0 {
+    // Asked before the number of threads, which must not choose between them: their sums are cut differently.
+    let panels = RightPanels::of(right, rows);
+    if width == 0 || (panels.is_none() && rows < ROWS * threads) {
         let mut product = vec![T::zero(); rows * width];
         multiply(&mut product, width, Update::Replace, left, right, Threads::All);
         return product;
     }
     let step = rows.div_ceil(threads);
-    let panels = RightPanels::of(right, rows);
     let part = |index: usize, out: &mut [T]| {
         let first = index * step;
         let left = left.rows(first..first + out.len() / width);

@@ -192,21 +192,6 @@ fn names_are_used_once_and_make_sense() -> Result<()> {
 }
 
 #[test]
-fn values_of_another_model_are_refused() {
-    let mut leaked = None;
-    Model::build([1, 8, 8], |x| {
-        leaked = Some(x.clone());
-        x.relu()
-    })
-    .unwrap();
-    let leaked = leaked.unwrap();
-    let error = refusal([1, 8, 8], |_| leaked.relu());
-    assert!(error.starts_with("Model::build: expected a value made from the closure's argument"), "{error}");
-    let error = refusal([1, 8, 8], |x| &x + &leaked);
-    assert!(error.starts_with("add \"add_1\": expected values of one model"), "{error}");
-}
-
-#[test]
 fn layers_that_lead_nowhere_are_left_out() -> Result<()> {
     let net = Model::build([1, 8, 8], |x| {
         let _unused = x.conv2d(64, 3).relu();

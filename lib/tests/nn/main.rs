@@ -5,6 +5,7 @@
 mod build;
 mod checkpoint;
 mod diagram;
+mod foreign_values;
 mod inputs;
 mod layers;
 mod model;

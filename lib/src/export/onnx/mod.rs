@@ -172,7 +172,11 @@ fn check(config: &OnnxConfig, source: &Source) -> Result<()> {
     let all = config.inputs.len() == nodes.len() && nodes.iter().zip(&config.inputs).all(fits);
     let fit = config.inputs.is_empty() || (right && all);
     if !fit {
-        let expected = format!("f32 {}, or none", source.graph.inputs_text());
+        let inputs = source.graph.inputs_text();
+        let expected = match config.batch.fixed() {
+            Some(fixed) => format!("f32 {inputs}, or none, where B is {fixed}"),
+            None => format!("f32 {inputs}, or none"),
+        };
         let text = |x: &Tensor| format!("{} {}", x.dtype().as_str(), shape_text(x.dims()));
         let got = config.inputs.iter().map(text).collect::<Vec<_>>().join(" and ");
         return Err(argument(&expected, got, "They are run through the file, as many as its batch."));
