@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::arrangement::Arrangement;
 use super::protos::{Attribute, AttributeValue, List, Node, Shape, Tensor, data_type};
-use crate::export::nhwc::{Data, Kind, Program, Value, ValueId};
+use crate::export::nhwc::{Data, Kind, Program, Value, ValueId, permuted};
+use crate::ops::int8::Quantization;
 use crate::{Error, Result};
 
 /// The nodes of a graph under way.
@@ -12,6 +14,8 @@ pub(super) struct Nodes {
     names: HashSet<String>,
     /// The nodes that give the program's values.
     values: HashMap<ValueId, String>,
+    /// Values that are the numbers of others in another form.
+    same: HashMap<ValueId, ValueId>,
     /// Known values that were turned or made on the way.
     known: HashMap<(Vec<i32>, Vec<u8>, i32), String>,
     /// What the nodes of the step under way are called after.
@@ -59,6 +63,7 @@ impl Nodes {
             nodes: Vec::new(),
             names: HashSet::new(),
             values: HashMap::new(),
+            same: HashMap::new(),
             known: HashMap::new(),
             prefix: String::new(),
         }
@@ -133,12 +138,18 @@ impl Nodes {
         self.values.insert(output, name);
     }
 
+    /// Says that a value is what another is: bytes and the f32 that they stand for are the same numbers here.
+    pub(super) fn stands_for(&mut self, value: ValueId, other: ValueId) {
+        self.same.insert(value, other);
+    }
+
     /// The node of a value that is computed, goes in, or is known.
     pub(super) fn value(&mut self, program: &Program, value: ValueId) -> Result<String> {
         self.taken(program, value, Taken::AsItIs)
     }
 
     pub(super) fn taken(&mut self, program: &Program, value: ValueId, how: Taken) -> Result<String> {
+        let value = self.same.get(&value).copied().unwrap_or(value);
         if let Some(name) = self.values.get(&value) {
             return Ok(name.clone());
         }
@@ -155,21 +166,69 @@ impl Nodes {
         };
         Ok(match data {
             Some(Data::Float(values)) => {
-                let values = crate::export::nhwc::permuted(values, &lengths, &order);
-                let content = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+                let content = bytes_of(&permuted(values, &lengths, &order));
                 self.constant(name, data_type::FLOAT, turned, content)
             }
             Some(Data::Int(values)) => self.list(name, values),
-            _ => return Err(on_integers(name)),
+            Some(Data::Whole { values, scales, dim }) => {
+                let values = permuted(values, &lengths, &order);
+                let scale_dims = match how {
+                    // The outputs are two dimensions there: channels, and what comes of each.
+                    Taken::Shaped(dims) => dims[dims.len().saturating_sub(2)..].to_vec(),
+                    _ => {
+                        let place = order.iter().position(|here| here == dim).unwrap_or_default();
+                        let ones = vec![1; order.len() - place - 1];
+                        [vec![scales.len() as i32], ones].concat()
+                    }
+                };
+                self.whole_weight(name, turned, &values, (scales, scale_dims))
+            }
+            Some(Data::Sums { values, scales }) => {
+                let values: Vec<f32> =
+                    values.iter().zip(scales).map(|(&value, scale)| value as f32 * scale).collect();
+                self.constant(name, data_type::FLOAT, turned, bytes_of(&values))
+            }
+            None => return Err(unknown(name)),
         })
     }
 
-    /// Known numbers of f32.
-    fn floats<'a>(&self, program: &'a Program, value: ValueId) -> Result<&'a [f32]> {
-        match &program.values[value].data {
-            Some(Data::Float(values)) => Ok(values),
-            _ => Err(on_integers(&program.values[value].name)),
-        }
+    /// A weight in whole numbers of 8 bits, and what makes it f32: a fourth of the file, and the runtime may do it once.
+    fn whole_weight(
+        &mut self,
+        name: &str,
+        dims: Vec<i32>,
+        values: &[i8],
+        (scales, scale_dims): (&[f32], Vec<i32>),
+    ) -> String {
+        let content = values.iter().map(|value| value.cast_unsigned()).collect();
+        let whole = self.constant(name, data_type::INT8, dims, content);
+        let scales = self.constant(&format!("{name}/scale"), data_type::FLOAT, scale_dims, bytes_of(scales));
+        let kinds = vec![("SrcT", kind(data_type::INT8)), ("DstT", kind(data_type::FLOAT))];
+        let wide = self.node("Cast", vec![whole], kinds);
+        self.float_node("Mul", vec![wide, scales])
+    }
+
+    /// A convolution's weight of these dimensions, made of the numbers of another.
+    fn arranged_weight(
+        &mut self,
+        program: &Program,
+        value: ValueId,
+        dims: Vec<i32>,
+        arranged: &Arrangement,
+    ) -> Result<String> {
+        let value = self.same.get(&value).copied().unwrap_or(value);
+        let Value { name, data, .. } = &program.values[value];
+        Ok(match data {
+            Some(Data::Float(values)) => {
+                self.constant(name, data_type::FLOAT, dims, bytes_of(&arranged.numbers(values)))
+            }
+            Some(Data::Whole { values, scales, .. }) => {
+                let scales = arranged.scales(scales);
+                let scale_dims = vec![scales.len() as i32];
+                self.whole_weight(name, dims, &arranged.numbers(values), (scales, scale_dims))
+            }
+            _ => return Err(unknown(name)),
+        })
     }
 
     /// One of `groups` equal parts of a convolution's weight (O, KH, KW, C), as (KH, KW, C, O / groups).
@@ -179,15 +238,11 @@ impl Nodes {
         value: ValueId,
         (group, groups): (usize, usize),
     ) -> Result<String> {
-        let Value { name, dims, .. } = &program.values[value];
+        let dims = &program.values[value].dims;
         let mut lengths: Vec<usize> = dims.iter().map(|&dim| dim as usize).collect();
         lengths[0] /= groups.max(1);
-        let values = self.floats(program, value)?;
-        let size: usize = lengths.iter().product();
-        let part = crate::export::nhwc::permuted(&values[group * size..][..size], &lengths, &[1, 2, 3, 0]);
-        let content = part.iter().flat_map(|value| value.to_le_bytes()).collect();
         let dims = vec![dims[1], dims[2], dims[3], lengths[0] as i32];
-        Ok(self.constant(name, data_type::FLOAT, dims, content))
+        self.arranged_weight(program, value, dims, &Arrangement::Group { group, lengths })
     }
 
     /// A depthwise weight (1, KH, KW, C·M) as that of a convolution over all channels, (KH, KW, C, C·M).
@@ -197,20 +252,25 @@ impl Nodes {
         value: ValueId,
         channels: usize,
     ) -> Result<String> {
-        let Value { name, dims, .. } = &program.values[value];
+        let dims = &program.values[value].dims;
         let outputs = dims[3] as usize;
-        let values = self.floats(program, value)?;
-        let mut all = vec![0.0_f32; values.len() * channels];
-        for (place, &value) in values.iter().enumerate() {
-            let (tap, output) = (place / outputs, place % outputs);
-            all[(tap * channels + output * channels / outputs) * outputs + output] = value;
-        }
-        let content = all.iter().flat_map(|value| value.to_le_bytes()).collect();
         let dims = vec![dims[1], dims[2], channels as i32, dims[3]];
-        Ok(self.constant(name, data_type::FLOAT, dims, content))
+        self.arranged_weight(program, value, dims, &Arrangement::All { channels, outputs })
     }
 
-    pub(super) fn list(&mut self, name: &str, numbers: &[i32]) -> String {
+    /// The nearest of the 256 numbers that these bytes stand for, halves to even, as integers are rounded here.
+    pub(super) fn rounded(&mut self, x: String, bytes: Quantization) {
+        let zero_point = f64::from(bytes.zero_point);
+        let inverse = self.scalar("inverse", f64::from(1.0 / bytes.scale));
+        let steps = self.float_node("Mul", vec![x, inverse]);
+        let steps = self.float_node("Round", vec![steps]);
+        let (low, high) = (self.scalar("low", -zero_point), self.scalar("high", 255.0 - zero_point));
+        let steps = self.float_node("ClipByValue", vec![steps, low, high]);
+        let scale = self.scalar("scale", f64::from(bytes.scale));
+        self.float_node("Mul", vec![steps, scale]);
+    }
+
+    fn list(&mut self, name: &str, numbers: &[i32]) -> String {
         let content = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
         self.constant(name, data_type::INT32, vec![numbers.len() as i32], content)
     }
@@ -254,12 +314,15 @@ impl Nodes {
     }
 }
 
-/// The error of a model whose layers have no form in f32.
-pub(super) fn on_integers(value: &str) -> Error {
+fn bytes_of(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+fn unknown(value: &str) -> Error {
     Error::Argument {
         op: "export::saved_model".into(),
-        expected: "a model in f32".into(),
-        got: format!("{value:?} on integers"),
-        hint: "Export it with export::tflite, or export the float model.".into(),
+        expected: "values that are computed before they are taken, or known".into(),
+        got: format!("{value:?}"),
+        hint: "Please report this.".into(),
     }
 }

@@ -1,5 +1,6 @@
 //! TensorFlow's SavedModel.
 
+mod arrangement;
 mod graph;
 mod operators;
 mod protos;
@@ -41,6 +42,12 @@ impl Default for SavedModelConfig {
 /// Images go in as (B, H, W, C) and come out so, as with [`super::tflite`]; so does every output that has three
 /// dimensions beside the batch. Weights are constants of the graph.
 ///
+/// A model on integers keeps its weights in 8 bits, a fourth of the file, which the graph makes f32 of. Where the model has
+/// bytes, values are f32 rounded to the numbers that the bytes stand for, with the model's scales and zero points, halves
+/// to even: sums in f32 give what sums of integers give but for values at the edge between two numbers. Layers of
+/// [`crate::compress::quantize_dynamic`] take f32 as it is, not rounded in the range of the batch, so that what one
+/// asks of a server never changes what another gets.
+///
 /// ```no_run
 /// # use sconce::prelude::*;
 /// # use sconce::export;
@@ -51,8 +58,8 @@ impl Default for SavedModelConfig {
 /// ```
 ///
 /// # Errors
-/// If a layer has no form in TensorFlow (the error names it), the model is on integers or larger than 2 GB, or the
-/// files cannot be written.
+/// If a layer has no form in TensorFlow (the error names it), the model is larger than 2 GB, or the files cannot be
+/// written.
 pub fn saved_model(model: &dyn Exportable, folder: impl AsRef<Path>) -> Result<ExportReport> {
     saved_model_with(model, folder, &SavedModelConfig::default())
 }

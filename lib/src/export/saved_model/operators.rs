@@ -1,9 +1,9 @@
 //! Each step as operators of TensorFlow.
 
-use super::graph::{Nodes, Taken, flag, int, ints, kind, kind_of, on_integers, text};
+use super::graph::{Nodes, Taken, flag, int, ints, kind, kind_of, text};
 use super::protos::{AttributeValue, data_type};
 use crate::Result;
-use crate::export::nhwc::{Bound, Fit, Function, Op, Pair, Program, Side, Step, Window};
+use crate::export::nhwc::{Bound, Fit, Function, Kind, Op, Pair, Program, Side, Step, Window};
 use crate::nn::Corners;
 
 const FLOAT: i32 = data_type::FLOAT;
@@ -127,8 +127,17 @@ pub(super) fn add(nodes: &mut Nodes, program: &Program, step: &Step) -> Result<(
             simple(nodes, program, step, "Shape", vec![("T", kind(FLOAT)), ("out_type", kind(INT32))])?
         }
         Op::Tile => simple(nodes, program, step, "Tile", vec![typed(), ("Tmultiples", kind(INT32))])?,
-        Op::Quantize | Op::Dequantize => {
-            return Err(on_integers(&output.name));
+        Op::Quantize => {
+            let x = nodes.value(program, step.inputs[0])?;
+            if let Kind::Bytes(bytes) = output.kind {
+                nodes.rounded(x, bytes);
+            }
+            nodes.end(program, step.output);
+            return Ok(());
+        }
+        Op::Dequantize => {
+            nodes.stands_for(step.output, step.inputs[0]);
+            return Ok(());
         }
     }
     let bound = match step.bound {
@@ -136,11 +145,33 @@ pub(super) fn add(nodes: &mut Nodes, program: &Program, step: &Step) -> Result<(
         Bound::Relu => Some("Relu"),
         Bound::Relu6 => Some("Relu6"),
     };
-    if let (Some(op), Some(last)) = (bound, nodes.nodes.last().map(|node| node.name.clone())) {
+    let last = |nodes: &Nodes| nodes.nodes.last().map(|node| node.name.clone());
+    if let (Some(op), Some(last)) = (bound, last(nodes)) {
         nodes.float_node(op, vec![last]);
+    }
+    if let (Kind::Bytes(bytes), false, Some(last)) = (output.kind, keeps_numbers(&step.op), last(nodes)) {
+        nodes.rounded(last, bytes);
     }
     nodes.end(program, step.output);
     Ok(())
+}
+
+/// Whether all numbers that come out went in, so that those of bytes are still theirs.
+fn keeps_numbers(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::MaxPool(_)
+            | Op::Function(Function::Relu)
+            | Op::Reshape
+            | Op::Transpose(_)
+            | Op::Slice(_)
+            | Op::Concat(_)
+            | Op::Pad { .. }
+            | Op::MirrorPad(_)
+            | Op::ResizeNearest
+            | Op::Gather { .. }
+            | Op::Tile
+    )
 }
 
 fn numbers(values: &[usize]) -> Vec<i32> {

@@ -10,6 +10,7 @@ use prost::{Message, Oneof};
 pub(super) mod data_type {
     pub const FLOAT: i32 = 1;
     pub const INT32: i32 = 3;
+    pub const INT8: i32 = 6;
 }
 
 #[derive(Clone, PartialEq, Message)]
