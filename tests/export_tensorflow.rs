@@ -14,7 +14,8 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 use sconce::compress::{QuantizeConfig, QuantizedModel, quantize, quantize_dynamic, quantize_trained};
 use sconce::export::{
-    self, Batch, ExportReport, Exportable, Metadata, TfliteConfig, TfliteInterface, TfliteWeights,
+    self, Batch, ExportReport, Exportable, ImageSize, Metadata, SavedModelConfig, TfliteConfig,
+    TfliteInterface, TfliteWeights,
 };
 use sconce::nn::{Graph, Mode, Model};
 use sconce::{Result, Seed};
@@ -29,6 +30,12 @@ fn write(folder: &Path, file: &str, tensor: &Tensor) -> Result<Value> {
     let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     fs::write(folder.join(file), bytes).unwrap();
     Ok(json!({"file": file, "dims": tensor.dims()}))
+}
+
+/// A model's outputs for a batch of images.
+fn outputs(model: &Model, images: &Tensor) -> Result<Vec<(String, Tensor)>> {
+    let outputs = model.forward_outputs(images, Mode::Eval)?;
+    Ok(outputs.iter().map(|(name, tensor)| (name.to_owned(), tensor.clone())).collect())
 }
 
 /// The ways in which a model is run: a file for one image at a time, with weights in 16 bits, for any number; SavedModel.
@@ -122,14 +129,82 @@ impl Cases {
         let mut output = write(folder, &format!("{name}.output.f32"), &model.forward(images)?)?;
         output["name"] = model.graph().outputs()[0].name.as_str().into();
         let inputs = self.inputs(name, model.graph(), std::slice::from_ref(images))?;
-        let mut files = BTreeMap::from([("lite int8", &lite)]);
+        let report = export::saved_model(model, folder.join(name))?;
+        let saved = report.path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
+        let mut files = BTreeMap::from([("lite int8", &lite), ("saved int8", &saved)]);
         // Classes are those of a row of scores.
         if model.graph().nodes()[model.graph().outputs()[0].node].shape.len() == 1 {
             files.insert("lite other classes", &lite);
+            files.insert("saved other classes", &saved);
         }
         files.extend(whole.iter().map(|way| (*way, &int8)));
         self.cases.push(json!({"name": name, "inputs": inputs, "outputs": [output], "files": files}));
         Ok(())
+    }
+
+    /// Exports a model whose integers follow the range of their batch, which the file's do not.
+    fn add_dynamic(&mut self, name: &str, model: &QuantizedModel, images: &Tensor) -> Result<()> {
+        let report = export::saved_model(model, self.folder.path().join(name))?;
+        let saved = report.path.strip_prefix(self.folder.path()).unwrap().to_str().unwrap().to_owned();
+        let mut output = write(self.folder.path(), &format!("{name}.output.f32"), &model.forward(images)?)?;
+        output["name"] = model.graph().outputs()[0].name.as_str().into();
+        let inputs = self.inputs(name, model.graph(), std::slice::from_ref(images))?;
+        let files = json!({"saved dynamic": saved, "saved other classes": saved});
+        self.cases.push(json!({"name": name, "inputs": inputs, "outputs": [output], "files": files}));
+        Ok(())
+    }
+
+    /// Exports a model for images of any size, one at a time and any number, and has it run on images of these, with
+    /// outputs that `run` gives here. Gives the error where both formats refuse it.
+    fn add_sizes(
+        &mut self,
+        name: &str,
+        (model, graph): (&dyn Exportable, &Graph),
+        sizes: &[[usize; 2]],
+        ways: &[&'static str],
+        run: impl Fn(&Tensor) -> Result<Vec<(String, Tensor)>>,
+    ) -> Result<Option<String>> {
+        let folder = self.folder.path().to_owned();
+        let mut files = BTreeMap::new();
+        let mut refused = Vec::new();
+        for &way in ways {
+            let size = ImageSize::Dynamic;
+            let exported = if way.starts_with("saved") {
+                let config = SavedModelConfig { size, ..SavedModelConfig::default() };
+                export::saved_model_with(model, folder.join(name), &config)
+            } else {
+                let batch = if way.ends_with("batch") { Batch::Dynamic } else { Batch::Fixed(1) };
+                let config = TfliteConfig { size, batch, ..TfliteConfig::default() };
+                export::tflite_with(model, folder.join(format!("{name} {way}.tflite")), &config)
+            };
+            match exported {
+                Ok(report) => {
+                    let input = &report.inputs[0];
+                    assert!(input.contains(", height, width,"), "{name}: {input}");
+                    let path = report.path.strip_prefix(&folder).unwrap().to_str().unwrap();
+                    files.insert(way, path.to_owned());
+                }
+                Err(error) => refused.push(error.to_string()),
+            }
+        }
+        if !refused.is_empty() {
+            assert!(files.is_empty(), "{name}: only some formats refuse it: {refused:?}");
+            return Ok(refused.pop());
+        }
+        for &[height, width] in sizes {
+            let channels = graph.inputs()[0].shape[0];
+            let images = models::values(&[channels, height, width], 2, 7)?;
+            let name = format!("{name} {height}x{width}");
+            let outputs = run(&images)?.into_iter().map(|(output, tensor)| {
+                let mut written = write(&folder, &format!("{name}.{output}.f32"), &tensor)?;
+                written["name"] = output.into();
+                Ok(written)
+            });
+            let outputs: Vec<Value> = outputs.collect::<Result<_>>()?;
+            let inputs = self.inputs(&name, graph, std::slice::from_ref(&images))?;
+            self.cases.push(json!({"name": name, "inputs": inputs, "outputs": outputs, "files": files}));
+        }
+        Ok(None)
     }
 
     /// Writes the file of integers of a case again, with metadata, and says what Python is to find there.
@@ -161,13 +236,15 @@ impl Cases {
                 let allowed = match what.as_str() {
                     "lite half" => 2e-2,
                     // Steps of 8 bits.
-                    "lite int8" => 2.0 / 255.0,
+                    "lite int8" | "lite int8 any" | "saved int8" | "saved int8 any" => 2.0 / 255.0,
+                    // Ours rounds what layers take to 255 numbers, too.
+                    "saved dynamic" => 0.03,
                     // In steps of the output.
                     "int8 steps" => 2.0,
                     // Rounded logits make others, here by less than this.
                     "int8 probabilities" => 0.05,
                     "int8 other classes" => 0.01,
-                    "lite other classes" => 0.01,
+                    "lite other classes" | "saved other classes" => 0.01,
                     _ => 1e-4,
                 };
                 match deviation.as_f64() {
@@ -197,6 +274,66 @@ fn every_operator_gives_what_it_gives_here() -> Result<()> {
         cases.add(&format!("{index:02}_{name}"), &model, &[images])?;
     }
     cases.check();
+    Ok(())
+}
+
+/// Of the models of one operator each, those that take images of any size here and have no such form there.
+const OF_ONE_SIZE: [&str; 0] = [];
+
+#[test]
+fn images_of_any_size_give_what_they_give_here() -> Result<()> {
+    let mut cases = Cases::new(&[]);
+    for (name, architecture) in models::any_size()? {
+        let model = filled(architecture.init(Seed(5), &Device::Cpu)?, Seed(5))?;
+        let ways = ["lite any", "lite any batch", "saved any"];
+        let run = |x: &Tensor| outputs(&model, x);
+        let sizes = [[32, 32], [33, 47], [64, 40]];
+        let refused = cases.add_sizes(name, (&model, model.graph()), &sizes, &ways, run)?;
+        assert_eq!(refused, None);
+    }
+    // On integers.
+    let net = Model::build([3, 16, 16], |x| {
+        let x = x.conv2d(8, 3).relu().max_pool2d(2);
+        (x.conv2d_with(8, models::padded()).relu() + x).global_avg_pool().linear(5)
+    })?;
+    let net = filled(net.init(Seed(6), &Device::Cpu)?, Seed(6))?;
+    // With those that are compared, lest these are cut off.
+    let sizes = [[16, 16], [21, 18]];
+    let calibration: Vec<Tensor> = sizes
+        .iter()
+        .map(|[height, width]| models::values(&[3, *height, *width], 2, 7))
+        .collect::<Result<_>>()?;
+    let quantized = quantize(&net, &calibration, &QuantizeConfig::default())?.model;
+    let output = quantized.graph().outputs()[0].name.clone();
+    let run = |x: &Tensor| Ok(vec![(output.clone(), quantized.forward(x)?)]);
+    let ways = ["lite int8 any", "saved int8 any"];
+    let refused = cases.add_sizes("any_int8", (&quantized, quantized.graph()), &sizes, &ways, run)?;
+    assert_eq!(refused, None);
+    let mut refusals = Vec::new();
+    for (index, (name, architecture)) in models::operators().into_iter().enumerate() {
+        let model = filled(architecture?.init(Seed(index as u64), &Device::Cpu)?, Seed(index as u64))?;
+        let [_, height, width] = model.graph().nodes()[0].shape[..] else { panic!("{name}") };
+        let sizes = [[2 * height + 1, width + 5]];
+        let here = |x: &Tensor| outputs(&model, x);
+        let takes =
+            here(&models::values(&[model.graph().nodes()[0].shape[0], sizes[0][0], sizes[0][1]], 1, 1)?);
+        let case = format!("any_{name}");
+        let ways = ["lite any batch"];
+        match cases.add_sizes(&case, (&model, model.graph()), &sizes, &ways, here)? {
+            None => {}
+            Some(error) => {
+                // The error names a layer.
+                let named =
+                    model.graph().nodes().iter().any(|node| error.contains(&format!("{:?}", node.name)));
+                assert!(named, "{name}: {error}");
+                if takes.is_ok() {
+                    refusals.push(name);
+                }
+            }
+        }
+    }
+    cases.check();
+    assert_eq!(refusals, OF_ONE_SIZE);
     Ok(())
 }
 
@@ -285,7 +422,15 @@ fn integers_give_what_they_give_here() -> Result<()> {
     quantized.save(&path)?;
     cases.add_int8("digits_from_file", &QuantizedModel::open(&path)?, &unseen, whole)?;
     cases.add_int8("digits_trained", &quantize_trained(&aware)?.model, &unseen, whole)?;
+    cases.add_dynamic("digits_dynamic", &quantize_dynamic(&net, &[])?.model, &unseen)?;
     cases.check();
+    // Weights in 8 bits are most of a file.
+    let wide = Model::build([1, 8, 8], |x| x.flatten().linear(512).relu().linear(10))?;
+    let wide = wide.init(Seed(1), &Device::Cpu)?;
+    let in_float = export::saved_model(&wide, cases.folder.path().join("wide"))?.bytes;
+    let wide = quantize(&wide, &calibration, &QuantizeConfig::default())?.model;
+    let in_bytes = export::saved_model(&wide, cases.folder.path().join("wide_int8"))?.bytes;
+    assert!(3 * in_bytes < in_float, "{in_bytes} and {in_float} bytes");
     let operators = |name: &str, operator: &str| {
         let found = cases.reports[name].operators.iter().find(|(other, _)| other == operator);
         found.map_or(0, |(_, count)| *count)

@@ -4,6 +4,7 @@ Takes a folder with `cases.json`; writes `results.json` into it: for each case a
 difference of any output, in parts of the largest number of that output.
 """
 
+import functools
 import gc
 import json
 import os
@@ -32,6 +33,29 @@ def deviation(got, wanted):
         scale = max(np.abs(value).max(), 1e-3)
         largest = max(largest, float(np.abs(got[name] - value).max() / scale))
     return largest
+
+
+def resized(path, inputs, at_once):
+    """Runs a file for images of any size on those that there are, without the help of its signature."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(path))
+    # As it is, it runs on the size that it was built for.
+    interpreter.allocate_tensors()
+    interpreter.invoke()
+    runner = interpreter.get_signature_runner("serving_default")
+    details, outputs = runner.get_input_details(), runner.get_output_details()
+    runs = []
+    for row in [inputs] if at_once else rows(inputs):
+        for name, values in row.items():
+            # Strict: only what the file leaves open may change.
+            interpreter.resize_tensor_input(details[name]["index"], values.shape, strict=True)
+        interpreter.allocate_tensors()
+        for name, values in row.items():
+            interpreter.set_tensor(details[name]["index"], values)
+        interpreter.invoke()
+        runs.append({name: interpreter.get_tensor(output["index"]) for name, output in outputs.items()})
+    return {key: np.concatenate([run[key] for run in runs]) for key in runs[0]}
 
 
 def lite(model, inputs, at_once):
@@ -144,10 +168,17 @@ def metadata(path):
     return found
 
 
+@functools.lru_cache(1)
+def loaded(folder):
+    import tensorflow as tf
+
+    return tf.saved_model.load(folder)
+
+
 def saved(folder, inputs):
     import tensorflow as tf
 
-    signature = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    signature = loaded(str(folder)).signatures["serving_default"]
     assert sorted(signature.structured_input_signature[1]) == sorted(inputs), signature
     inputs = {name: tf.constant(values) for name, values in inputs.items()}
     return {key: value.numpy() for key, value in signature(**inputs).items()}
@@ -157,6 +188,11 @@ def converted(folder):
     import tensorflow as tf
 
     return tf.lite.TFLiteConverter.from_saved_model(str(folder)).convert()
+
+
+def chosen(what, got, wanted):
+    """Models on integers have their main output here."""
+    return {key: value for key, value in got.items() if key in wanted} if "int8" in what else got
 
 
 def run(folder, case):
@@ -182,17 +218,15 @@ def run(folder, case):
             else:
                 far = float(np.abs(got - value).max())
                 found[what] = far / step if what == "int8 steps" else far
-        elif what == "lite other classes":
+        elif what.endswith("other classes"):
             (name,) = wanted
-            got = lite(path, inputs, False)[name].argmax(-1)
-            found[what] = float((got != wanted[name].argmax(-1)).mean())
+            got = lite(path, inputs, False) if what.startswith("lite") else saved(path, inputs)
+            found[what] = float((got[name].argmax(-1) != wanted[name].argmax(-1)).mean())
         elif what.startswith("lite"):
-            got = lite(path, inputs, "batch" in what)
-            if what == "lite int8":
-                got = {key: value for key, value in got.items() if key in wanted}
-            found[what] = deviation(got, wanted)
-        elif what == "saved":
-            found[what] = deviation(saved(path, inputs), wanted)
+            got = (resized if "any" in what else lite)(path, inputs, "batch" in what)
+            found[what] = deviation(chosen(what, got, wanted), wanted)
+        elif what.startswith("saved"):
+            found[what] = deviation(chosen(what, saved(path, inputs), wanted), wanted)
         elif what == "converted":
             # What TensorFlow itself makes of the graph, against what is in the file beside it.
             own = lite(folder / case["files"]["lite"], inputs, False)

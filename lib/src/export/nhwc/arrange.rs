@@ -2,6 +2,9 @@
 
 /// `data` of shape `dims`, row by row, as its dimensions `order` lie one in the other.
 pub(crate) fn permuted<T: Copy>(data: &[T], dims: &[usize], order: &[usize]) -> Vec<T> {
+    if order.is_sorted() {
+        return data.to_vec();
+    }
     let mut strides = vec![1; dims.len()];
     for dim in (1..dims.len()).rev() {
         strides[dim - 1] = strides[dim] * dims[dim];

@@ -1,30 +1,39 @@
 //! Attention, of products of matrices.
 
 use super::lower::Lowering;
-use super::program::{Op, Pair, Side, ValueId};
+use super::open::{of_one_size, product};
+use super::program::{OPEN, Op, Pair, Side, ValueId};
 use super::stored::Stored;
 use crate::Result;
 use crate::nn::Node;
 
 impl Lowering<'_> {
     /// Queries (…, N, D), keys (…, M, D) and values (…, M, E) in heads.
-    pub(super) fn attention(&mut self, node: &Node, num_heads: usize, inputs: [&Stored; 3]) -> Stored {
-        let features = self.shape_of(node, 0).last().copied().unwrap_or(1) / num_heads;
+    pub(super) fn attention(
+        &mut self,
+        node: &Node,
+        num_heads: usize,
+        inputs: [&Stored; 3],
+    ) -> Result<Stored> {
+        let shapes = [0, 1, 2].map(|input| self.shape_of(node, input));
+        if shapes.iter().any(|shape| shape.last() == Some(&OPEN)) {
+            return Err(of_one_size(node, "features, as many as the image is wide"));
+        }
+        let features = shapes[0].last().copied().unwrap_or(1) / num_heads;
         let [q, k, v] = inputs.map(|input| {
             let id = self.plain(input);
             self.in_heads(id, num_heads)
         });
         let y = self.attended([q, k, v], features, None);
         let y = self.out_of_heads(y, num_heads, &node.shape);
-        Stored::plain(y, node.shape.len())
+        Ok(Stored::plain(y, node.shape.len()))
     }
 
     /// (B, …, N, D) to (B, …, heads, N, D / heads), where what stands before N is one dimension.
     fn in_heads(&mut self, x: ValueId, num_heads: usize) -> ValueId {
         let dims = self.b.behind_batch(x);
         let [before @ .., rows, features] = dims.as_slice() else { return x };
-        let mut shape: Vec<usize> =
-            if before.is_empty() { Vec::new() } else { vec![before.iter().product()] };
+        let mut shape: Vec<usize> = if before.is_empty() { Vec::new() } else { vec![product(before)] };
         let rank = shape.len();
         if num_heads == 1 {
             shape.extend([*rows, *features]);

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::program::{Bound, Data, Kind, Op, Pair, Program, Step, Value, ValueId};
+use super::program::{Bound, Data, Kind, OPEN, Op, Pair, Program, Step, Value, ValueId};
 
 /// A program under way.
 pub(super) struct Build {
@@ -14,6 +14,8 @@ pub(super) struct Build {
     names: HashSet<String>,
     /// Lists of whole numbers that are there already.
     lists: HashMap<Vec<i32>, ValueId>,
+    /// Why the layer under way has no form for images of any size.
+    pub(super) stuck: Option<&'static str>,
 }
 
 impl Build {
@@ -24,6 +26,7 @@ impl Build {
             layer: String::new(),
             names: HashSet::new(),
             lists: HashMap::new(),
+            stuck: None,
         }
     }
 
@@ -33,16 +36,17 @@ impl Build {
 
     /// The batch and these dimensions behind it.
     pub(super) fn batched(&self, dims: &[usize]) -> Vec<i32> {
-        std::iter::once(self.batch).chain(dims.iter().map(|&dim| dim as i32)).collect()
+        let stored = |&dim: &usize| if dim == OPEN { -1 } else { dim as i32 };
+        std::iter::once(self.batch).chain(dims.iter().map(stored)).collect()
     }
 
     pub(super) fn dims(&self, value: ValueId) -> &[i32] {
         &self.program.values[value].dims
     }
 
-    /// The dimensions behind the batch.
+    /// The dimensions behind the batch, [`OPEN`] for those that follow the images' size.
     pub(super) fn behind_batch(&self, value: ValueId) -> Vec<usize> {
-        self.dims(value)[1..].iter().map(|&dim| dim as usize).collect()
+        self.dims(value)[1..].iter().map(|&dim| usize::try_from(dim).unwrap_or(OPEN)).collect()
     }
 
     fn unique(&mut self, name: String) -> String {
@@ -89,6 +93,11 @@ impl Build {
         value
     }
 
+    /// One whole number without a dimension.
+    pub(super) fn number(&mut self, number: i32) -> ValueId {
+        self.value("number", Vec::new(), Kind::Int, Some(Data::Int(vec![number])))
+    }
+
     /// A step that makes numbers of one kind.
     pub(super) fn made(&mut self, op: Op, inputs: Vec<ValueId>, dims: Vec<i32>, kind: Kind) -> ValueId {
         let output = self.value(what(&op), dims, kind, None);
@@ -108,23 +117,50 @@ impl Build {
     }
 
     pub(super) fn reshape(&mut self, value: ValueId, dims: &[usize]) -> ValueId {
+        let open = dims.iter().filter(|&&dim| dim == OPEN).count();
         let dims = self.batched(dims);
         if self.dims(value) == dims {
             return value;
         }
-        self.moved(Op::Reshape, vec![value], dims)
+        let mut inputs = vec![value];
+        if open > 0 && self.batch < 0 {
+            // Of two lengths that are not known, the batch is what it was.
+            let batch = self.batch_of(value);
+            let rest = self.list(dims[1..].to_vec());
+            inputs.push(self.joined(vec![batch, rest]));
+        }
+        if open > 1 {
+            self.stuck = Some("two lengths that follow the images' size");
+        }
+        self.moved(Op::Reshape, inputs, dims)
     }
 
     /// The dimensions behind the batch in another order.
     pub(super) fn transpose(&mut self, value: ValueId, order: &[usize]) -> ValueId {
         let dims = self.behind_batch(value);
         let turned: Vec<usize> = order.iter().map(|&dim| dims[dim]).collect();
-        if super::arrange::moves_nothing(&dims, order) {
+        let open = dims.iter().filter(|&&dim| dim == OPEN).count();
+        if open < 2 && super::arrange::moves_nothing(&dims, order) {
             return self.reshape(value, &turned);
         }
         let order = std::iter::once(0).chain(order.iter().map(|dim| dim + 1)).collect();
         let dims = self.batched(&turned);
         self.moved(Op::Transpose(order), vec![value], dims)
+    }
+
+    /// An image (B, H, W, C) without so many rows and columns before and behind.
+    pub(super) fn crop(&mut self, image: ValueId, sides: [[usize; 2]; 2]) -> ValueId {
+        if sides == [[0, 0]; 2] {
+            return image;
+        }
+        let mut dims = self.behind_batch(image);
+        for (length, [before, behind]) in dims.iter_mut().zip(sides) {
+            if *length != OPEN {
+                *length -= before + behind;
+            }
+        }
+        let dims = self.batched(&dims);
+        self.moved(Op::Crop(vec![[0, 0], sides[0], sides[1], [0, 0]]), vec![image], dims)
     }
 
     /// The entries from `begin` on of dimension `dim` behind the batch.
@@ -171,12 +207,9 @@ impl Build {
             let dims = self.batched(dims);
             return self.list(dims);
         }
-        let input = self.program.inputs[0].1;
-        let rank = self.dims(input).len() as i32;
-        let shape = self.made(Op::Shape, vec![input], vec![rank], Kind::Int);
-        let batch = self.moved(Op::Slice(vec![0]), vec![shape], vec![1]);
+        let batch = self.batch_of(self.program.inputs[0].1);
         let rest = self.list(dims.iter().map(|&dim| dim as i32).collect());
-        self.moved(Op::Concat(0), vec![batch, rest], vec![dims.len() as i32 + 1])
+        self.joined(vec![batch, rest])
     }
 
     /// The same numbers for each image of the batch.
@@ -207,17 +240,22 @@ fn what(op: &Op) -> &'static str {
         Op::Pair(Pair::Subtract) => "subtract",
         Op::Pair(Pair::Multiply) => "multiply",
         Op::Pair(Pair::SquaredDifference) => "squared_difference",
+        Op::Pair(Pair::Divide) => "divide",
+        Op::Pair(Pair::FloorDivide) => "floor_divide",
         Op::Softmax => "softmax",
         Op::LogSoftmax => "log_softmax",
         Op::Mean(_) | Op::MeanKept(_) => "mean",
         Op::Reshape => "reshape",
         Op::Transpose(_) => "transpose",
         Op::Slice(_) => "slice",
+        Op::Crop(_) => "crop",
         Op::Concat(_) => "concat",
         Op::Pad { .. } | Op::MirrorPad(_) => "pad",
         Op::ResizeBilinear(_) | Op::ResizeNearest => "resize",
         Op::Gather { .. } => "gather",
         Op::Shape => "shape",
+        Op::Range => "range",
+        Op::Cast => "cast",
         Op::Tile => "tile",
         Op::Quantize => "quantize",
         Op::Dequantize => "dequantize",

@@ -187,7 +187,9 @@ impl Lowering<'_> {
             }
             Operator::Add => self.pair(Pair::Add, first, &inputs[1]),
             Operator::GlobalAvgPool => self.mean(&[1, 2], &shape, first),
-            Operator::AdaptiveAvgPool2d { output: [1, 1] } => self.adaptive_avg_pool2d(node, [1, 1], first),
+            Operator::AdaptiveAvgPool2d { output: [1, 1] } => {
+                self.adaptive_avg_pool2d(node, [1, 1], first)?
+            }
             Operator::Concat { .. } => {
                 // The format joins only what has one range.
                 let same: Vec<Stored> =

@@ -3,16 +3,25 @@
 use std::collections::HashMap;
 
 use super::build::Build;
+use super::open::{self, of_one_size};
 use super::program::{Bound, Kind, Op, Program, Reach, ValueId};
 use super::stored::Stored;
 use crate::export::source::{Source, Weights};
+use crate::export::{Batch, ImageSize};
 use crate::nn::{Activation, Node, Operator, of_layer};
 use crate::{Error, Result};
 
-/// The source's graph as a program for `batch` images at once, any number if there is none, on integers as far as
-/// `reach` says. `op` names the export in errors.
-pub(crate) fn lowered(source: &Source, batch: Option<usize>, reach: Reach, op: &str) -> Result<Program> {
-    let batch = match batch {
+/// Which images are to go in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) batch: Batch,
+    pub(crate) size: ImageSize,
+}
+
+/// The source's graph as a program for images as they are `asked` for, on integers as far as `reach` says. `op` names
+/// the export in errors.
+pub(crate) fn lowered(source: &Source, asked: Asked, reach: Reach, op: &str) -> Result<Program> {
+    let batch = match asked.batch.fixed() {
         None => -1,
         Some(batch @ 1..=0xFFFF_FFFF) if i32::try_from(batch).is_ok() => batch as i32,
         Some(batch) => {
@@ -24,13 +33,21 @@ pub(crate) fn lowered(source: &Source, batch: Option<usize>, reach: Reach, op: &
             });
         }
     };
-    let nodes = source.graph.nodes();
+    let nodes = open::nodes(source, asked.size, op)?;
     let mut uses = vec![0; nodes.len()];
     nodes.iter().flat_map(|node| &node.inputs).for_each(|&input| uses[input] += 1);
     source.graph.outputs().iter().for_each(|output| uses[output.node] += 1);
     let (wide, ahead) = (HashMap::new(), HashMap::new());
-    let mut lowering =
-        Lowering { source, reach, b: Build::new(batch), values: Vec::new(), uses, wide, ahead };
+    let mut lowering = Lowering {
+        source,
+        nodes: &nodes,
+        reach,
+        b: Build::new(batch),
+        values: Vec::new(),
+        uses,
+        wide,
+        ahead,
+    };
     for (index, node) in nodes.iter().enumerate() {
         if let Some(value) = lowering.ahead.remove(&index) {
             lowering.values.push(value);
@@ -40,6 +57,9 @@ pub(crate) fn lowered(source: &Source, batch: Option<usize>, reach: Reach, op: &
         let known = lowering.b.program.values.len();
         let value =
             lowering.node(index, node).map_err(|error| of_layer(error, format!("{op}, {}", node.label())))?;
+        if let Some(got) = lowering.b.stuck.take() {
+            return Err(of_layer(of_one_size(node, got), format!("{op}, {}", node.label())));
+        }
         if value.id >= known && node.operator != Operator::Input {
             lowering.b.rename(value.id, &node.name);
         }
@@ -58,6 +78,10 @@ pub(crate) fn lowered(source: &Source, batch: Option<usize>, reach: Reach, op: &
         };
         let id = if reach == Reach::All { id } else { lowering.dequantized(id) };
         let id = lowering.own(id);
+        if let Some(got) = lowering.b.stuck.take() {
+            let node = &nodes[output.node];
+            return Err(of_layer(of_one_size(node, got), format!("{op}, {}", node.label())));
+        }
         if reach == Reach::All && lowering.bytes(id).is_none() {
             lowering.b.program.in_float.get_or_insert(output.node);
         }
@@ -69,6 +93,8 @@ pub(crate) fn lowered(source: &Source, batch: Option<usize>, reach: Reach, op: &
 /// A lowering under way.
 pub(super) struct Lowering<'a> {
     pub(super) source: &'a Source,
+    /// Those of the source's graph, with `OPEN` for lengths that follow the images' size.
+    nodes: &'a [Node],
     pub(super) reach: Reach,
     pub(super) b: Build,
     /// Of the nodes so far.
@@ -82,9 +108,9 @@ pub(super) struct Lowering<'a> {
 }
 
 impl Lowering<'_> {
-    /// The shape of a node's input, as the graph has it.
+    /// The shape of a node's input, as the graph has it, with `OPEN` for lengths that follow the images' size.
     pub(super) fn shape_of(&self, node: &Node, input: usize) -> Vec<usize> {
-        node.inputs.get(input).map_or_else(Vec::new, |&input| self.source.graph.nodes()[input].shape.clone())
+        node.inputs.get(input).map_or_else(Vec::new, |&input| self.nodes[input].shape.clone())
     }
 
     /// A node's tensor in f32.
@@ -105,7 +131,12 @@ impl Lowering<'_> {
             return value;
         }
         let dims = self.b.dims(value).to_vec();
-        self.b.moved(Op::Reshape, vec![value], dims)
+        let op = match dims.iter().filter(|&&dim| dim < 0).count() {
+            0 | 1 => Op::Reshape,
+            // All of it, whatever the lengths are.
+            _ => Op::Slice(vec![0; dims.len()]),
+        };
+        self.b.moved(op, vec![value], dims)
     }
 
     fn node(&mut self, index: usize, node: &Node) -> Result<Stored> {
@@ -137,14 +168,14 @@ impl Lowering<'_> {
             }
             (Operator::Softmax { dim }, [x]) => Ok(self.over_last(Op::Softmax, *dim, x)),
             (Operator::LogSoftmax { dim }, [x]) => Ok(self.over_last(Op::LogSoftmax, *dim, x)),
-            (Operator::MaxPool2d(config), [x]) => Ok(self.max_pool2d(node, config, x)),
-            (Operator::AvgPool2d(config), [x]) => Ok(self.avg_pool2d(node, config, x)),
-            (Operator::AdaptiveAvgPool2d { output }, [x]) => Ok(self.adaptive_avg_pool2d(node, *output, x)),
+            (Operator::MaxPool2d(config), [x]) => self.max_pool2d(node, config, x),
+            (Operator::AvgPool2d(config), [x]) => self.avg_pool2d(node, config, x),
+            (Operator::AdaptiveAvgPool2d { output }, [x]) => self.adaptive_avg_pool2d(node, *output, x),
             (Operator::GlobalAvgPool, [x]) => Ok(self.mean(&[1, 2], &shape, x)),
-            (Operator::Interpolate { interpolation, .. }, [x, ..]) => {
-                Ok(self.interpolate(node, *interpolation, x))
+            (Operator::Interpolate { size, interpolation }, [x, like @ ..]) => {
+                self.interpolate(node, (*size, *interpolation), x, like.first())
             }
-            (Operator::Pad { padding, mode }, [x]) => Ok(self.pad(node, *padding, *mode, x)),
+            (Operator::Pad { padding, mode }, [x]) => self.pad(node, *padding, *mode, x),
             (Operator::Flatten | Operator::Reshape { .. }, [x]) => Ok(self.reshaped(x, &shape, &node.shape)),
             (Operator::ImageToTokens, [x]) => {
                 let id = self.image(x);
@@ -156,7 +187,7 @@ impl Lowering<'_> {
             (Operator::Mean { dims }, [x]) => Ok(self.mean(dims, &shape, x)),
             (Operator::Linear { .. }, [x]) => self.linear(node, x),
             (Operator::ScaledDotProductAttention { num_heads }, [q, k, v]) => {
-                Ok(self.attention(node, *num_heads, [q, k, v]))
+                self.attention(node, *num_heads, [q, k, v])
             }
             (Operator::RelativeAttention { num_heads, grid }, [x]) => {
                 self.relative_attention(node, *num_heads, *grid, x)
@@ -171,7 +202,7 @@ impl Lowering<'_> {
             (Operator::LayerScale { shape: dims, .. }, [x]) => self.layer_scale(node, dims, x),
             (Operator::ClassToken { .. }, [x]) => self.class_token(node, x),
             (Operator::PositionEmbedding { .. }, [x]) => self.position_embedding(node, x),
-            (Operator::SinePositionEmbedding(config), [_]) => self.sine(node, *config),
+            (Operator::SinePositionEmbedding(config), [x]) => self.sine(node, *config, x),
             (Operator::Queries { .. }, _) => {
                 let data = self.tensor(node, 0)?;
                 Ok(Stored::plain(self.b.repeated("queries", &node.shape, &data), node.shape.len()))
@@ -200,8 +231,13 @@ impl Lowering<'_> {
             3 => Stored::image(0),
             rank => Stored::plain(0, rank),
         };
-        let dims: Vec<usize> = stored.order.iter().map(|&dim| node.shape[dim]).collect();
-        let dims = self.b.batched(&dims);
+        let batched = |lowering: &Lowering, shape: &[usize]| {
+            let dims: Vec<usize> = stored.order.iter().map(|&dim| shape[dim]).collect();
+            lowering.b.batched(&dims)
+        };
+        let dims = batched(self, &node.shape);
+        let built = batched(self, &self.source.graph.nodes()[index].shape);
+        self.b.program.built.push(built);
         let bytes = if self.reach == Reach::All { self.range_behind(index)? } else { None };
         let id = self.b.value(&node.name, dims, bytes.map_or(Kind::Float, Kind::Bytes), None);
         self.b.program.inputs.push((node.name.clone(), id));

@@ -11,16 +11,18 @@ mod build;
 mod integers;
 mod lower;
 mod norm;
+mod open;
 mod pointwise;
 mod program;
 mod resize;
 mod shapes;
+mod sine;
 mod stored;
 mod transposed;
 mod window;
 
 pub(crate) use arrange::permuted;
-pub(crate) use lower::lowered;
+pub(crate) use lower::{Asked, lowered};
 pub(crate) use program::{
     Bound, Data, Fit, Function, Kind, Op, Pair, Program, Reach, Side, Step, Value, ValueId, Window,
 };

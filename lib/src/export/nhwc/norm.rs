@@ -1,7 +1,8 @@
 //! Norms.
 
 use super::lower::Lowering;
-use super::program::{Function, Pair, ValueId};
+use super::open::product;
+use super::program::{Function, OPEN, Pair, ValueId};
 use super::stored::Stored;
 use crate::Result;
 use crate::nn::{GroupNormConfig, Node};
@@ -63,17 +64,17 @@ impl Lowering<'_> {
         let (x, split, over): (Stored, Vec<usize>, &[usize]) = match shape[..] {
             [_, height, width] => {
                 let x = Stored::image(self.image(x));
-                (x, vec![height * width, groups, size], &[0, 2])
+                (x, vec![product(&[height, width]), groups, size], &[0, 2])
             }
             _ => {
                 let x = Stored::plain(self.plain(x), shape.len());
-                (x, vec![groups, shape.iter().product::<usize>() / groups], &[1])
+                let all = product(&shape);
+                (x, vec![groups, if all == OPEN { OPEN } else { all / groups }], &[1])
             }
         };
-        let dims = self.b.behind_batch(x.id);
         let y = self.b.reshape(x.id, &split);
         let y = self.normalized(y, over, config.eps);
-        let y = self.b.reshape(y, &dims);
+        let y = self.b.reshape_like(y, x.id);
         Ok(self.scaled(node, &x.with(y), 0, &weight, Some(&bias)))
     }
 

@@ -1,12 +1,11 @@
 //! Functions of every number by itself, and of pairs.
 
 use super::lower::Lowering;
-use super::program::{Bound, Function, Op, Pair};
+use super::open::of_one_size;
+use super::program::{Bound, Function, OPEN, Op, Pair};
 use super::stored::Stored;
 use crate::Result;
 use crate::nn::{Activation, Node};
-use crate::ops::{SinePositionConfig, sine_position_embedding};
-use candle_core::Device;
 
 impl Lowering<'_> {
     pub(super) fn activation(&mut self, activation: Activation, x: &Stored) -> Stored {
@@ -56,18 +55,12 @@ impl Lowering<'_> {
     }
 
     pub(super) fn position_embedding(&mut self, node: &Node, x: &Stored) -> Result<Stored> {
+        if node.shape.contains(&OPEN) {
+            return Err(of_one_size(node, "an embedding for one size"));
+        }
         let data = self.tensor(node, 0)?;
         let (stored, data) = x.arranged(&node.shape, &data);
         let embedding = self.b.float("embedding", &[&[1], stored.as_slice()].concat(), data);
         Ok(x.with(self.b.pair(Pair::Add, x.id, embedding)))
-    }
-
-    pub(super) fn sine(&mut self, node: &Node, config: SinePositionConfig) -> Result<Stored> {
-        let [_, height, width] = super::window::sides(&node.shape);
-        let embedding = sine_position_embedding([height, width], config, &Device::Cpu)?;
-        let data = embedding.flatten_all()?.to_vec1()?;
-        let data = super::permuted(&data, &node.shape, &super::stored::CHANNELS_LAST);
-        let dims = [height, width, config.embed_dim];
-        Ok(Stored::image(self.b.repeated("embedding", &dims, &data)))
     }
 }

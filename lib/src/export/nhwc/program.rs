@@ -5,6 +5,9 @@ use crate::ops::int8::Quantization;
 /// A value's place in [`Program::values`].
 pub(crate) type ValueId = usize;
 
+/// A length that is another one for images of another size; -1 in the dimensions of a [`Value`].
+pub(crate) const OPEN: usize = usize::MAX;
+
 /// A model as steps with channels last.
 #[derive(Debug, Default)]
 pub(crate) struct Program {
@@ -13,6 +16,8 @@ pub(crate) struct Program {
     pub(crate) steps: Vec<Step>,
     pub(crate) inputs: Vec<(String, ValueId)>,
     pub(crate) outputs: Vec<(String, ValueId)>,
+    /// The dimensions of the inputs as the model was built, -1 for any batch.
+    pub(crate) built: Vec<Vec<i32>>,
     /// The first node of the graph that is computed in f32, where none was to be. Nothing behind it is there.
     pub(crate) in_float: Option<usize>,
 }
@@ -41,9 +46,21 @@ impl Program {
     /// What goes in or comes out, as reports have it: `input f32 (1, 32, 32, 3)`, or
     /// `input int8 (1, 32, 32, 3), 0.02 · (x + 3)`.
     pub(crate) fn texts(&self, ports: &[(String, ValueId)]) -> Vec<String> {
+        // Images of several inputs need not be of one size.
+        let only = self.inputs.first().filter(|_| self.inputs.len() == 1).map(|(_, value)| *value);
         let text = |(name, value): &(String, ValueId)| {
             let Value { dims, kind, .. } = &self.values[*value];
-            let dims = dims.iter().map(|&dim| if dim < 0 { "batch".to_owned() } else { dim.to_string() });
+            let open = |place: usize| match (place, only == Some(*value)) {
+                (0, _) => "batch",
+                (1, true) => "height",
+                (2, true) => "width",
+                _ => "?",
+            };
+            let dim = |(place, &dim): (usize, &i32)| match dim {
+                ..0 => open(place).to_owned(),
+                _ => dim.to_string(),
+            };
+            let dims = dims.iter().enumerate().map(dim);
             let dims = dims.collect::<Vec<_>>().join(", ");
             match kind {
                 Kind::Bytes(bytes) => {
@@ -63,7 +80,7 @@ impl Program {
 pub(crate) struct Value {
     /// Unique.
     pub(crate) name: String,
-    /// The batch first, -1 where any number of images may come.
+    /// The batch first, -1 where any number of images may come, and where a length follows their size.
     pub(crate) dims: Vec<i32>,
     pub(crate) kind: Kind,
     /// What it is, if it is known.
@@ -154,6 +171,7 @@ pub(crate) enum Function {
     Tanh,
     Hardswish,
     Rsqrt,
+    Sin,
 }
 
 /// A function of two numbers, one or both of which may repeat.
@@ -163,6 +181,9 @@ pub(crate) enum Pair {
     Subtract,
     Multiply,
     SquaredDifference,
+    Divide,
+    /// Of whole numbers, rounded down.
+    FloorDivide,
 }
 
 /// What a step does. Dimensions count the batch.
@@ -191,11 +212,13 @@ pub(crate) enum Op {
     MeanKept(Vec<usize>),
     /// Over these dimensions, which go.
     Mean(Vec<usize>),
-    /// To the dimensions of the output.
+    /// To the dimensions of the output, of which at most one is open, or to those that a second operand lists.
     Reshape,
     Transpose(Vec<usize>),
-    /// The output's dimensions, from these places on.
+    /// The output's dimensions, from these places on; where they are open, all that is left.
     Slice(Vec<usize>),
+    /// All but so many entries before and behind in each dimension.
+    Crop(Vec<[usize; 2]>),
     Concat(usize),
     /// Of (B, …) with so many entries of this number before and behind each dimension.
     Pad {
@@ -207,12 +230,16 @@ pub(crate) enum Op {
     /// Of (B, H, W, C), by PyTorch's `align_corners=False`, or True with `Centres`.
     ResizeBilinear(crate::ops::Corners),
     ResizeNearest,
-    /// Entries of dimension `dim`, as the second operand, a list, says.
+    /// Entries of dimension `dim`, as the second operand, a list, says; one number takes the dimension away.
     Gather {
         dim: usize,
     },
     /// The dimensions of a value.
     Shape,
+    /// Whole numbers as f32.
+    Cast,
+    /// Whole numbers from the first operand up to the second, in steps of the third.
+    Range,
     /// A value side by side with itself, as often as the second operand says for each dimension.
     Tile,
     /// f32 to bytes, or bytes to others.

@@ -2,7 +2,7 @@
 
 use super::arrange::{moves_nothing, permuted};
 use super::lower::Lowering;
-use super::program::ValueId;
+use super::program::{OPEN, ValueId};
 
 /// Images: rows, columns, channels.
 pub(super) const CHANNELS_LAST: [usize; 3] = [1, 2, 0];
@@ -121,6 +121,11 @@ impl Lowering<'_> {
             if to.len() == 1 {
                 return value.clone();
             }
+        }
+        if from.contains(&OPEN) || to.contains(&OPEN) {
+            // Where numbers would lie is not known before there are images.
+            let id = self.plain(value);
+            return Stored::plain(self.b.reshape(id, to), to.len());
         }
         let value = self.unflattened(value);
         if moves_nothing(from, &value.order) {

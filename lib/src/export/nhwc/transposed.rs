@@ -2,7 +2,7 @@
 
 use super::arrange::permuted;
 use super::lower::Lowering;
-use super::program::{Op, Pair, ValueId};
+use super::program::{OPEN, Op, Pair, ValueId};
 use super::stored::Stored;
 use super::window::sides;
 use crate::Result;
@@ -36,14 +36,19 @@ impl Lowering<'_> {
         let y = match parts[..] {
             [only] => only,
             _ => {
-                let [rows, columns] = [self.b.dims(parts[0])[1], self.b.dims(parts[0])[2]];
-                let dims = self.b.batched(&[rows as usize, columns as usize, out_channels]);
+                let mut dims = self.b.behind_batch(parts[0]);
+                dims[2] = out_channels;
+                let dims = self.b.batched(&dims);
                 self.b.step(Op::Concat(3), parts, dims)
             }
         };
         let padding = config.padding;
-        let y = self.b.slice(y, 0, padding.top, height);
-        let mut y = self.b.slice(y, 1, padding.left, width);
+        let mut y = if node.shape.contains(&OPEN) {
+            self.b.crop(y, padding.sides())
+        } else {
+            let y = self.b.slice(y, 0, padding.top, height);
+            self.b.slice(y, 1, padding.left, width)
+        };
         if config.bias {
             let bias = self.tensor(node, 1)?;
             let bias = self.b.float("bias", &[out_channels], bias);
@@ -61,10 +66,23 @@ impl Lowering<'_> {
     ) -> ValueId {
         let dims = self.b.behind_batch(x);
         let channels = self.b.dims(weight)[0] as usize;
-        let full =
-            |axis: usize| (dims[axis] - 1) * config.stride[axis] + kernel[axis] + config.output_padding[axis];
+        let more = [0, 1].map(|axis: usize| kernel[axis] + config.output_padding[axis]);
+        let full = |axis: usize| match dims[axis] {
+            OPEN => OPEN,
+            length => (length - 1) * config.stride[axis] + more[axis],
+        };
         let dims = [full(0), full(1), channels];
-        let shape = self.b.shape_list(&dims);
+        let shape = if dims.contains(&OPEN) {
+            let stride = config.stride.map(|stride| stride as i32);
+            let sides = self.b.sides(x);
+            let sides = self.b.whole(Pair::Multiply, sides, stride.to_vec());
+            let rest = [0, 1].map(|axis: usize| more[axis] as i32 - stride[axis]);
+            let sides = self.b.whole(Pair::Add, sides, rest.to_vec());
+            let (batch, channels) = (self.b.batch_of(x), self.b.list(vec![channels as i32]));
+            self.b.joined(vec![batch, sides, channels])
+        } else {
+            self.b.shape_list(&dims)
+        };
         let dims = self.b.batched(&dims);
         self.b.step(Op::TransposeConv { stride: config.stride }, vec![shape, weight, x], dims)
     }

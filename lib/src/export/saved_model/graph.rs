@@ -6,6 +6,7 @@ use super::arrangement::Arrangement;
 use super::protos::{Attribute, AttributeValue, List, Node, Shape, Tensor, data_type};
 use crate::export::nhwc::{Data, Kind, Program, Value, ValueId, permuted};
 use crate::ops::int8::Quantization;
+use crate::tensor_file::of_f32 as bytes_of;
 use crate::{Error, Result};
 
 /// The nodes of a graph under way.
@@ -169,7 +170,10 @@ impl Nodes {
                 let content = bytes_of(&permuted(values, &lengths, &order));
                 self.constant(name, data_type::FLOAT, turned, content)
             }
-            Some(Data::Int(values)) => self.list(name, values),
+            Some(Data::Int(values)) => {
+                let content = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+                self.constant(name, data_type::INT32, turned, content)
+            }
             Some(Data::Whole { values, scales, dim }) => {
                 let values = permuted(values, &lengths, &order);
                 let scale_dims = match how {
@@ -312,10 +316,6 @@ impl Nodes {
         }
         name
     }
-}
-
-fn bytes_of(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
 fn unknown(value: &str) -> Error {

@@ -14,8 +14,8 @@ use self::graph::Nodes;
 use self::protos::{
     Graph, MetaGraph, MetaInfo, SavedModel, Shape, Signature, TensorInfo, Versions, data_type,
 };
-use super::nhwc::{Program, Reach, ValueId, lowered};
-use super::{Batch, Check, ExportReport, Exportable, Metadata};
+use super::nhwc::{Asked, Program, Reach, ValueId, lowered};
+use super::{Batch, Check, ExportReport, Exportable, ImageSize, Metadata};
 use crate::{Error, Result, atomic_file};
 
 /// Options of [`saved_model_with`].
@@ -25,14 +25,21 @@ pub struct SavedModelConfig {
     pub version: u64,
     /// How many images come at once.
     pub batch: Batch,
+    /// Whether images may have other sizes than the model was built for.
+    pub size: ImageSize,
     /// What is told about the model: `assets.extra/sconce.json` beside it.
     pub metadata: Metadata,
 }
 
 impl Default for SavedModelConfig {
-    /// Version 1, for any number of images.
+    /// Version 1, for any number of images of the size that the model was built for.
     fn default() -> SavedModelConfig {
-        SavedModelConfig { version: 1, batch: Batch::Dynamic, metadata: Metadata::default() }
+        SavedModelConfig {
+            version: 1,
+            batch: Batch::Dynamic,
+            size: ImageSize::AsBuilt,
+            metadata: Metadata::default(),
+        }
     }
 }
 
@@ -67,7 +74,8 @@ pub fn saved_model(model: &dyn Exportable, folder: impl AsRef<Path>) -> Result<E
 /// [`saved_model`] with options.
 ///
 /// # Errors
-/// As [`saved_model`]; and if `config` does not fit the model.
+/// As [`saved_model`]; and if `config` does not fit the model: for [`ImageSize::Dynamic`], the error names the layer that
+/// has no form for images of any size.
 pub fn saved_model_with(
     model: &dyn Exportable,
     folder: impl AsRef<Path>,
@@ -77,7 +85,7 @@ pub fn saved_model_with(
     let source = model.source()?;
     let image = source.image().to_vec();
     config.metadata.check(op, image.first().copied().unwrap_or_default())?;
-    let program = lowered(&source, config.batch.fixed(), Reach::Model, op)?;
+    let program = lowered(&source, Asked { batch: config.batch, size: config.size }, Reach::Model, op)?;
     let saved = saved(&program)?;
     let names =
         saved.meta_graphs.iter().filter_map(|meta| meta.graph.as_ref()).flat_map(|graph| &graph.nodes);

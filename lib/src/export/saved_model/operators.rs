@@ -56,6 +56,8 @@ pub(super) fn add(nodes: &mut Nodes, program: &Program, step: &Step) -> Result<(
                 Pair::Subtract => "Sub",
                 Pair::Multiply => "Mul",
                 Pair::SquaredDifference => "SquaredDifference",
+                Pair::Divide => "RealDiv",
+                Pair::FloorDivide => "FloorDiv",
             };
             let inputs = operands(nodes, program, step)?;
             nodes.node(op, inputs, vec![typed()]);
@@ -70,7 +72,10 @@ pub(super) fn add(nodes: &mut Nodes, program: &Program, step: &Step) -> Result<(
         }
         Op::Reshape => {
             let x = nodes.value(program, step.inputs[0])?;
-            let shape = nodes.numbers("shape", &output.dims);
+            let shape = match step.inputs[..] {
+                [_, shape] => nodes.value(program, shape)?,
+                _ => nodes.numbers("shape", &output.dims),
+            };
             nodes.node("Reshape", vec![x, shape], vec![typed(), ("Tshape", kind(INT32))]);
         }
         Op::Transpose(order) => {
@@ -84,6 +89,7 @@ pub(super) fn add(nodes: &mut Nodes, program: &Program, step: &Step) -> Result<(
             let size = nodes.numbers("size", &output.dims);
             nodes.node("Slice", vec![x, begin, size], vec![typed(), ("Index", kind(INT32))]);
         }
+        Op::Crop(sides) => crop(nodes, program, step, sides)?,
         Op::Concat(dim) => {
             let mut inputs = operands(nodes, program, step)?;
             let count = int(inputs.len() as i64);
@@ -126,6 +132,10 @@ pub(super) fn add(nodes: &mut Nodes, program: &Program, step: &Step) -> Result<(
         Op::Shape => {
             simple(nodes, program, step, "Shape", vec![("T", kind(FLOAT)), ("out_type", kind(INT32))])?
         }
+        Op::Cast => {
+            simple(nodes, program, step, "Cast", vec![("SrcT", kind(INT32)), ("DstT", kind(FLOAT))])?;
+        }
+        Op::Range => simple(nodes, program, step, "Range", vec![("Tidx", kind(INT32))])?,
         Op::Tile => simple(nodes, program, step, "Tile", vec![typed(), ("Tmultiples", kind(INT32))])?,
         Op::Quantize => {
             let x = nodes.value(program, step.inputs[0])?;
@@ -165,6 +175,7 @@ fn keeps_numbers(op: &Op) -> bool {
             | Op::Reshape
             | Op::Transpose(_)
             | Op::Slice(_)
+            | Op::Crop(_)
             | Op::Concat(_)
             | Op::Pad { .. }
             | Op::MirrorPad(_)
@@ -273,6 +284,28 @@ fn pool(nodes: &mut Nodes, program: &Program, step: &Step, op: &str, window: &Wi
     simple(nodes, program, step, op, attributes)
 }
 
+/// All but some entries at the ends; 0 at the far end would be where nothing is left, so the end is left out there.
+fn crop(nodes: &mut Nodes, program: &Program, step: &Step, sides: &[[usize; 2]]) -> Result<()> {
+    let x = nodes.value(program, step.inputs[0])?;
+    let begin: Vec<i32> = sides.iter().map(|side| side[0] as i32).collect();
+    let end: Vec<i32> = sides.iter().map(|side| -(side[1] as i32)).collect();
+    let whole = (0..sides.len()).filter(|&dim| sides[dim][1] == 0).fold(0, |mask, dim| mask | 1 << dim);
+    let begin = nodes.numbers("begin", &begin);
+    let end = nodes.numbers("end", &end);
+    let steps = nodes.numbers("steps", &vec![1; sides.len()]);
+    let attributes = vec![
+        ("T", kind(FLOAT)),
+        ("Index", kind(INT32)),
+        ("begin_mask", int(0)),
+        ("end_mask", int(whole)),
+        ("ellipsis_mask", int(0)),
+        ("new_axis_mask", int(0)),
+        ("shrink_axis_mask", int(0)),
+    ];
+    nodes.node("StridedSlice", vec![x, begin, end, steps], attributes);
+    Ok(())
+}
+
 fn resize(
     nodes: &mut Nodes,
     program: &Program,
@@ -295,6 +328,7 @@ fn function_of(nodes: &mut Nodes, function: Function, x: String) {
         Function::Sigmoid => "Sigmoid",
         Function::Tanh => "Tanh",
         Function::Rsqrt => "Rsqrt",
+        Function::Sin => "Sin",
         Function::LeakyRelu(slope) => {
             let slope = AttributeValue::Float(slope as f32);
             nodes.node("LeakyRelu", vec![x], vec![("T", kind(FLOAT)), ("alpha", slope)]);

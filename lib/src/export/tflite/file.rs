@@ -20,6 +20,8 @@ pub(super) struct Tensor {
     pub(super) name: String,
     /// -1 for a dimension of any length.
     pub(super) dims: Vec<i32>,
+    /// Those that a runtime begins with, where they are not 1 for any length.
+    pub(super) built: Option<Vec<i32>>,
     pub(super) kind: i8,
     /// The values, if they are known.
     pub(super) data: Option<Vec<u8>>,
@@ -142,7 +144,8 @@ fn buffer(file: &mut FlatBufferBuilder, buffers: &mut Vec<Finished>, bytes: &[u8
 }
 
 fn written(file: &mut FlatBufferBuilder, tensor: &Tensor, buffer: u32) -> Finished {
-    let shape: Vec<i32> = tensor.dims.iter().map(|&dim| if dim < 0 { 1 } else { dim }).collect();
+    let first = tensor.built.as_ref().unwrap_or(&tensor.dims);
+    let shape: Vec<i32> = first.iter().map(|&dim| if dim < 0 { 1 } else { dim }).collect();
     let shape = Field::At(file.create_vector(&shape).as_union_value());
     let name = text(file, &tensor.name);
     let mut fields = vec![(0, shape), (1, Field::I8(tensor.kind)), (2, Field::U32(buffer)), (3, name)];

@@ -88,8 +88,13 @@ fn input(
         3 => RGB,
         _ => 0,
     };
-    let size = table(file, &[(0, Field::U32(width as u32)), (1, Field::U32(height as u32))]);
-    let image = table(file, &[(0, Field::I8(color)), (1, Field::At(size.as_union_value()))]);
+    let mut properties = vec![(0, Field::I8(color))];
+    // Images of any size have none.
+    if height > 0 && width > 0 {
+        let size = table(file, &[(0, Field::U32(width as u32)), (1, Field::U32(height as u32))]);
+        properties.push((1, Field::At(size.as_union_value())));
+    }
+    let image = table(file, &properties);
     let content = table(file, &[(0, Field::U8(IMAGE)), (1, Field::At(image.as_union_value()))]);
     let mut fields = vec![(0, text(file, name)), (3, Field::At(content.as_union_value()))];
     // What is told is of the first image that goes in; one with other channels is not normalized like it.

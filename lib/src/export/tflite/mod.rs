@@ -15,7 +15,7 @@ use half::f16;
 use self::file::{File, Operator, Tensor};
 use self::schema::{Field, builtin, options, tensor_type};
 use super::nhwc::{Data, Program};
-use super::{Batch, Check, ExportReport, Exportable, Metadata};
+use super::{Batch, Check, ExportReport, Exportable, ImageSize, Metadata};
 use crate::{Error, Result, atomic_file};
 
 /// Options of [`tflite_with`].
@@ -27,6 +27,9 @@ pub struct TfliteConfig {
     pub interface: TfliteInterface,
     /// How many images come at once.
     pub batch: Batch,
+    /// Whether images may have other sizes than the model was built for. The file says so in `shape_signature`; it runs on
+    /// the size that the model was built for until one resizes its input.
+    pub size: ImageSize,
     /// What is told about the model: an entry `sconce` of the file's metadata, in JSON, and the format's own,
     /// `TFLITE_METADATA`, for images from 0 to 255. Names of classes that the last dimension of the first output has
     /// entries for are in a file `labels.txt`, a line each, in an archive at the file's end, where the format wants them.
@@ -34,12 +37,13 @@ pub struct TfliteConfig {
 }
 
 impl Default for TfliteConfig {
-    /// f32, and one image at a time, as phones see them.
+    /// f32, and one image at a time, as phones see them, of the size that the model was built for.
     fn default() -> TfliteConfig {
         TfliteConfig {
             weights: TfliteWeights::Float32,
             interface: TfliteInterface::Float32,
             batch: Batch::Fixed(1),
+            size: ImageSize::AsBuilt,
             metadata: Metadata::default(),
         }
     }
@@ -98,7 +102,7 @@ pub fn tflite(model: &dyn Exportable, path: impl AsRef<Path>) -> Result<ExportRe
 ///
 /// # Errors
 /// As [`tflite`]; and if `config` does not fit the model: for [`TfliteInterface::Int8`], the error names the layer that
-/// stays in f32.
+/// stays in f32, for [`ImageSize::Dynamic`] the one that has no form for images of any size.
 pub fn tflite_with(
     model: &dyn Exportable,
     path: impl AsRef<Path>,
@@ -161,6 +165,9 @@ fn file_of(program: &Program, weights: TfliteWeights) -> File {
         outputs: program.outputs.clone(),
         ..File::default()
     };
+    for ((_, input), built) in program.inputs.iter().zip(&program.built) {
+        file.tensors[*input].built = Some(built.clone());
+    }
     let wide = if weights == TfliteWeights::Float16 { halved(&mut file, program) } else { HashMap::new() };
     for step in &program.steps {
         operators::add(&mut file, program, step);

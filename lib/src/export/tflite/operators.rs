@@ -29,6 +29,12 @@ pub(super) fn name(code: i32) -> &'static str {
         builtin::TRANSPOSE => "TRANSPOSE",
         builtin::MEAN => "MEAN",
         builtin::SUB => "SUB",
+        builtin::DIV => "DIV",
+        builtin::CAST => "CAST",
+        builtin::SIN => "SIN",
+        builtin::STRIDED_SLICE => "STRIDED_SLICE",
+        builtin::FLOOR_DIV => "FLOOR_DIV",
+        builtin::RANGE => "RANGE",
         builtin::LOG_SOFTMAX => "LOG_SOFTMAX",
         builtin::PADV2 => "PADV2",
         builtin::SLICE => "SLICE",
@@ -125,6 +131,8 @@ pub(super) fn add(file: &mut File, program: &Program, step: &Step) {
                 Pair::SquaredDifference => {
                     (builtin::SQUARED_DIFFERENCE, second, (options::SQUARED_DIFFERENCE, none))
                 }
+                Pair::Divide => (builtin::DIV, second, (options::DIV, fields)),
+                Pair::FloorDivide => (builtin::FLOOR_DIV, 1, (options::FLOOR_DIV, none)),
             }
         }
         Op::Softmax => (builtin::SOFTMAX, second, (options::SOFTMAX, vec![(0, Field::F32(1.0))])),
@@ -135,7 +143,9 @@ pub(super) fn add(file: &mut File, program: &Program, step: &Step) {
             (builtin::MEAN, second, (options::REDUCER, vec![(0, Field::Bool(kept))]))
         }
         Op::Reshape => {
-            inputs.push(list(file, output, output.dims.clone()));
+            if inputs.len() < 2 {
+                inputs.push(list(file, output, output.dims.clone()));
+            }
             (builtin::RESHAPE, 1, (options::RESHAPE, none))
         }
         Op::Transpose(order) => {
@@ -153,6 +163,16 @@ pub(super) fn add(file: &mut File, program: &Program, step: &Step) {
             inputs.push(list(file, output, numbers(begin)));
             inputs.push(list(file, output, output.dims.clone()));
             (builtin::SLICE, if rank > 4 { 5 } else { second }, (options::SLICE, none))
+        }
+        Op::Crop(sides) => {
+            let ends = |end: fn(&[usize; 2]) -> i32| sides.iter().map(end).collect::<Vec<i32>>();
+            // An end of 0 would be the first entry: it is left out there.
+            let whole =
+                (0..sides.len()).filter(|&dim| sides[dim][1] == 0).fold(0, |mask, dim| mask | 1 << dim);
+            inputs.push(list(file, output, ends(|side| side[0] as i32)));
+            inputs.push(list(file, output, ends(|side| -(side[1] as i32))));
+            inputs.push(list(file, output, vec![1; sides.len()]));
+            (builtin::STRIDED_SLICE, second, (options::STRIDED_SLICE, vec![(1, Field::I32(whole))]))
         }
         Op::Concat(dim) => {
             let fields = vec![(0, number(*dim)), (1, bound)];
@@ -184,6 +204,11 @@ pub(super) fn add(file: &mut File, program: &Program, step: &Step) {
             (builtin::GATHER, second, (options::GATHER, vec![(0, number(*dim)), (1, Field::I32(0))]))
         }
         Op::Shape => (builtin::SHAPE, 1, (options::SHAPE, vec![(0, Field::I8(tensor_type::INT32))])),
+        Op::Cast => {
+            let kinds = vec![(0, Field::I8(tensor_type::INT32)), (1, Field::I8(tensor_type::FLOAT32))];
+            (builtin::CAST, 1, (options::CAST, kinds))
+        }
+        Op::Range => (builtin::RANGE, 1, (options::RANGE, none)),
         Op::Tile => (builtin::TILE, 1, (options::TILE, none)),
         Op::Quantize => {
             let again = matches!(first.kind, Kind::Bytes(_));
@@ -251,13 +276,14 @@ fn function_of(function: Function, second: i32) -> Chosen {
         Function::Tanh => (builtin::TANH, second, none),
         Function::Hardswish => (builtin::HARD_SWISH, 1, (options::HARD_SWISH, Vec::new())),
         Function::Rsqrt => (builtin::RSQRT, second, none),
+        Function::Sin => (builtin::SIN, 1, none),
     }
 }
 
 /// A tensor of known values beside the output of a step.
 fn known(file: &mut File, output: &Value, what: &str, kind: i8, dims: Vec<i32>, data: Vec<u8>) -> i32 {
     let name = format!("{}/{what}", output.name);
-    file.tensors.push(Tensor { name, dims, kind, data: Some(data), quantization: None });
+    file.tensors.push(Tensor { name, dims, built: None, kind, data: Some(data), quantization: None });
     file.tensors.len() as i32 - 1
 }
 
@@ -311,9 +337,9 @@ pub(super) fn tensor(value: &Value) -> Tensor {
         (Kind::Bytes(bytes), _) => (tensor_type::INT8, Some(of_bytes(bytes))),
     };
     let data = value.data.as_ref().map(|data| match data {
-        Data::Float(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        Data::Float(values) => crate::tensor_file::of_f32(values),
         Data::Int(values) | Data::Sums { values, .. } => bytes_of(values),
         Data::Whole { values, .. } => values.iter().map(|value| value.cast_unsigned()).collect(),
     });
-    Tensor { name: value.name.clone(), dims: value.dims.clone(), kind, data, quantization }
+    Tensor { name: value.name.clone(), dims: value.dims.clone(), built: None, kind, data, quantization }
 }

@@ -2,14 +2,14 @@
 
 use super::{TfliteConfig, TfliteInterface};
 use crate::compress::{has_fixed_range, moves_numbers};
-use crate::export::nhwc::{Program, Reach, lowered};
+use crate::export::nhwc::{Asked, Program, Reach, lowered};
 use crate::export::source::Source;
 use crate::nn::{Activation, Operator, WeightPrecision};
 use crate::{Error, Result};
 
 /// The source on integers as far as they can go.
 pub(super) fn program(source: &Source, config: &TfliteConfig, op: &str) -> Result<Program> {
-    let lowered = |reach| lowered(source, config.batch.fixed(), reach, op);
+    let lowered = |reach| lowered(source, Asked { batch: config.batch, size: config.size }, reach, op);
     match config.interface {
         TfliteInterface::Float32 if !has_ranges(source) => lowered(Reach::Model),
         TfliteInterface::Float32 => {
