@@ -71,8 +71,8 @@ pub fn several_inputs() -> Vec<(&'static str, Result<Architecture>)> {
 type Layers = fn(Value) -> Value;
 
 /// Models for images of any size: one of convolutions only, with all that makes images smaller and larger, and two of the
-/// zoo, a residual one with global pooling and one with an output for each pixel.
-pub fn any_size() -> Result<Vec<(&'static str, Architecture)>> {
+/// zoo, a residual one with global pooling and one with an output for each pixel. With sizes of images for each.
+pub fn any_size() -> Result<Vec<(&'static str, Architecture, Vec<[usize; 2]>)>> {
     let strided = Conv2dConfig { padding: 1.into(), stride: [2, 2], ..Conv2dConfig::default() };
     let uneven = Padding { top: 1, bottom: 0, left: 0, right: 2 };
     let convolutions = Model::build_outputs([3, 16, 12], |x| {
@@ -102,13 +102,13 @@ pub fn any_size() -> Result<Vec<(&'static str, Architecture)>> {
                 up.interpolate(TargetSize::Times([3, 1]), Interpolation::Nearest).global_avg_pool(),
             )
     });
-    let zoo = |name: &str| {
-        models::entry(name)?.architecture(ModelConfig::default().num_classes(5).image([3, 32, 32]))
+    let zoo = |name: &str, side: usize| {
+        models::entry(name)?.architecture(ModelConfig::default().num_classes(5).image([3, side, side]))
     };
     Ok(vec![
-        ("any_convolutions", convolutions?),
-        ("any_resnet20", zoo("resnet20")?),
-        ("any_unet_small", zoo("unet_small")?),
+        ("any_convolutions", convolutions?, vec![[16, 12], [21, 19], [34, 29]]),
+        ("any_resnet20", zoo("resnet20", 32)?, vec![[32, 32], [17, 39]]),
+        ("any_unet_small", zoo("unet_small", 16)?, vec![[16, 16], [20, 25]]),
     ])
 }
 

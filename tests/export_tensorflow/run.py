@@ -43,7 +43,8 @@ def resized(path, inputs, at_once):
     # As it is, it runs on the size that it was built for.
     interpreter.allocate_tensors()
     interpreter.invoke()
-    runner = interpreter.get_signature_runner("serving_default")
+    # A runner holds tensors, which then cannot be resized: one of another interpreter says where they are.
+    runner = Interpreter(str(path)).get_signature_runner("serving_default")
     details, outputs = runner.get_input_details(), runner.get_output_details()
     runs = []
     for row in [inputs] if at_once else rows(inputs):
