@@ -70,9 +70,11 @@ pub fn several_inputs() -> Vec<(&'static str, Result<Architecture>)> {
 
 type Layers = fn(Value) -> Value;
 
+type WithSizes = (&'static str, Architecture, Vec<[usize; 2]>);
+
 /// Models for images of any size: one of convolutions only, with all that makes images smaller and larger, and two of the
 /// zoo, a residual one with global pooling and one with an output for each pixel. With sizes of images for each.
-pub fn any_size() -> Result<Vec<(&'static str, Architecture, Vec<[usize; 2]>)>> {
+pub fn any_size() -> Result<Vec<WithSizes>> {
     let strided = Conv2dConfig { padding: 1.into(), stride: [2, 2], ..Conv2dConfig::default() };
     let uneven = Padding { top: 1, bottom: 0, left: 0, right: 2 };
     let convolutions = Model::build_outputs([3, 16, 12], |x| {
