@@ -19,8 +19,7 @@ pub fn filled(model: Model, seed: Seed) -> Result<Model> {
     let mut state = model.state()?;
     for (name, tensor) in &mut state {
         let values = tensor.flatten_all()?.to_vec1::<f32>()?;
-        let one = tensor.dims().len() == 1;
-        let kind = name.rsplit('.').next();
+        let (one, kind) = (tensor.dims().len() == 1, name.rsplit('.').next());
         let changed: Vec<f32> = values
             .iter()
             .map(|&value| match kind {
@@ -69,50 +68,6 @@ pub fn several_inputs() -> Vec<(&'static str, Result<Architecture>)> {
 }
 
 type Layers = fn(Value) -> Value;
-
-type WithSizes = (&'static str, Architecture, Vec<[usize; 2]>);
-
-/// Models for images of any size: one of convolutions only, with all that makes images smaller and larger, and two of the
-/// zoo, a residual one with global pooling and one with an output for each pixel. With sizes of images for each.
-pub fn any_size() -> Result<Vec<WithSizes>> {
-    let strided = Conv2dConfig { padding: 1.into(), stride: [2, 2], ..Conv2dConfig::default() };
-    let uneven = Padding { top: 1, bottom: 0, left: 0, right: 2 };
-    let convolutions = Model::build_outputs([3, 16, 12], |x| {
-        let fine = x.conv2d_with(4, strided).batch_norm().relu();
-        let window = Pool2dConfig { kernel: [3, 3], padding: 1.into(), ..Pool2dConfig::default() };
-        let coarse = fine.max_pool2d_with(window).conv2d_with(6, strided).group_norm(2).silu();
-        let up = coarse.conv_transpose2d_with(
-            4,
-            ConvTranspose2dConfig {
-                kernel: [3, 4],
-                stride: [2, 3],
-                padding: uneven,
-                output_padding: [1, 0],
-                ..ConvTranspose2dConfig::default()
-            },
-        );
-        let y = up.interpolate_like(&fine, Interpolation::Nearest) + &fine;
-        let y = y.interpolate(TargetSize::Times([2, 3]), Interpolation::Bilinear(Corners::Edges));
-        let sines = SinePositionConfig { embed_dim: 4, ..SinePositionConfig::default() };
-        let tokens = y.conv2d(4, 1).layer_norm2d();
-        let tokens = (tokens.sine_position_embedding(sines) + tokens).image_to_tokens().self_attention(2);
-        let tokens = x.queries([5, 4]).multi_head_attention(&tokens, &tokens, 2);
-        Outputs::new("map", y.interpolate_like(&x, Interpolation::Bilinear(Corners::Centres)).conv2d(2, 1))
-            .output("queries", tokens)
-            .output(
-                "mean",
-                up.interpolate(TargetSize::Times([3, 1]), Interpolation::Nearest).global_avg_pool(),
-            )
-    });
-    let zoo = |name: &str, side: usize| {
-        models::entry(name)?.architecture(ModelConfig::default().num_classes(5).image([3, side, side]))
-    };
-    Ok(vec![
-        ("any_convolutions", convolutions?, vec![[16, 12], [21, 19], [34, 29]]),
-        ("any_resnet20", zoo("resnet20", 32)?, vec![[32, 32], [17, 39]]),
-        ("any_unet_small", zoo("unet_small", 16)?, vec![[16, 16], [20, 25]]),
-    ])
-}
 
 /// A small model for every operator and for each of its options that changes what a file holds.
 pub fn operators() -> Vec<(&'static str, Result<Architecture>)> {
@@ -352,11 +307,6 @@ fn small(entry: &ModelEntry) -> Result<Architecture> {
     let sides = entry.smallest.map(|side| side.max(least));
     let image = [entry.defaults.image[0], sides[0], sides[1]];
     entry.architecture(ModelConfig::default().num_classes(10).image(image))
-}
-
-/// A window that leaves an image as large as it is.
-pub fn padded() -> Conv2dConfig {
-    Conv2dConfig { padding: 1.into(), ..Conv2dConfig::default() }
 }
 
 /// Small models whose layers run on integers.
