@@ -4,6 +4,8 @@
 
 #[path = "export_tensorflow/cases.rs"]
 mod cases;
+#[path = "export_tensorflow/first_layers.rs"]
+mod first_layers;
 #[path = "export_tensorflow/models.rs"]
 mod models;
 #[path = "../lib/tests/compress/graphs.rs"]
@@ -14,7 +16,7 @@ mod sizes;
 use candle_core::Device;
 use sconce::compress::{QuantizeConfig, QuantizedModel, quantize, quantize_dynamic, quantize_trained};
 use sconce::export::{self, Exportable, Metadata};
-use sconce::nn::Model;
+use sconce::nn::{AvgPool2dConfig, Divisor, Model, Pool2dConfig};
 use sconce::{Result, Seed};
 use serde_json::json;
 
@@ -99,16 +101,18 @@ fn the_large_models_give_what_they_give_here() -> Result<()> {
 #[test]
 fn integers_give_what_they_give_here() -> Result<()> {
     let mut cases = Cases::new(&[]);
-    for (name, model) in models::for_integers()? {
+    let first_layers = first_layers::first_layers()?;
+    for (name, model) in models::for_integers()?.iter().chain(&first_layers) {
+        let name = *name;
         // With those that are compared, lest these are cut off.
-        let calibration = [images(&model, 16, 1)?, images(&model, 8, 3)?];
-        let quantized = quantize(&model, &calibration, &QuantizeConfig::default())?.model;
+        let calibration = [images(model, 16, 1)?, images(model, 8, 3)?];
+        let quantized = quantize(model, &calibration, &QuantizeConfig::default())?.model;
         let whole: &[_] = match name {
             "int8_mixed" => &[],
             "int8_probabilities" => &["int8 probabilities"],
             _ => &["int8 steps"],
         };
-        cases.add_int8(name, &quantized, &images(&model, 8, 3)?, whole)?;
+        cases.add_int8(name, &quantized, &images(model, 8, 3)?, whole)?;
     }
     let (net, aware, calibration, unseen) = models::digits()?;
     let whole = &["int8 steps", "int8 other classes"];
@@ -128,6 +132,10 @@ fn integers_give_what_they_give_here() -> Result<()> {
     cases.add_int8("digits_trained", &quantize_trained(&aware)?.model, &unseen, whole)?;
     cases.add_dynamic("digits_dynamic", &quantize_dynamic(&net, &[])?.model, &unseen)?;
     cases.check();
+    for (name, _) in &first_layers {
+        let inputs = &cases.reports[&format!("{name}, int8")].inputs;
+        assert!(inputs.iter().all(|input| input.contains("int8")), "{name}: {inputs:?}");
+    }
     // Weights in 8 bits are most of a file.
     let wide = Model::build([1, 8, 8], |x| x.flatten().linear(512).relu().linear(10))?;
     let wide = wide.init(Seed(1), &Device::Cpu)?;
@@ -177,5 +185,19 @@ fn a_file_of_integers_names_the_layer_that_is_none() -> Result<()> {
     let gated = gated.init(Seed(1), &Device::Cpu)?;
     let error = refused(&quantize(&gated, &calibration, &QuantizeConfig::default())?.model);
     assert!(error.contains("\"gate\"") && error.contains("other layers"), "{error}");
+    // Windows of the format that reach beyond the image lie elsewhere.
+    let window = Pool2dConfig { kernel: [3, 3], padding: 1.into(), ..Pool2dConfig::default() };
+    let inside = AvgPool2dConfig { window, divisor: Divisor::PixelsOnly };
+    let pooled = Model::build([3, 8, 8], |x| {
+        x.conv2d(4, 3).relu().avg_pool2d_with(inside).named("pool").flatten().linear(5)
+    })?;
+    let pooled = pooled.init(Seed(1), &Device::Cpu)?;
+    let error = refused(&quantize(&pooled, &calibration, &QuantizeConfig::default())?.model);
+    assert!(error.contains("\"pool\"") && error.contains("other layers"), "{error}");
+    // Two ranges for one input.
+    let twice = Model::build([3, 8, 8], |x| x.dropout(0.1).conv2d(4, 3) + x.dropout(0.2).conv2d(4, 3))?;
+    let twice = twice.init(Seed(1), &Device::Cpu)?;
+    let error = refused(&quantize(&twice, &calibration, &QuantizeConfig::default())?.model);
+    assert!(error.contains("\"input\"") && error.contains("interface at Float32"), "{error}");
     Ok(())
 }

@@ -99,10 +99,23 @@ impl Lowering<'_> {
         }
     }
 
-    /// The bytes that a node's value is rounded to, if anything takes it so.
-    pub(super) fn range_behind(&self, index: usize) -> Result<Option<Quantization>> {
-        let takes = |node: &&Node| node.inputs == [index] && rounds(node) == Some(Rounds::Values);
-        self.source.graph.nodes().iter().find(takes).map_or(Ok(None), |node| self.range(node))
+    /// The bytes that a node's value is rounded to, be it behind others that only move its numbers or make negative
+    /// ones 0, if anything takes it so.
+    pub(super) fn range_behind(&self, mut index: usize) -> Result<Option<Quantization>> {
+        let nodes = self.source.graph.nodes();
+        loop {
+            let takes = |node: &&Node| node.inputs == [index] && rounds(node) == Some(Rounds::Values);
+            if let Some(node) = nodes.iter().find(takes) {
+                return self.range(node);
+            }
+            let keeps = |operator: &Operator| {
+                moves_numbers(operator) || matches!(operator, Operator::Activation(Activation::Relu))
+            };
+            match nodes.iter().position(|node| node.inputs == [index]) {
+                Some(next) if self.uses[index] == 1 && keeps(&nodes[next].operator) => index = next,
+                _ => return Ok(None),
+            }
+        }
     }
 
     /// Whether the range at a node is one that values may be rounded to.

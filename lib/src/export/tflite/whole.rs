@@ -2,9 +2,9 @@
 
 use super::{TfliteConfig, TfliteInterface};
 use crate::compress::{has_fixed_range, moves_numbers};
-use crate::export::nhwc::{Asked, Program, Reach, lowered};
+use crate::export::nhwc::{Asked, Kind, Program, Reach, lowered};
 use crate::export::source::Source;
-use crate::nn::{Activation, Operator, WeightPrecision};
+use crate::nn::{Activation, Node, Operator, WeightPrecision};
 use crate::{Error, Result};
 
 /// The source on integers as far as they can go.
@@ -18,7 +18,14 @@ pub(super) fn program(source: &Source, config: &TfliteConfig, op: &str) -> Resul
         }
         TfliteInterface::Int8 => {
             let whole = lowered(Reach::All)?;
-            whole.in_float.map_or(Ok(whole), |node| Err(stays(source, node)))
+            if let Some(node) = whole.in_float {
+                return Err(stays(source, node));
+            }
+            let in_float = whole.inputs.iter().find(|(_, id)| whole.values[*id].kind == Kind::Float);
+            match in_float.map(|(name, _)| name.clone()) {
+                Some(name) => Err(input_stays(op, &name)),
+                None => Ok(whole),
+            }
         }
     }
 }
@@ -42,6 +49,18 @@ fn could_be(operator: &Operator) -> bool {
     computed || moves_numbers(operator) || has_fixed_range(operator)
 }
 
+/// The error of a model that takes f32 though none of its layers does.
+fn input_stays(op: &str, name: &str) -> Error {
+    Error::Argument {
+        op: op.into(),
+        expected: "inputs that the model rounds to 8 bits, as TfliteInterface::Int8 wants all to be".into(),
+        got: format!("{name:?}, which no range is known of"),
+        hint:
+            "Let a layer on integers be the first that computes with it, or leave the interface at Float32."
+                .into(),
+    }
+}
+
 /// The error of a model of which the layer at `index` stays in f32.
 fn stays(source: &Source, index: usize) -> Error {
     let nodes = source.graph.nodes();
@@ -55,12 +74,14 @@ fn stays(source: &Source, index: usize) -> Error {
     }
     let is_end = has_ranges(source) && (is_rounded(by) || could_be(&nodes[by].operator));
     let node = &nodes[if is_end { index } else { by }];
+    let rounds = |node: &Node| matches!(node.operator, Operator::FakeQuantize { .. });
+    let is_behind = |node: &Node| node.inputs.iter().any(|&at| at == index || nodes[at].inputs == [index]);
     let hint = if !has_ranges(source) {
         match (0..nodes.len()).any(is_rounded) {
             true => "compress::quantize measures the ranges that compress::quantize_dynamic does without.",
             false => "compress::quantize makes a model on integers of it, with some hundred images.",
         }
-    } else if is_end {
+    } else if is_end && !nodes.iter().any(|node| rounds(node) && is_behind(node)) {
         "The range of its values is not known, as in files of older models: quantize the model again."
     } else {
         match node.operator {
