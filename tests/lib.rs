@@ -20,10 +20,19 @@ pub fn root() -> PathBuf {
 }
 
 /// A `cargo` command in the repository's root: the cargo that runs the tests.
+///
+/// It is not told what cargo tells a test of its package. Build scripts that look at that, such as ring's, would be run
+/// again, and all that stands on them compiled again, the library too.
 #[must_use]
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root()).stdin(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        let of_package = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_CRATE_NAME", "CARGO_BIN_"];
+        if of_package.iter().any(|start| name.to_string_lossy().starts_with(start)) {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
