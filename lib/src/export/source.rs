@@ -125,6 +125,18 @@ impl Source {
         let image = self.graph.inputs().iter().find(|node| node.shape.len() == 3);
         image.map_or(&[], |node| &node.shape)
     }
+
+    /// The shapes of the nodes for images 64 times as high and wide, beyond what any model makes an image smaller by: what
+    /// is another there than in the graph depends on the images' size.
+    pub(crate) fn shapes_far(&self) -> Result<Vec<Vec<usize>>> {
+        const FAR: usize = 64;
+        let mut shapes = self.graph.input_shapes();
+        shapes.iter_mut().filter(|shape| shape.len() == 3).for_each(|image| {
+            image[1..].iter_mut().for_each(|side| *side = side.saturating_mul(FAR));
+        });
+        let shapes: Vec<&[usize]> = shapes.iter().map(Vec::as_slice).collect();
+        self.graph.infer_inputs(&shapes)
+    }
 }
 
 impl Weights {

@@ -7,22 +7,13 @@ use crate::export::{ImageSize, source::Source};
 use crate::nn::{Node, of_layer};
 use crate::{Error, Result};
 
-/// Beyond what any model makes an image smaller by.
-const FAR: usize = 64;
-
 /// The graph's nodes, with [`OPEN`] for each length that follows the size of the images.
 pub(super) fn nodes(source: &Source, size: ImageSize, op: &str) -> Result<Vec<Node>> {
     let mut nodes = source.graph.nodes().to_vec();
     if size == ImageSize::AsBuilt {
         return Ok(nodes);
     }
-    // What is different for images so much larger depends on their size.
-    let mut shapes = source.graph.input_shapes();
-    shapes.iter_mut().filter(|shape| shape.len() == 3).for_each(|image| {
-        image[1..].iter_mut().for_each(|side| *side = side.saturating_mul(FAR));
-    });
-    let shapes: Vec<&[usize]> = shapes.iter().map(Vec::as_slice).collect();
-    let far = source.graph.infer_inputs(&shapes).map_err(|error| {
+    let far = source.shapes_far().map_err(|error| {
         let label = match &error {
             Error::Shape { op, .. } | Error::Argument { op, .. } => op.clone(),
             _ => String::new(),

@@ -215,14 +215,7 @@ fn graph(source: &Source, config: &OnnxConfig) -> Result<GraphProto> {
 fn shapes(source: &Source, config: &OnnxConfig) -> Result<Vec<Vec<Dim>>> {
     let far = match config.size {
         ImageSize::AsBuilt => None,
-        // What is different for images so much larger depends on their size.
-        ImageSize::Dynamic => {
-            let mut shapes = source.graph.input_shapes();
-            shapes.iter_mut().filter(|shape| shape.len() == 3).for_each(|image| {
-                image[1..].iter_mut().for_each(|side| *side = side.saturating_mul(FAR));
-            });
-            Some(source.graph.infer_inputs(&shapes.iter().map(Vec::as_slice).collect::<Vec<_>>())?)
-        }
+        ImageSize::Dynamic => Some(source.shapes_far()?),
     };
     // Images of several inputs need not be of one size.
     let only = source.graph.inputs().len() == 1;
@@ -239,6 +232,3 @@ fn shapes(source: &Source, config: &OnnxConfig) -> Result<Vec<Vec<Dim>>> {
     };
     Ok(source.graph.nodes().iter().enumerate().map(of_node).collect())
 }
-
-/// Beyond what any model makes an image smaller by.
-const FAR: usize = 64;
