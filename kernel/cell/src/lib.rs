@@ -22,7 +22,8 @@ pub use store::{put, take};
 pub use worker::worker_main;
 
 // The crates that a cell can name; the kernel points each cell at the copies inside this library.
+#[cfg(feature = "transformers")]
+pub use candle_transformers;
 pub use {
-    anyhow, candle_core, candle_nn, candle_transformers, image, plotters, rand, sconce, sconce_display,
-    serde, serde_json, tokio,
+    anyhow, candle_core, candle_nn, image, plotters, rand, sconce, sconce_display, serde, serde_json, tokio,
 };

@@ -26,6 +26,7 @@ pub fn prepare(cache: &CacheDir, progress: &mut dyn FnMut(Progress)) -> Result<P
     let build = Build {
         what: "the cell library",
         package: "sconce-cell",
+        features: &["sconce-cell/transformers"],
         source: slot.source(),
         target: slot.target(),
     };

@@ -8,7 +8,8 @@ use std::sync::mpsc;
 use serde_json::Value;
 
 /// Cargo in a folder, with what it builds in another. What a surrounding cargo or a person set for other
-/// builds does not change this one.
+/// builds does not change this one; nor does the package that a surrounding cargo runs: build scripts that ask
+/// for it, such as ring's, would run again for each, and all that stands on them be compiled again.
 pub fn cargo(folder: &Path, target: &Path) -> Command {
     let mut command = Command::new("cargo");
     command.current_dir(folder).env("CARGO_TARGET_DIR", target);
@@ -16,6 +17,12 @@ pub fn cargo(folder: &Path, target: &Path) -> Command {
         ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_INCREMENTAL", "RUSTC_WRAPPER"]
     {
         command.env_remove(name);
+    }
+    let of_package = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_CRATE_NAME", "CARGO_BIN_"];
+    for (name, _) in std::env::vars_os() {
+        if of_package.iter().any(|start| name.to_string_lossy().starts_with(start)) {
+            command.env_remove(name);
+        }
     }
     command
 }
@@ -119,6 +126,17 @@ pub fn name_and_version(id: &str) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cargo_is_not_told_of_the_package_that_runs() {
+        let command = cargo(Path::new("."), Path::new("target"));
+        let handed_on: Vec<_> = command.get_envs().filter(|(_, value)| value.is_some()).collect();
+        assert_eq!(handed_on.len(), 1, "{handed_on:?}");
+        for name in ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "CARGO_PKG_VERSION"] {
+            assert!(std::env::var_os(name).is_some(), "cargo tells a test of {name}");
+            assert!(command.get_envs().any(|(removed, value)| removed == name && value.is_none()), "{name}");
+        }
+    }
 
     #[test]
     fn ids_name_packages() {

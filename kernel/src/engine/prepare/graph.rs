@@ -23,6 +23,7 @@ impl Graph {
         let output = build
             .cargo()
             .args(["metadata", "--format-version=1", "--filter-platform", host])
+            .args(build.feature_arguments())
             .output()
             .map_err(|error| build.cannot_start(&error))?;
         if !output.status.success() {

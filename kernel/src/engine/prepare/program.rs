@@ -66,6 +66,7 @@ impl Program {
         let build = Build {
             what: self.what,
             package: self.package,
+            features: &[],
             source: workshop.join("source"),
             target: workshop.join("target"),
         };

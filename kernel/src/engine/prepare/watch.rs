@@ -19,6 +19,8 @@ pub struct Build {
     pub what: &'static str,
     /// The package.
     pub package: &'static str,
+    /// Features that it is built with: none, or `package/feature`.
+    pub features: &'static [&'static str],
     /// The folder with the source.
     pub source: PathBuf,
     /// The folder that cargo builds in.
@@ -31,6 +33,11 @@ impl Build {
         cargo::cargo(&self.source, &self.target)
     }
 
+    /// The features as arguments of cargo.
+    pub fn feature_arguments(&self) -> impl Iterator<Item = &'static str> {
+        self.features.iter().flat_map(|feature| ["--features", feature])
+    }
+
     /// Builds it, and gives cargo's messages on all that it made. `total` is how many packages there are.
     pub fn run(
         &self,
@@ -40,6 +47,7 @@ impl Build {
     ) -> Result<Vec<Value>, PrepareError> {
         let mut command = self.cargo();
         command.args(["build", "--release", "--package", self.package]);
+        command.args(self.feature_arguments());
         command.args(["--message-format", "json-render-diagnostics"]);
         command.env("CARGO_ENCODED_RUSTFLAGS", flags);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
