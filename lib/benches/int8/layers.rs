@@ -43,5 +43,11 @@ pub fn models() -> Result<Vec<Row>, Failed> {
         let net = models::create(name, models::ModelConfig::default())?.init(Seed(0), &Device::Cpu)?;
         rows.push((format!("model/{name}"), [3, 224, 224], net));
     }
+    for name in
+        ["mobilenet_v2", "mobilenet_v3_large", "efficientnet_b0", "inception_v3", "convnext_tiny", "vit_s_16"]
+    {
+        let net = models::create(name, models::ModelConfig::default())?.init(Seed(0), &Device::Cpu)?;
+        rows.push((format!("zoo/{name}"), [3, 224, 224], net));
+    }
     Ok(rows)
 }

@@ -6,7 +6,7 @@
 //! `onnxruntime_int8_ms`, on as many threads, and `ratio`, our int8 by its. FILTER picks the rows whose names contain it.
 //!
 //! Weights are at random: only times count. The rows `convolutions/…` are those of the stages of ResNet-18 and ResNet-50
-//! whose stride is 1, with ReLU, so that the layout is changed only at their ends.
+//! whose stride is 1, with ReLU, so that the layout is changed only at their ends; the rows `zoo/…` are other models.
 
 #![allow(clippy::print_stdout, reason = "the result of a benchmark is what it prints")]
 
