@@ -74,7 +74,7 @@ pub struct ModelOutputs {
 }
 
 impl ModelOutputs {
-    pub(super) fn new(entries: Vec<(String, Tensor)>) -> ModelOutputs {
+    pub(crate) fn new(entries: Vec<(String, Tensor)>) -> ModelOutputs {
         ModelOutputs { entries }
     }
 

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use sconce::compress::{
-    CompareConfig, Compared, ComparedModel, Latency, ModelComparison, PruneConfig, compare, prune_channels,
+    CompareConfig, Compared, ComparedModel, HalfType, Latency, ModelComparison, PruneConfig, QuantizeConfig,
+    compare, half_weights, prune_channels, quantize,
 };
 use sconce::data::Dataset;
-use sconce::nn::{Mode, Model};
+use sconce::nn::{Mode, Model, Outputs};
 use sconce::prelude::{Rich, accuracy};
 use sconce::{Error, Result, Seed};
 
@@ -98,6 +99,60 @@ fn what_is_told_is_what_is_there() -> Result<()> {
     let left = std::fs::read_dir(std::env::temp_dir()).unwrap().flatten();
     let ours = format!("sconce-compare-{}-", std::process::id());
     assert!(left.into_iter().all(|entry| !entry.file_name().to_string_lossy().starts_with(&ours)));
+    Ok(())
+}
+
+/// Models of other numbers, for as many runs as there is time for.
+#[test]
+fn models_of_fewer_bits_are_compared() -> Result<()> {
+    let (data, whole) = (data()?, net(1)?);
+    let images = data.batches(44).next().unwrap()?.images;
+    let int8 = quantize(&whole, std::slice::from_ref(&images), &QuantizeConfig::default())?.model;
+    let half = half_weights(&whole, HalfType::BFloat16)?;
+    let config = CompareConfig { runs: usize::MAX, seconds: 0.0, ..quick() };
+    let all = compare(&data, &[("whole", &whole), ("int8", &int8), ("half", &half)], &config)?;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net.safetensors");
+    let [of_whole, of_int8, of_half] = all.models() else { panic!("{all:?}") };
+    int8.save(&path)?;
+    assert_eq!(of_int8.file_bytes, path.metadata().unwrap().len());
+    half.save(&path)?;
+    assert_eq!(of_half.file_bytes, path.metadata().unwrap().len());
+    assert_eq!(
+        (of_int8.multiply_adds, of_half.multiply_adds),
+        (of_whole.multiply_adds, of_whole.multiply_adds)
+    );
+    // The batch norm, two parameters for each of 8 channels, is part of the layer before it.
+    assert_eq!(of_int8.parameters, of_whole.parameters - 16);
+    assert_eq!((of_half.parameters, of_half.peak_bytes), (of_whole.parameters, of_whole.peak_bytes));
+    assert!(of_int8.peak_bytes.is_some_and(|bytes| bytes > int8.weight_bytes() as u64), "{of_int8:?}");
+    let mut right = accuracy();
+    right.update(&int8.forward(&images)?, &data.labels()?)?;
+    assert_eq!(of_int8.accuracy(), right.value()?);
+    assert!(of_int8.latency_1.runs >= 5 && of_int8.latency_1.median > 0.0);
+    let bundle = all.rich();
+    let text = bundle.plain().unwrap();
+    assert!(text.contains("int8") && !text.contains('–') && !text.contains("NaN"), "{text}");
+    // What cannot be written is named, and what cannot be counted is not.
+    let mine =
+        Model::build([1, 8, 8], |x| x.conv2d(2, 3).map("mine", |x| Ok(x.relu()?)).flatten().linear(3))?
+            .init(Seed(1), &Device::Cpu)?;
+    let int8 = quantize(&mine, &[images], &QuantizeConfig::default())?.model;
+    assert_eq!(int8.multiply_adds([1, 8, 8]), None);
+    let error = compare(&data, &[("mine in int8", &int8)], &quick()).unwrap_err().to_string();
+    assert!(error.contains("mine in int8") && error.contains("code of your own"), "{error}");
+    Ok(())
+}
+
+/// A head for training only is no part of what an image takes.
+#[test]
+fn heads_for_training_cost_nothing_in_use() -> Result<()> {
+    let net = Model::build_outputs([1, 8, 8], |x| {
+        let x = x.conv2d(4, 3);
+        Outputs::new("main", x.global_avg_pool().linear(3)).training("aux", x.flatten().linear(3))
+    })?
+    .init(Seed(1), &Device::Cpu)?;
+    assert_eq!(net.multiply_adds([1, 8, 8]), Some(64 * 4 * 9 + 4 * 3));
     Ok(())
 }
 

@@ -5,6 +5,7 @@ mod bad_input;
 mod compare;
 mod graphs;
 mod prune;
+mod quantize_hard;
 mod quantize_models;
 mod quantize_other;
 mod quantize_values;

@@ -56,7 +56,7 @@ fn weights_alone_are_no_model() -> Result<()> {
 }
 
 /// The file with its graph changed.
-fn changed(bytes: &[u8], change: impl Fn(&str) -> String) -> Vec<u8> {
+pub fn changed(bytes: &[u8], change: impl Fn(&str) -> String) -> Vec<u8> {
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let header = std::str::from_utf8(&bytes[8..8 + length]).unwrap();
     let header = change(header);

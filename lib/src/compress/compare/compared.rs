@@ -5,7 +5,7 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 
 use crate::Result;
-use crate::compress::QuantizedModel;
+use crate::compress::{HalfModel, QuantizedModel};
 use crate::nn::{Graph, Mode, Model, Operator};
 
 /// A model in use, whatever its numbers are: what [`compare`](super::compare) needs of it.
@@ -23,8 +23,8 @@ pub trait Compared {
     /// be counted.
     fn multiply_adds(&self, image: [usize; 3]) -> Option<u64>;
 
-    /// Bytes that are in use at one time at most, counted for a batch of one image: its weights, and the values that are needed at
-    /// one time. What the work of a layer takes beside that is left out. `None` where they cannot be counted.
+    /// Bytes that are in use at one time at most, counted for a batch of one image: its weights, in each order that they are kept in, and the
+    /// values that are needed at one time. What the work of a layer takes beside that is left out. `None` where they cannot be counted.
     fn peak_bytes(&self, image: [usize; 3]) -> Option<u64>;
 
     /// Writes it to a file, from which it can be read back.
@@ -47,9 +47,7 @@ impl Compared for Model {
     }
 
     fn multiply_adds(&self, image: [usize; 3]) -> Option<u64> {
-        let graph = for_size(self.graph(), image)?;
-        let opaque = graph.nodes().iter().any(|node| matches!(node.operator, Operator::Map(_)));
-        (!opaque).then(|| graph.nodes().iter().map(|node| graph.multiply_adds_of(node)).sum())
+        counted(self.graph(), image)
     }
 
     fn peak_bytes(&self, image: [usize; 3]) -> Option<u64> {
@@ -77,13 +75,11 @@ impl Compared for QuantizedModel {
     }
 
     fn multiply_adds(&self, image: [usize; 3]) -> Option<u64> {
-        let graph = for_size(self.graph(), image)?;
-        Some(graph.nodes().iter().map(|node| graph.multiply_adds_of(node)).sum())
+        counted(self.graph(), image)
     }
 
-    /// Some values are bytes and some are not, and which are there at one time is the runtime's business.
-    fn peak_bytes(&self, _: [usize; 3]) -> Option<u64> {
-        None
+    fn peak_bytes(&self, image: [usize; 3]) -> Option<u64> {
+        QuantizedModel::peak_bytes(self, image)
     }
 
     fn write(&self, path: &Path) -> Result<()> {
@@ -93,6 +89,40 @@ impl Compared for QuantizedModel {
     fn device(&self) -> Device {
         Device::Cpu
     }
+}
+
+/// As the model in f32 that it computes with; only its file is another.
+impl Compared for HalfModel {
+    fn logits(&self, images: &Tensor) -> Result<Tensor> {
+        self.model().logits(images)
+    }
+
+    fn num_parameters(&self) -> usize {
+        self.model().num_parameters()
+    }
+
+    fn multiply_adds(&self, image: [usize; 3]) -> Option<u64> {
+        self.model().multiply_adds(image)
+    }
+
+    fn peak_bytes(&self, image: [usize; 3]) -> Option<u64> {
+        self.model().peak_bytes(image)
+    }
+
+    fn write(&self, path: &Path) -> Result<()> {
+        self.save(path)
+    }
+
+    fn device(&self) -> Device {
+        Compared::device(self.model())
+    }
+}
+
+/// The multiply-adds of a graph for an image; none with code in it of which nothing is known.
+fn counted(graph: &Graph, image: [usize; 3]) -> Option<u64> {
+    let graph = for_size(graph, image)?;
+    let opaque = graph.nodes().iter().any(|node| matches!(node.operator, Operator::Map(_)));
+    (!opaque).then(|| graph.multiply_adds())
 }
 
 /// The graph with the shapes that it has for images of another size.

@@ -103,8 +103,8 @@ pub(super) fn latencies(
         }
         inputs.push(of_model);
     }
-    let mut taken = vec![[Vec::with_capacity(config.runs), Vec::with_capacity(config.runs)]; models.len()];
-    let rounds = config.warmup + config.runs;
+    let mut taken = vec![[Vec::new(), Vec::new()]; models.len()];
+    let rounds = config.warmup.saturating_add(config.runs);
     let mut progress = Progress::start("comparing latencies", Unit::Steps, Some(rounds as u64));
     let mut start = None;
     for round in 0..rounds {
@@ -141,9 +141,9 @@ pub(super) fn latencies(
 }
 
 /// How large a file the model is written to.
-pub(super) fn file_bytes(model: &dyn Compared) -> Result<u64> {
+pub(super) fn file_bytes((name, model): (&str, &dyn Compared)) -> Result<u64> {
     let file = Passing::new();
-    model.write(&file.0)?;
+    model.write(&file.0).map_err(|error| of(error, name))?;
     let metadata = std::fs::metadata(&file.0);
     let metadata =
         metadata.map_err(|source| Error::Io { op: "read the size of", path: file.0.clone(), source })?;

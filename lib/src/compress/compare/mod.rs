@@ -33,7 +33,8 @@ impl Default for CompareConfig {
 
 /// Compares models by their names on the same images: accuracy with its 95 % interval (Wilson 1927), parameters, multiply-adds, the
 /// size of a file that is really written (and removed), memory in use at most, and the latency of batches of 1 and 32 images, median and 95th
-/// percentile. A [`crate::nn::Model`] and a [`QuantizedModel`](super::QuantizedModel) can be compared, and whatever else is [`Compared`].
+/// percentile. A [`crate::nn::Model`], a [`QuantizedModel`](super::QuantizedModel) and a [`HalfModel`](super::HalfModel) can be compared, and
+/// whatever else is [`Compared`].
 ///
 /// Latencies are measured in turns, each model once in a round and in another order each time, so that whatever slows the machine
 /// down meets all of them. The memory is counted, not measured: see [`Compared::peak_bytes`]. Differences to the first model are
@@ -65,15 +66,18 @@ pub fn compare(
     check(data, models, config)?;
     let right = measure::right(data, models, config)?;
     let image = right.image;
+    // What cannot be written is told before the latencies take their time.
+    let files = models.iter().map(|&model| measure::file_bytes(model)).collect::<Result<Vec<_>>>()?;
     let latencies = measure::latencies(&right.images, models, config)?;
     let mut rows = Vec::with_capacity(models.len());
-    for (((name, model), right), latencies) in models.iter().zip(right.of_models).zip(latencies) {
+    let found = right.of_models.into_iter().zip(latencies).zip(files);
+    for ((name, model), ((right, latencies), file_bytes)) in models.iter().zip(found) {
         rows.push(ComparedModel {
             name: (*name).to_owned(),
             right,
             parameters: model.num_parameters(),
             multiply_adds: model.multiply_adds(image),
-            file_bytes: measure::file_bytes(*model)?,
+            file_bytes,
             peak_bytes: model.peak_bytes(image),
             latency_1: latencies[0],
             latency_32: latencies[1],

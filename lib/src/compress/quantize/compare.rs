@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use sconce_display::Bundle;
 
 use super::model::QuantizedModel;
@@ -53,7 +53,8 @@ pub struct LayerError {
 /// ```
 ///
 /// # Errors
-/// If there are no batches, or the quantized model was not made of `model`; [`crate::Error::Interrupted`].
+/// If there are no batches, values that are not finite (the error names the layer), or the quantized model was not made
+/// of `model`; [`crate::Error::Interrupted`].
 pub fn compare_layers(model: &Model, quantized: &QuantizedModel, batches: &[Tensor]) -> Result<LayerErrors> {
     let op = "compare_layers";
     if batches.is_empty() {
@@ -61,7 +62,7 @@ pub fn compare_layers(model: &Model, quantized: &QuantizedModel, batches: &[Tens
     }
     let float = Model::of_parts(in_use(prepared(model)?))?;
     let graph = &quantized.graph;
-    let (mut names, mut of_float, mut of_quantized) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut nodes, mut of_float, mut of_quantized) = (Vec::new(), Vec::new(), Vec::new());
     for step in quantized.steps.iter().filter(|step| !matches!(step.work, Work::Same | Work::Quantize(_))) {
         // The value behind bounds and rounding is that of the layer before these.
         let mut value = step.output;
@@ -72,37 +73,48 @@ pub fn compare_layers(model: &Model, quantized: &QuantizedModel, batches: &[Tens
         }
         let same = |index: &usize| float.graph().nodes()[*index].name == graph.nodes[value].name;
         let Some(node) = (0..float.graph().nodes().len()).find(same) else { continue };
-        names.push(graph.nodes[step.node].name.clone());
+        nodes.push(&graph.nodes[step.node]);
         of_float.push(node);
         of_quantized.push(step.output);
     }
     let same_images = graph.nodes[0].shape.first() == float.graph().nodes()[0].shape.first();
-    if names.is_empty() || !same_images {
+    if nodes.is_empty() || !same_images {
         let expected = "a quantized model that was made of this model".into();
         return Err(refused(op, expected, "one whose layers have other names".into(), ""));
     }
     let mut progress = Progress::start("comparison", Unit::Steps, Some(batches.len() as u64));
-    let mut sums = vec![[0.0_f64; 2]; names.len()];
+    let mut sums = vec![[0.0_f64; 2]; nodes.len()];
     for (done, batch) in batches.iter().enumerate() {
         progress.at(done as u64)?;
-        let wanted = float.values(batch, &of_float)?;
-        let found = quantized.values(batch, &of_quantized)?;
-        for ((wanted, found), sums) in wanted.iter().zip(&found).zip(&mut sums) {
+        let wanted = float.values(&batch.to_device(float.device())?, &of_float)?;
+        let found = quantized.values(&batch.to_device(&Device::Cpu)?, &of_quantized)?;
+        for (((wanted, found), sums), node) in wanted.iter().zip(&found).zip(&mut sums).zip(&nodes) {
             if wanted.dims() != found.dims() {
                 let expected = "a quantized model that was made of this model".into();
                 return Err(refused(op, expected, "one whose layers have other sizes".into(), ""));
             }
-            let wanted = wanted.to_dtype(DType::F64)?;
+            let wanted = wanted.to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
             let error = (found.to_dtype(DType::F64)? - &wanted)?;
             sums[0] += wanted.sqr()?.sum_all()?.to_scalar::<f64>()?;
             sums[1] += error.sqr()?.sum_all()?.to_scalar::<f64>()?;
+            if !sums[0].is_finite() || !sums[1].is_finite() {
+                return Err(refused(
+                    &node.label(),
+                    "finite values of both models to compare".into(),
+                    format!("others in batch {}", done + 1),
+                    "Look at the images and the weights: a layer before it may have burst.",
+                ));
+            }
         }
     }
     let decibels = |[signal, noise]: [f64; 2]| match noise > 0.0 {
         true => 10.0 * (signal / noise).log10(),
         false => f64::INFINITY,
     };
-    let layers = names.into_iter().zip(sums).map(|(name, sums)| LayerError { name, sqnr: decibels(sums) });
+    let layers = nodes
+        .iter()
+        .zip(sums)
+        .map(|(node, sums)| LayerError { name: node.name.clone(), sqnr: decibels(sums) });
     let mut layers: Vec<LayerError> = layers.collect();
     layers.sort_by(|a, b| a.sqnr.total_cmp(&b.sqnr));
     Ok(LayerErrors { layers })
@@ -118,7 +130,7 @@ impl LayerErrors {
     /// The worst layers as bars.
     ///
     /// # Errors
-    /// If a ratio is not a number, as where values were not finite.
+    /// If a bar cannot be drawn.
     pub fn bars(&self) -> Result<Bars> {
         let mut bars = Bars::new("signal to quantization noise, dB");
         for layer in self.layers.iter().take(BARS) {

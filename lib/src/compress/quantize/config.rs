@@ -1,6 +1,7 @@
 //! How a model is quantized.
 
 use super::refused;
+use super::rewrite::uses;
 use crate::Result;
 use crate::compress::heads::attention_of;
 use crate::nn::{Graph, Operator};
@@ -11,8 +12,8 @@ use crate::pattern::matches;
 pub struct QuantizeConfig {
     /// What the range of each activation is taken from.
     pub calibration: Calibration,
-    /// Names of layers, `*` for any characters, that are computed in f32. An attention's name stands for its
-    /// projections.
+    /// Names of layers, `*` for any characters, that are computed in f32, and whatever shares weights with them. An
+    /// attention's name stands for its projections, that of a function for the layer right before it, too.
     pub exclude: Vec<String>,
     /// Whether biases make up for what rounding does to a layer's mean.
     pub bias_correction: BiasCorrection,
@@ -79,6 +80,24 @@ impl QuantizeConfig {
                     "`*` stands for any characters: \"layer1.*\".",
                 ));
             }
+        }
+        // `x.conv2d(8, 3).relu().named("stem")`: the name is the function's, and means the layer.
+        let uses = uses(graph);
+        for index in (0..excluded.len()).rev() {
+            let node = &graph.nodes[index];
+            if let (Operator::Activation(_) | Operator::BatchNorm { .. }, &[before]) =
+                (&node.operator, node.inputs.as_slice())
+            {
+                excluded[before] |= excluded[index] && uses[before] == 1;
+            }
+        }
+        // Layers that share weights have them in one kind of numbers.
+        let owner = |index: usize| graph.nodes[index].shares.unwrap_or(index);
+        for index in 0..excluded.len() {
+            excluded[owner(index)] |= excluded[index];
+        }
+        for index in 0..excluded.len() {
+            excluded[index] |= excluded[owner(index)];
         }
         Ok(excluded)
     }

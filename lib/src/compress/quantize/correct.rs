@@ -2,9 +2,10 @@
 
 use candle_core::{DType, Tensor};
 
+use super::calibrate::{HELD, pieces};
 use super::place::channel_dim;
 use crate::Result;
-use crate::nn::Model;
+use crate::nn::{Model, Node, Operator};
 use crate::progress::{Progress, Unit};
 
 /// Corrects the biases of the `layers` of a simulation, each the node in the float model with that in the
@@ -20,30 +21,53 @@ pub(super) fn correct_biases(
     let mut done = 0;
     let mut means = |model: &Model, nodes: &[usize]| -> Result<Vec<Tensor>> {
         let mut sums: Vec<Option<Tensor>> = vec![None; nodes.len()];
+        let mut images = 0;
         for batch in batches {
-            progress.at(done)?;
-            done += 1;
-            for ((value, sum), &node) in model.values(batch, nodes)?.iter().zip(&mut sums).zip(nodes) {
-                let channels = channel_dim(&model.graph().nodes()[node].shape) + 1;
-                let others: Vec<usize> = (0..value.rank()).filter(|&dim| dim != channels).collect();
-                let mean = value.to_dtype(DType::F64)?.mean(others)?;
-                *sum = Some(match sum.take() {
-                    Some(sum) => (sum + mean)?,
-                    None => mean,
-                });
+            for piece in pieces(model, nodes, batch, HELD)? {
+                progress.at(done)?;
+                let count = piece.dim(0)?;
+                images += count;
+                for ((value, sum), &node) in model.values(&piece, nodes)?.iter().zip(&mut sums).zip(nodes) {
+                    let channels = channels(&model.graph().nodes()[node]);
+                    let others: Vec<usize> = (0..value.rank()).filter(|&dim| dim != channels).collect();
+                    let mean = (value.to_dtype(DType::F64)?.mean(others)? * count as f64)?;
+                    *sum = Some(match sum.take() {
+                        Some(sum) => (sum + mean)?,
+                        None => mean,
+                    });
+                }
             }
+            done += 1;
         }
-        sums.into_iter().flatten().map(|sum| Ok((sum / batches.len() as f64)?)).collect()
+        sums.into_iter().flatten().map(|sum| Ok((sum / images as f64)?)).collect()
     };
     let nodes: Vec<usize> = layers.iter().map(|(float, _)| *float).collect();
     let wanted = means(float, &nodes)?;
-    for ((_, node), wanted) in layers.iter().zip(wanted) {
-        let Some(&bias) = simulation.graph().nodes()[*node].tensors.get(1) else { continue };
-        let found = means(simulation, &[*node])?;
-        let Some(found) = found.first() else { continue };
+    let bias_of = |layer: usize| simulation.graph().nodes()[layers[layer].1].tensors.get(1).copied();
+    for first in 0..layers.len() {
+        let Some(bias) = bias_of(first) else { continue };
+        // Layers that share it get what they miss in the mean, once.
+        if (0..first).any(|layer| bias_of(layer) == Some(bias)) {
+            continue;
+        }
+        let sharing: Vec<usize> =
+            (first..layers.len()).filter(|&layer| bias_of(layer) == Some(bias)).collect();
+        let nodes: Vec<usize> = sharing.iter().map(|&layer| layers[layer].1).collect();
         let bias = simulation.tensor(bias);
-        let missing = (wanted - found)?.to_dtype(DType::F32)?;
-        bias.set(&(bias.as_detached_tensor() + missing)?)?;
+        let mut corrected = bias.as_detached_tensor();
+        for (&layer, found) in sharing.iter().zip(means(simulation, &nodes)?) {
+            let missing = ((&wanted[layer] - found)? / sharing.len() as f64)?;
+            corrected = (corrected + missing.to_dtype(DType::F32)?)?;
+        }
+        bias.set(&corrected)?;
     }
     Ok(())
+}
+
+/// The dimension of a layer's channels in a batch of its values.
+fn channels(node: &Node) -> usize {
+    match node.operator {
+        Operator::Linear { .. } => node.shape.len(),
+        _ => channel_dim(&node.shape) + 1,
+    }
 }

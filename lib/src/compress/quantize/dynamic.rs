@@ -3,7 +3,7 @@
 use super::config::QuantizeConfig;
 use super::model::QuantizedModel;
 use super::report::QuantizeReport;
-use super::{Quantized, in_use, prepared, refused};
+use super::{Quantized, check_unrounded, in_use, prepared, refused};
 use crate::Result;
 use crate::nn::{Model, Operator, WeightPrecision};
 
@@ -13,8 +13,10 @@ use crate::nn::{Model, Operator, WeightPrecision};
 /// from image to image. `exclude` are names of layers that stay, `*` for any characters. `model` stays as it is.
 ///
 /// # Errors
-/// If no layer has a name that is to be excluded, or there is no linear layer left.
+/// If no layer has a name that is to be excluded, or there is no linear layer left; if a weight is not finite (the error
+/// names its layer), or the model is one of [`super::qat`]'s.
 pub fn quantize_dynamic(model: &Model, exclude: &[&str]) -> Result<Quantized> {
+    check_unrounded("quantize_dynamic", model)?;
     let mut parts = in_use(prepared(model)?);
     let exclude = exclude.iter().map(|&name| name.to_owned()).collect();
     let excluded = QuantizeConfig { exclude, ..QuantizeConfig::default() }.excluded(&parts.graph)?;

@@ -82,8 +82,16 @@ fn fold(parts: &mut Parts, layer: usize, norm: usize) -> Result<()> {
     Ok(())
 }
 
-/// Gives a convolution or a linear layer a bias of zeros, if it has none.
+/// Gives a convolution or a linear layer a bias of zeros, if it has none. Layers that share weights share it.
 pub(super) fn add_bias(parts: &mut Parts, layer: usize) -> Result<()> {
+    if let Some(owner) = parts.graph.nodes[layer].shares {
+        add_bias(parts, owner)?;
+        let (operator, tensors) =
+            (parts.graph.nodes[owner].operator.clone(), parts.graph.nodes[owner].tensors.clone());
+        let node = &mut parts.graph.nodes[layer];
+        (node.operator, node.tensors) = (operator, tensors);
+        return Ok(());
+    }
     let node = &mut parts.graph.nodes[layer];
     let channels = match &mut node.operator {
         Operator::Conv2d { out_channels, config, .. } if !config.bias => {

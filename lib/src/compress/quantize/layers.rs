@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use candle_core::{Device, Tensor};
 
 use super::plan::{Step, Work};
+use super::refused;
 use crate::Result;
 use crate::nn::{Graph, Operator, of_layer};
 use crate::ops::int8::{Convolution, Linear, Quantization};
@@ -60,6 +61,7 @@ pub(super) fn stored(graph: &Graph, steps: &[Step], tensors: Vec<Tensor>) -> Res
             _ => {}
         }
     }
+    check_finite(graph, steps, &tensors)?;
     let values = |tensor: &Tensor| -> Result<Vec<f32>> { Ok(tensor.flatten_all()?.to_vec1()?) };
     let mut stored = Vec::with_capacity(tensors.len());
     for (place, tensor) in tensors.iter().enumerate() {
@@ -70,16 +72,41 @@ pub(super) fn stored(graph: &Graph, steps: &[Step], tensors: Vec<Tensor>) -> Res
         let weight = values(tensor)?;
         let mut scales = channel_scales(&weight, tensor.dims().first().copied().unwrap_or(1));
         if let Some(bias) = bias {
-            // A channel whose bias is huge beside its weights gets coarser ones, so that the bias is a number of 32
-            // bits.
-            for (scale, bias) in scales.iter_mut().zip(values(&tensors[bias])?) {
-                *scale = scale.max((f64::from(bias.abs()) / (f64::from(input) * MOST_BIAS)) as f32);
+            let size = (weight.len() / scales.len().max(1)).max(1);
+            let channels = weight.chunks(size).zip(&mut scales);
+            for ((channel, scale), bias) in channels.zip(values(&tensors[bias])?) {
+                let finest = (f64::from(bias.abs()) / (f64::from(input) * MOST_BIAS)) as f32;
+                // Where nothing is multiplied the bias is all that there is: as exact as 32 bits can have it. A
+                // channel whose bias is huge beside its weights gets coarser ones, so that the bias is a number of
+                // 32 bits.
+                let only_bias =
+                    bias != 0.0 && whole_numbers(channel, &[*scale]).iter().all(|&value| value == 0);
+                *scale = if only_bias { finest.max(f32::MIN_POSITIVE) } else { scale.max(finest) };
             }
         }
         let whole = whole_numbers(&weight, &scales);
         stored.push(Stored::Weight { whole, scales, shape: tensor.dims().to_vec() });
     }
     Ok(stored)
+}
+
+/// Refuses weights of layers on integers that no whole number stands for.
+fn check_finite(graph: &Graph, steps: &[Step], tensors: &[Tensor]) -> Result<()> {
+    for step in steps.iter().filter(|step| matches!(step.work, Work::Layer { .. } | Work::Dynamic)) {
+        let node = &graph.nodes[step.node];
+        for &place in &node.tensors {
+            let values = tensors[place].flatten_all()?.to_vec1::<f32>()?;
+            if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+                return Err(refused(
+                    &node.label(),
+                    "finite weights".into(),
+                    format!("{value} in {}", graph.tensors[place].name),
+                    "A training that has burst leaves such numbers: go back to a state before it.",
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A layer on integers, made ready.
@@ -115,11 +142,19 @@ impl Layer {
             Some(&place) if !dynamic => stored[place].tensor()?.to_vec1::<f32>()?,
             _ => Vec::new(),
         };
-        let bias: Vec<i32> = bias
-            .iter()
-            .zip(&unit)
-            .map(|(bias, unit)| (f64::from(*bias) / unit).round_ties_even() as i32)
-            .collect();
+        let whole_bias = |(bias, unit): (&f32, &f64)| {
+            let number = (f64::from(*bias) / unit).round_ties_even();
+            if number.abs() <= f64::from(i32::MAX) {
+                return Ok(number as i32);
+            }
+            Err(refused(
+                &node.label(),
+                "a bias that is a whole number of 32 bits".into(),
+                format!("{bias} in steps of {unit}"),
+                "The file may be damaged; quantize the model again.",
+            ))
+        };
+        let bias: Vec<i32> = bias.iter().zip(&unit).map(whole_bias).collect::<Result<_>>()?;
         let zero = input.zero_point;
         let packed = match (&node.operator, shape.as_slice()) {
             (Operator::Conv2d { config, .. }, &[o, c, h, w]) => {

@@ -14,6 +14,7 @@ mod fold;
 mod half;
 mod histogram;
 mod layers;
+mod memory;
 mod model;
 mod place;
 mod plan;
@@ -46,7 +47,7 @@ use self::correct::correct_biases;
 use self::fold::{add_bias, folded};
 use self::place::{Observing, Places};
 use super::heads::unfolded;
-use crate::nn::{Graph, Model, Parts};
+use crate::nn::{Graph, Model, Node, Operator, Parts};
 use crate::{Error, Result};
 
 /// A model on integers, and what became of its layers.
@@ -80,8 +81,10 @@ pub struct Quantized {
 ///
 /// # Errors
 /// If there are no batches, or values that are not finite (the error names the layer they come out of); if no layer
-/// has a name that is to be excluded, or nothing is left to quantize; [`Error::Interrupted`].
+/// has a name that is to be excluded, or nothing is left to quantize; if the model is one of [`qat`]'s;
+/// [`Error::Interrupted`].
 pub fn quantize(model: &Model, calibration: &[Tensor], config: &QuantizeConfig) -> Result<Quantized> {
+    check_unrounded("quantize", model)?;
     let parts = in_use(prepared(model)?);
     let (simulation, _) = simulated(parts, calibration, config, Observing::No)?;
     let model = QuantizedModel::lowered(simulation.parts()?)?;
@@ -126,6 +129,20 @@ fn simulated(
         correct_biases(&float, &simulation, &layers, calibration)?;
     }
     Ok((simulation, at))
+}
+
+/// Refuses a model whose values are rounded already: they would be rounded twice.
+fn check_unrounded(op: &str, model: &Model) -> Result<()> {
+    let rounds = |node: &&Node| matches!(node.operator, Operator::FakeQuantize { .. });
+    match model.graph().nodes().iter().find(rounds) {
+        None => Ok(()),
+        Some(node) => Err(refused(
+            op,
+            "a model whose values are not rounded yet".into(),
+            format!("one with {}", node.label()),
+            "compress::quantize_trained takes what compress::qat made.",
+        )),
+    }
 }
 
 /// Refuses a model whose batches are not images alone.

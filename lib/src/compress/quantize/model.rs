@@ -9,7 +9,7 @@ use super::plan::{Step, Work, steps};
 use super::refused;
 use super::run::{Value, run};
 use crate::Result;
-use crate::nn::{Graph, Mode, Model, Operator, Parameter, Parts, WeightPrecision};
+use crate::nn::{Graph, Mode, Model, ModelOutputs, Operator, OutputUse, Parameter, Parts, WeightPrecision};
 use crate::ops::shape_text;
 use crate::train::Net;
 
@@ -50,7 +50,8 @@ impl QuantizedModel {
     }
 
     /// The main output for a batch `x` (B, C, H, W), f32, as [`Model::forward`] gives it in [`Mode::Eval`]: the
-    /// same bits on any CPU wherever all of it is computed on integers.
+    /// same bits on any CPU wherever all of it is computed on integers. What is not a number in `x` counts there as the
+    /// least of its range.
     ///
     /// # Errors
     /// If `x` is not such a batch on the CPU, or a layer cannot take its image size.
@@ -58,6 +59,17 @@ impl QuantizedModel {
         let main = self.graph.outputs[0].node;
         let values = run(self, x, &[main])?;
         values.into_iter().next().map_or_else(|| Err(broken()), Value::into_tensor)
+    }
+
+    /// All outputs for a batch `x` (B, C, H, W), f32, by name, as [`Model::forward_outputs`] gives them in [`Mode::Eval`].
+    ///
+    /// # Errors
+    /// As [`QuantizedModel::forward`].
+    pub fn forward_outputs(&self, x: &Tensor) -> Result<ModelOutputs> {
+        let outputs = self.graph.outputs.iter().filter(|output| output.when == OutputUse::Always);
+        let (names, nodes): (Vec<String>, Vec<usize>) =
+            outputs.map(|output| (output.name.clone(), output.node)).unzip();
+        Ok(ModelOutputs::new(names.into_iter().zip(self.values(x, &nodes)?).collect()))
     }
 
     /// The values of some nodes of the graph, in f32: of those that are computed at all.

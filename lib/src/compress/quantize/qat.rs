@@ -6,7 +6,7 @@ use super::config::QuantizeConfig;
 use super::model::QuantizedModel;
 use super::place::Observing;
 use super::report::QuantizeReport;
-use super::{Quantized, in_use, prepared, refused, simulated};
+use super::{Quantized, check_unrounded, in_use, prepared, refused, simulated};
 use crate::Result;
 use crate::nn::{Model, Operator};
 
@@ -52,6 +52,7 @@ impl Default for QatConfig {
 /// # Errors
 /// As [`super::quantize`]; a momentum that is not from 0 to 1.
 pub fn qat(model: &Model, calibration: &[Tensor], config: &QatConfig) -> Result<Model> {
+    check_unrounded("qat", model)?;
     let observing = Observing::Yes { momentum: config.momentum };
     let (simulation, _) = simulated(prepared(model)?, calibration, &config.quantize, observing)?;
     Ok(simulation)

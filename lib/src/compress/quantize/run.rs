@@ -1,5 +1,6 @@
 //! Runs the steps of a quantized model.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
@@ -122,7 +123,8 @@ fn layered(layer: &Layer, x: &Activations, output: Option<Output>) -> Result<Val
                 Ok(Value::Float(images(&values, &dims)?))
             }
             Packed::Linear(linear) => {
-                let values = linear.forward_f32(x, &multiplier)?;
+                let x = features_last(x)?;
+                let values = linear.forward_f32(&x, &multiplier)?;
                 let mut dims = x.dims.clone();
                 dims.pop();
                 dims.push(multiplier.len());
@@ -133,8 +135,28 @@ fn layered(layer: &Layer, x: &Activations, output: Option<Output>) -> Result<Val
     let requantize = Requantize::new(layer.multiplier(quantization.scale), quantization).clamped(low, high);
     Ok(Value::Bytes(Arc::new(match &layer.packed {
         Packed::Convolution(convolution) => convolution.forward(x, &requantize)?,
-        Packed::Linear(linear) => linear.forward(x, &requantize)?,
+        Packed::Linear(linear) => {
+            let y = linear.forward(features_last(x)?.as_ref(), &requantize)?;
+            match y.dims.len() {
+                4 => bytes_of_tensor(
+                    &Tensor::from_slice(&y.values, y.dims.as_slice(), &Device::Cpu)?,
+                    quantization,
+                )?,
+                _ => y,
+            }
+        }
     })))
+}
+
+/// What a linear layer takes, with its features last. Bytes of three dimensions lie as an image's, the first of them
+/// last, while a linear layer computes with the last: with C of (H, W, C).
+fn features_last(x: &Activations) -> Result<Cow<'_, Activations>> {
+    if x.dims.len() != 4 {
+        return Ok(Cow::Borrowed(x));
+    }
+    let tensor = tensor_of(x)?;
+    let values = tensor.flatten_all()?.to_vec1()?;
+    Ok(Cow::Owned(Activations { values, dims: tensor.dims().to_vec(), quantization: x.quantization }))
 }
 
 /// A linear layer whose input is rounded to 255 numbers, evenly spread from its largest size to its negative.

@@ -10,7 +10,9 @@ use super::place::Observing;
 use super::plan::Work;
 use super::rewrite::compact;
 use super::{QatConfig, QuantizeConfig, prepared, qat, quantize, quantize_trained, simulated};
-use crate::nn::{Activation, Conv2dConfig, Mode, Model, Operator, Rounds, Value, evaluate};
+use crate::nn::{
+    Activation, Conv2dConfig, LayerNormConfig, LinearConfig, Mode, Model, Operator, Rounds, Value, evaluate,
+};
 use crate::ops::int8::Quantization;
 use crate::{Result, Seed};
 
@@ -99,9 +101,19 @@ fn tokens(x: Value) -> Value {
     x.mean([0]).linear(5)
 }
 
+/// Linear layers of three dimensions, as many features as rows and columns: none may be taken for another.
+fn features(x: Value) -> Value {
+    let plain = LinearConfig::default();
+    let x = x.conv2d(12, 3).permute([1, 2, 0]).layer_norm_with(LayerNormConfig::default()); // (H, W, C)
+    let x = &x + x.linear_with(12, plain).relu().linear_with(12, plain);
+    let x = x.linear_with(6, plain).gelu().linear_with(12, plain);
+    x.permute([2, 0, 1]).conv2d(4, 1).flatten().linear(5)
+}
+
 #[test]
 fn no_step_is_further_than_one_from_the_simulation() -> Result<()> {
-    let layers: [(&str, Layers); 2] = [("convolutions", convolutions), ("tokens", tokens)];
+    let layers: [(&str, Layers); 3] =
+        [("convolutions", convolutions), ("tokens", tokens), ("features", features)];
     for (what, layers) in layers {
         let model = Model::build([3, 12, 12], layers)?.init(Seed(1), &Device::Cpu)?;
         let quantized = quantize(&model, &[images(&model, 1)?], &QuantizeConfig::default())?.model;

@@ -157,6 +157,9 @@ pub(super) trait Packed: Debug + Send + Sync {
     /// The product of `rows` with the weights, from the sums of `start`, finished. `finish` must be the only one that
     /// writes to its places.
     fn product(&self, rows: Rows, start: &PerOutput<i32>, multiplier: &PerOutput<f32>, finish: Finish);
+
+    /// Bytes that they take.
+    fn bytes(&self) -> usize;
 }
 
 impl<D: Dot> Packed for Vec<Panels<D>> {
@@ -166,16 +169,28 @@ impl<D: Dot> Packed for Vec<Panels<D>> {
             Product { rows, panels, group, start, multiplier, finish }.run();
         }
     }
+
+    fn bytes(&self) -> usize {
+        self.iter().map(Panels::bytes).sum()
+    }
 }
 
 impl<D: Dot<X = i16>> Packed for Winograd<D> {
     fn product(&self, rows: Rows, start: &PerOutput<i32>, multiplier: &PerOutput<f32>, finish: Finish) {
         self.run(rows, start.group(0), multiplier.group(0), finish);
     }
+
+    fn bytes(&self) -> usize {
+        Winograd::bytes(self)
+    }
 }
 
 impl<D: Dot> Packed for Depthwise<D> {
     fn product(&self, rows: Rows, start: &PerOutput<i32>, multiplier: &PerOutput<f32>, finish: Finish) {
         self.run(rows, start.group(0), multiplier.group(0), finish);
+    }
+
+    fn bytes(&self) -> usize {
+        Depthwise::bytes(self)
     }
 }

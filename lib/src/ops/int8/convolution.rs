@@ -51,11 +51,14 @@ struct Tiles {
 
 impl Tiles {
     fn packed(&self) -> &dyn Packed {
-        let pack = || {
-            let channels = self.weight.len() / (9 * self.middles.len());
-            self.backend.pack_tiles(&self.weight, &self.middles, channels)
-        };
-        &**self.packed.get_or_init(pack)
+        if let Some(packed) = self.packed.get() {
+            return &**packed;
+        }
+        // Packed before the lock is taken: a thread that waits for its part of it may begin another image of this very
+        // layer, which would wait for the lock for ever.
+        let channels = self.weight.len() / (9 * self.middles.len());
+        let packed = self.backend.pack_tiles(&self.weight, &self.middles, channels);
+        &**self.packed.get_or_init(|| packed)
     }
 }
 
@@ -94,7 +97,8 @@ impl Convolution {
         check_groups(OP, groups, ["input", "output"], [channels.saturating_mul(groups), outputs])?;
         let window = Window { kernel: [height, width], sliding, rounding: Rounding::Floor };
         window.check(OP)?;
-        let depth = channels * height * width;
+        let depth = channels.checked_mul(height).and_then(|depth| depth.checked_mul(width));
+        let depth = depth.ok_or_else(|| shape_error(OP, "a weight that fits into a memory", &dims, ""))?;
         let start = start_of_sums(OP, weight, [outputs, depth], bias, zero_point)?;
         let way = if channels == 1 && outputs == groups && groups > 1 {
             Way::Depthwise(backend.pack_depthwise(weight, outputs))
@@ -174,6 +178,18 @@ impl Convolution {
         Ok(values)
     }
 
+    /// Bytes of the weight in all orders that it is kept in for images (B, H, W, C).
+    pub(crate) fn bytes(&self, dims: &[usize]) -> Result<usize> {
+        let sizes = self.sizes(dims)?;
+        Ok(match &self.way {
+            Way::Product(packed) | Way::Depthwise(packed) => packed.bytes(),
+            Way::Tiles { product, tiles } => {
+                let transformed = if winograd::fits(&sizes) { tiles.packed().bytes() } else { 0 };
+                product.bytes() + tiles.weight.len() + transformed
+            }
+        })
+    }
+
     /// Whether images of this shape go by tiles.
     #[cfg(test)]
     pub(super) fn goes_by_tiles(&self, dims: &[usize]) -> Result<bool> {
@@ -219,4 +235,48 @@ pub(super) fn check_zero_point(op: &str, x: &Activations, zero_point: u8) -> Res
         got: x.quantization.zero_point.to_string(),
         hint: "Pack the weight with the zero point of its input.".into(),
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use rayon::prelude::*;
+
+    use super::*;
+    use crate::ops::int8::Quantization;
+    use crate::ops::window::Padding;
+
+    /// Tasks of one pool that are the first to use a layer do not wait for each other for ever.
+    #[test]
+    fn many_tasks_may_be_the_first() {
+        let (done, finished) = mpsc::channel();
+        let tasks = move || {
+            let quantization = Quantization { scale: 1.0, zero_point: 3 };
+            let x = Activations { values: vec![7; 16 * 16 * 32], dims: vec![1, 16, 16, 32], quantization };
+            let weight = [1; 32 * 32 * 9];
+            let sliding = Sliding { padding: Padding::from(1), ..Sliding::default() };
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
+            pool.install(|| {
+                for _ in 0..30 {
+                    let layer = Convolution::new(&weight, [32, 32, 3, 3], &[], 3, sliding, 1).unwrap();
+                    assert!(layer.goes_by_tiles(&x.dims).unwrap());
+                    let first = |_| layer.forward_f32(&x, &[1.0; 32]).unwrap()[17 * 32];
+                    let sums: Vec<f32> = (0..8).into_par_iter().map(first).collect();
+                    assert_eq!(sums, [9.0 * 32.0 * 4.0; 8]);
+                }
+            });
+            done.send(()).unwrap();
+        };
+        std::thread::spawn(tasks);
+        assert_eq!(finished.recv_timeout(Duration::from_secs(100)), Ok(()));
+    }
+
+    #[test]
+    fn a_depth_that_is_no_number_is_refused() {
+        let dims = [1, usize::MAX / 2, 3, 1];
+        assert!(Convolution::new(&[], dims, &[], 0, Sliding::default(), 1).is_err());
+    }
 }

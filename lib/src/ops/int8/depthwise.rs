@@ -26,6 +26,11 @@ impl<D: Dot> Depthwise<D> {
         Depthwise { weight, channels, instructions: PhantomData }
     }
 
+    /// Bytes of the weight.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(self.weight.as_slice())
+    }
+
     /// The convolution, finished. `finish` must be the only one that writes to its places.
     pub(super) fn run(&self, rows: Rows, start: &[i32], multiplier: &[f32], finish: Finish) {
         let sizes = rows.sizes;

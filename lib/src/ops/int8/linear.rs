@@ -80,6 +80,11 @@ impl Linear {
         Ok(values)
     }
 
+    /// Bytes of the packed weight.
+    pub(crate) fn bytes(&self) -> usize {
+        self.packed.bytes()
+    }
+
     fn check(&self, x: &Activations) -> Result<Sizes> {
         check_zero_point(OP, x, self.zero_point)?;
         let [out_channels, in_channels] = self.dims;

@@ -50,6 +50,11 @@ impl<D: Dot> Panels<D> {
         self.depth.div_ceil(D::STEP)
     }
 
+    /// Bytes of all panels.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(self.values.as_slice())
+    }
+
     /// Weights of a panel.
     pub(super) fn len(&self) -> usize {
         self.runs() * self.width() * D::STEP

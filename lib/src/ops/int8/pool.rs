@@ -3,9 +3,13 @@ use rayon::prelude::*;
 use super::activations::{Activations, Quantization};
 use super::round::{Clamp, round_within};
 use crate::Result;
-use crate::ops::avg_pool2d::{AvgPool2d, Divisor};
+use crate::ops::avg_pool2d::{AvgPool2d, Divisor, Side};
+use crate::ops::operands::shape_error;
 use crate::ops::simd::vectorized;
 use crate::ops::window::{Rounding, Sliding, Window};
+
+/// As many of the largest step as 32 bits hold the sum of.
+const MOST_PIXELS: usize = i32::MAX as usize / 255;
 
 /// The largest step under each position of a window, of each channel: `x` (B, H, W, C) gives (B, OH, OW, C), in the steps of
 /// `x`. Padding never wins.
@@ -83,6 +87,16 @@ fn means(x: &Activations, pool: &AvgPool2d, output: Quantization) -> Result<Acti
     let [batch, height, width, channels] = x.image_dims(op)?;
     output.check(op)?;
     let [rows, columns] = pool.output();
+    let longest = |sides: &[Side]| sides.iter().map(|side| side.pixels.len()).max().unwrap_or(0);
+    let (height_of, width_of) = (longest(&pool.rows), longest(&pool.columns));
+    if height_of.saturating_mul(width_of) > MOST_PIXELS {
+        return Err(shape_error(
+            op,
+            format!("windows of at most {MOST_PIXELS} pixels, whose sums stay in 32 bits"),
+            &[height_of, width_of],
+            "Leave this layer in float, or make its images smaller.",
+        ));
+    }
     let clamp = Clamp::new(output.zero_point, 0, 255);
     let zero_point = i32::from(x.quantization.zero_point);
     let mut values = vec![0; batch * rows * columns * channels];
@@ -119,4 +133,22 @@ fn means(x: &Activations, pool: &AvgPool2d, output: Quantization) -> Result<Acti
         },
     );
     Ok(Activations { values, dims: vec![batch, rows, columns, channels], quantization: output })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_of_images_beyond_32_bits_are_refused() {
+        let quantization = Quantization { scale: 1.0, zero_point: 0 };
+        let mean = |width: usize| {
+            let x = Activations { values: vec![255; width], dims: vec![1, 1, width, 1], quantization };
+            adaptive_avg_pool2d(&x, [1, 1], quantization)
+        };
+        assert_eq!(mean(300).unwrap().values, [255]);
+        let error = mean(MOST_PIXELS + 1).unwrap_err().to_string();
+        assert!(error.contains("8421504 pixels") && error.contains("(1, 8421505)"), "{error}");
+    }
 }

@@ -77,6 +77,11 @@ impl<D: Dot<X = i16>> Winograd<D> {
         Winograd { products: (0..PRODUCTS).into_par_iter().map(panels).collect(), middle }
     }
 
+    /// Bytes of the transformed weights.
+    pub(super) fn bytes(&self) -> usize {
+        self.products.iter().map(Panels::bytes).sum()
+    }
+
     /// The convolution, finished. `finish` must be the only one that writes to its places.
     pub(super) fn run(&self, rows: Rows, start: &[i32], multiplier: &[f32], finish: Finish) {
         let sizes = rows.sizes;
