@@ -182,8 +182,8 @@ fn compress(
     tell("pruned at once, not trained", tested(pruned.model.clone(), &data)?);
     let once = train(&pruned.model, &data, more, 1e-3)?;
     tell("pruned at once, trained on", once);
-    let (step, mut smaller, mut stepped) = (half.in_steps(STEPS), model.clone(), 0.0);
-    for _ in 0..STEPS {
+    let (mut smaller, mut stepped) = (model.clone(), 0.0);
+    for step in half.steps(&model, STEPS) {
         smaller = prune_channels(&smaller, &step)?.model;
         stepped = train(&smaller, &data, more / STEPS, 1e-3)?;
     }

@@ -1,13 +1,17 @@
 //! Which channels go.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use super::groups::Group;
-use super::heads::attention_of;
+use super::groups::{Group, Owners, owners};
+use super::named::meant;
+use super::prepared::Prepared;
 use super::prune::{PruneConfig, Scope};
 use super::trace::Trace;
-use crate::pattern::matches;
+use super::whole::Whole;
 use crate::{Error, Result};
+
+/// What rounding may make of a whole number.
+const ROUNDING: f64 = 1e-9;
 
 /// The groups with what each of their sets counts, and what may be taken of them.
 pub(super) struct Choice<'a> {
@@ -17,41 +21,40 @@ pub(super) struct Choice<'a> {
     ranked: Vec<Vec<(u32, f64)>>,
     /// For each group the share of its sets that may go.
     most: Vec<f64>,
-    /// For each set the layers that make channels of it, by their place among them.
-    owners: HashMap<u32, Vec<usize>>,
+    whole: &'a Whole,
+    owners: Owners,
     config: &'a PruneConfig,
 }
 
 impl<'a> Choice<'a> {
-    pub(super) fn new(
-        trace: &'a Trace,
-        groups: &'a [Group],
-        scores: &[Option<f64>],
-        config: &'a PruneConfig,
-    ) -> Result<Choice<'a>> {
-        let layers = || groups.iter().flat_map(|group| &group.layers);
-        let patterns = config.exclude.iter().chain(config.limits.iter().map(|(pattern, _)| pattern));
-        for pattern in patterns {
-            if !layers().any(|layer| names(pattern, layer)) {
-                let names: Vec<&str> = layers().map(String::as_str).collect();
-                return Err(refused(
+    pub(super) fn new(prepared: &'a Prepared, config: &'a PruneConfig) -> Result<Choice<'a>> {
+        let Prepared { parts, trace, groups, scores, whole } = prepared;
+        let of_pattern = |pattern: &String| {
+            meant(pattern, &parts.graph, trace, groups).ok_or_else(|| {
+                let names: Vec<&str> =
+                    groups.iter().flat_map(|group| &group.layers).map(String::as_str).collect();
+                refused(
                     format!("the name of one of {}", names.join(", ")),
                     format!("{pattern:?}"),
                     "These are the layers whose channels can be removed; * stands for any characters.",
-                ));
-            }
-        }
+                )
+            })
+        };
         if let Some((pattern, limit)) = config.limits.iter().find(|(_, limit)| !(0.0..=1.0).contains(limit)) {
             return Err(refused("a limit from 0 to 1".into(), format!("{limit} for {pattern:?}"), ""));
         }
+        let mut most = vec![1.0_f64; groups.len()];
+        let excluded = config.exclude.iter().map(|pattern| (pattern, 0.0));
+        let limits = config.limits.iter().map(|(pattern, limit)| (pattern, *limit));
+        for (pattern, limit) in excluded.chain(limits) {
+            let meant = of_pattern(pattern)?;
+            most.iter_mut()
+                .zip(meant)
+                .filter(|(_, meant)| *meant)
+                .for_each(|(most, _)| *most = most.min(limit));
+        }
         let mut ranked = Vec::with_capacity(groups.len());
-        let mut most = Vec::with_capacity(groups.len());
-        for group in groups {
-            let any = |pattern: &String| group.layers.iter().any(|layer| names(pattern, layer));
-            let limits = config.limits.iter().filter(|(pattern, _)| any(pattern)).map(|(_, limit)| *limit);
-            let excluded = config.exclude.iter().any(any);
-            let limit = if excluded { 0.0 } else { limits.fold(1.0, f64::min) };
-            most.push(limit);
+        for (group, &limit) in groups.iter().zip(&most) {
             let mut sets = Vec::with_capacity(group.sets.len());
             for &set in &group.sets {
                 match scores.get(set as usize).copied().flatten() {
@@ -76,40 +79,40 @@ impl<'a> Choice<'a> {
             sets.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
             ranked.push(sets);
         }
-        let mut owners: HashMap<u32, Vec<usize>> = HashMap::new();
-        for (at, (_, units)) in trace.producers.iter().enumerate() {
-            for &unit in units {
-                let of_set = owners.entry(trace.ties.root(unit)).or_default();
-                if of_set.last() != Some(&at) {
-                    of_set.push(at);
-                }
-            }
-        }
-        Ok(Choice { trace, groups, ranked, most, owners, config })
+        Ok(Choice { trace, groups, ranked, most, whole, owners: owners(trace), config })
     }
 
     /// What stands for the sets that go where this share of all is to go.
     pub(super) fn removed(&self, ratio: f64) -> Vec<bool> {
         let counts = match self.config.scope {
-            Scope::Uniform => {
-                self.ranked.iter().map(|sets| (sets.len() as f64 * ratio).round() as usize).collect()
-            }
+            Scope::Uniform => (0..self.groups.len())
+                .map(|group| self.still(group, ratio).round().max(0.0) as usize)
+                .collect(),
             Scope::Global => self.global(ratio),
         };
         self.take(counts)
     }
 
+    /// How many sets of a group have still to go for this share of its whole, below 0 where more have gone.
+    fn still(&self, group: usize, share: f64) -> f64 {
+        let whole = self.whole.sets[group];
+        whole * share - (whole - self.ranked[group].len() as f64)
+    }
+
+    /// How many sets of a group may go: one stays.
+    fn most(&self, group: usize) -> usize {
+        let most = (self.still(group, self.most[group]) + ROUNDING).floor().max(0.0) as usize;
+        most.min(self.ranked[group].len().saturating_sub(1))
+    }
+
     /// So many sets of each group, as far as its limits allow it.
     fn take(&self, counts: Vec<usize>) -> Vec<bool> {
         let mut removed = vec![false; self.trace.ties.len()];
-        for (((group, sets), most), count) in self.groups.iter().zip(&self.ranked).zip(&self.most).zip(counts)
-        {
-            let most = (sets.len() as f64 * most).floor() as usize;
-            let count = count.min(most).min(sets.len().saturating_sub(1));
-            for (set, _) in &sets[..count] {
+        for (group, (sets, count)) in self.ranked.iter().zip(counts).enumerate() {
+            for (set, _) in &sets[..count.min(self.most(group))] {
                 removed[*set as usize] = true;
             }
-            self.round(group, sets, &mut removed);
+            self.round(sets, &mut removed);
         }
         self.leave_some(&mut removed);
         removed
@@ -126,20 +129,19 @@ impl<'a> Choice<'a> {
 
     /// Lets more sets of a group stay, from those that count most, so that of each of its layers whole multiples of channels do. Layers of a
     /// concatenation have some of the sets each.
-    fn round(&self, group: &Group, sets: &[(u32, f64)], removed: &mut [bool]) {
+    fn round(&self, sets: &[(u32, f64)], removed: &mut [bool]) {
         let multiple = self.config.round_to.max(1);
-        let step = multiple / common_divisor(multiple, group.channels.max(1));
-        if step <= 1 {
-            return;
-        }
-        // Sets that the same layers have: multiples of each kind are multiples in each layer.
-        let mut kinds: BTreeMap<Vec<usize>, Vec<u32>> = BTreeMap::new();
+        // Sets of which the same layers have as many channels: multiples of each kind are multiples in each layer.
+        let mut kinds: BTreeMap<&[(usize, usize)], Vec<u32>> = BTreeMap::new();
         for (set, _) in sets {
-            kinds.entry(self.owners.get(set).cloned().unwrap_or_default()).or_default().push(*set);
+            kinds.entry(self.owners.get(set).map_or(&[][..], Vec::as_slice)).or_default().push(*set);
         }
-        for kind in kinds.values() {
+        for (owners, kind) in kinds {
+            let steps = owners.iter().map(|(_, channels)| multiple / common_divisor(multiple, *channels));
+            let step = steps.fold(1, |step, other| step / common_divisor(step, other) * other);
             let kept = kind.iter().filter(|&&set| !removed[set as usize]).count();
-            let wanted = kept.max(1).next_multiple_of(step).min(kind.len());
+            // One that stays is enough where any number does.
+            let wanted = if step > 1 { kept.max(1).next_multiple_of(step).min(kind.len()) } else { kept };
             let gone = kind.iter().rev().filter(|&&set| removed[set as usize]);
             let back: Vec<u32> = gone.take(wanted - kept).copied().collect();
             back.into_iter().for_each(|set| removed[set as usize] = false);
@@ -153,13 +155,11 @@ impl<'a> Choice<'a> {
         for (group, sets) in self.ranked.iter().enumerate() {
             let mean = sets.iter().map(|(_, score)| score).sum::<f64>() / sets.len().max(1) as f64;
             // What must stay is not in question, nor the last one of a group.
-            let most = (sets.len() as f64 * self.most[group]).floor() as usize;
-            let asked = most.min(sets.len().saturating_sub(1));
+            let asked = self.most(group);
             all.extend(sets[..asked].iter().map(|(_, score)| (score / mean.max(f64::MIN_POSITIVE), group)));
         }
-        let open = self.ranked.iter().zip(&self.most).filter(|(_, most)| **most > 0.0);
-        let total: usize = open.map(|(sets, _)| sets.len()).sum();
-        let wanted = (total as f64 * ratio).round() as usize;
+        let open = (0..self.groups.len()).filter(|&group| self.most[group] > 0.0);
+        let wanted = open.map(|group| self.still(group, ratio)).sum::<f64>().round().max(0.0) as usize;
         all.sort_by(|a, b| a.0.total_cmp(&b.0));
         let mut counts = vec![0; self.ranked.len()];
         for (_, group) in all.into_iter().take(wanted) {
@@ -183,11 +183,6 @@ impl<'a> Choice<'a> {
             }
         }
     }
-}
-
-/// Whether a pattern names a layer, by itself or by the attention that it is a part of.
-fn names(pattern: &str, layer: &str) -> bool {
-    matches(pattern, layer) || attention_of(layer).is_some_and(|attention| matches(pattern, attention))
 }
 
 fn common_divisor(a: usize, b: usize) -> usize {

@@ -1,6 +1,6 @@
 //! Which channels are weighed against each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::ties::Ties;
 use super::trace::Trace;
@@ -13,8 +13,26 @@ pub(super) struct Group {
     pub(super) layers: Vec<String>,
     /// What stands for each set, in the order of the channels.
     pub(super) sets: Vec<u32>,
-    /// How many channels of a layer a set is: one, or a head's.
-    pub(super) channels: usize,
+    /// How many channels of a layer each of them is, of the one that has the most: one, a head's, or those that lie over each other.
+    pub(super) channels: Vec<usize>,
+}
+
+/// What the layers have of a set: each by its place among those that make channels, and how many channels.
+pub(super) type Owners = HashMap<u32, Vec<(usize, usize)>>;
+
+/// By what stands for each set.
+pub(super) fn owners(trace: &Trace) -> Owners {
+    let mut owners = Owners::new();
+    for (at, (_, units)) in trace.producers.iter().enumerate() {
+        for &unit in units {
+            let of_set = owners.entry(trace.ties.root(unit)).or_default();
+            match of_set.last_mut() {
+                Some((last, count)) if *last == at => *count += 1,
+                _ => of_set.push((at, 1)),
+            }
+        }
+    }
+    owners
 }
 
 impl Group {
@@ -27,15 +45,15 @@ impl Group {
         for sets in &sets {
             sets.windows(2).for_each(|pair| together.tie(pair[0], pair[1]));
         }
+        let owners = owners(trace);
         let mut order = Vec::new();
         let mut groups: BTreeMap<u32, Group> = BTreeMap::new();
-        for ((node, units), sets) in trace.producers.iter().zip(&sets) {
+        for ((node, _), sets) in trace.producers.iter().zip(&sets) {
             let Some(&first) = sets.first() else { continue };
             let root = together.root(first);
             let group = groups.entry(root).or_insert_with(|| {
                 order.push(root);
-                let of_first = units.iter().filter(|&&unit| trace.ties.root(unit) == first).count();
-                Group { layers: Vec::new(), sets: Vec::new(), channels: of_first }
+                Group { layers: Vec::new(), sets: Vec::new(), channels: Vec::new() }
             });
             group.layers.push(graph.nodes[*node].name.clone());
             group.sets.extend(sets);
@@ -44,8 +62,16 @@ impl Group {
         for group in &mut groups {
             group.sets.sort_unstable();
             group.sets.dedup();
+            let most = |set| owners.get(set).into_iter().flatten().map(|(_, count)| *count).max();
+            group.channels = group.sets.iter().map(|set| most(set).unwrap_or(1)).collect();
         }
         groups
+    }
+
+    /// How many channels those of its sets are that do not go.
+    pub(super) fn left(&self, removed: &[bool]) -> usize {
+        let sets = self.sets.iter().zip(&self.channels);
+        sets.filter(|(set, _)| !removed[**set as usize]).map(|(_, channels)| channels).sum()
     }
 
     /// The layers as errors name them.

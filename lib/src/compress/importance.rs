@@ -207,7 +207,9 @@ pub(super) fn scores(
             Ok(means(sums))
         }
         Importance::Taylor(taylor) => {
-            if taylor.batches == 0 || taylor.scores.len() != units || taylor.norms != norms {
+            let known = &taylor.trace;
+            let same = known.tensors == trace.tensors && known.ties.alike(&trace.ties);
+            if taylor.batches == 0 || !same || taylor.norms != norms {
                 let got = match taylor.batches {
                     0 => "none".to_owned(),
                     batches => format!("{batches} batches of another model or with other norms"),

@@ -11,6 +11,7 @@ mod cut;
 mod groups;
 mod heads;
 mod importance;
+mod named;
 mod prepared;
 mod prune;
 mod prune_report;
@@ -19,6 +20,7 @@ mod sensitivity;
 mod sparsity;
 mod ties;
 mod trace;
+mod whole;
 
 pub use compare::{CompareConfig, Compared, ComparedModel, Latency, ModelComparison, compare};
 pub use importance::{Importance, Taylor};

@@ -6,6 +6,7 @@ use super::heads::unfolded;
 use super::importance::scores;
 use super::prune::PruneConfig;
 use super::trace::Trace;
+use super::whole::Whole;
 use crate::Result;
 use crate::nn::{Model, Parts};
 
@@ -14,7 +15,8 @@ pub(super) struct Prepared {
     pub(super) parts: Parts,
     pub(super) trace: Trace,
     pub(super) groups: Vec<Group>,
-    scores: Vec<Option<f64>>,
+    pub(super) scores: Vec<Option<f64>>,
+    pub(super) whole: Whole,
 }
 
 impl Prepared {
@@ -30,10 +32,11 @@ impl Prepared {
             ));
         }
         let scores = scores(&parts, &trace, &config.importance, config.norms)?;
-        Ok(Prepared { parts, trace, groups, scores })
+        let whole = Whole::of(model, &groups, config)?;
+        Ok(Prepared { parts, trace, groups, scores, whole })
     }
 
     pub(super) fn choice<'a>(&'a self, config: &'a PruneConfig) -> Result<Choice<'a>> {
-        Choice::new(&self.trace, &self.groups, &self.scores, config)
+        Choice::new(self, config)
     }
 }

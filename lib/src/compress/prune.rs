@@ -29,10 +29,14 @@ pub struct PruneConfig {
     /// that has other channels, too, which stay anyway, may have another number.
     pub round_to: usize,
     /// Names of layers, `*` for any characters, that keep all their channels, and with them all layers whose channels hang together with
-    /// theirs. An attention's name stands for its heads.
+    /// theirs. An attention's name stands for its heads. A name that none of the layers has that make channels may be another node's,
+    /// such as that of an activation, and stands for the channels that this one has.
     pub exclude: Vec<String>,
-    /// Names of layers with the largest share, from 0 to 1, that they may lose.
+    /// Names as in `exclude` with the largest share, from 0 to 1, that they may lose.
     pub limits: Vec<(String, f64)>,
+    /// What the model was before channels went, where shares and limits are of that one, as in [`PruneConfig::steps`]. Its layers are
+    /// looked at, its weights are not. The model itself unless told.
+    pub since: Option<Model>,
 }
 
 /// How much is to go: shares from 0 to below 1.
@@ -76,8 +80,9 @@ impl PruneConfig {
         PruneConfig { target: PruneTarget::Channels(share), ..PruneConfig::default() }
     }
 
-    /// The same in so many steps, each of which takes its share of what the step before it has left: to be trained between them,
-    /// which loses less than all at once. A latency is the same for each step, and so are limits, of what a step finds.
+    /// The same in so many steps from `model` on, at least 1, to be trained between them, which loses less than all at once. Each
+    /// goes further by the same part of what is left, towards shares and limits that are of `model`, so that the last one is where a
+    /// single one would be, however few channels a layer has. A latency is the same for each step.
     ///
     /// ```
     /// use sconce::{compress::{PruneConfig, prune_channels}, prelude::*};
@@ -85,24 +90,33 @@ impl PruneConfig {
     /// let data = datasets::digits()?.split([0.7, 0.15, 0.15], Seed(42))?;
     /// let mut net = Model::build([1, 8, 8], |x| x.conv2d(32, 3).batch_norm().relu().flatten().linear(10))?
     ///     .init(Seed(42), &Device::Cpu)?;
-    /// for _ in 0..2 {
-    ///     net = prune_channels(&net, &PruneConfig::ratio(0.75).in_steps(2))?.model;
+    /// for step in PruneConfig::ratio(0.75).steps(&net, 2) {
+    ///     net = prune_channels(&net, &step)?.model;
     ///     Learner::new(net.clone(), data.clone()).optimizer(adamw(1e-3)).fit(1)?;
     /// }
     /// assert_eq!(net.graph().tensors()[0].shape[0], 8);
     /// # Ok(()) }
     /// ```
+    ///
+    /// [`Importance::Taylor`] is of one model: give each step gradients of what the step before it has left.
     #[must_use]
-    pub fn in_steps(mut self, steps: usize) -> PruneConfig {
-        // What is no share stays what it was, to be refused as it is.
-        let part = |share: f64| 1.0 - (1.0 - share).powf(1.0 / steps.max(1) as f64);
-        let share = |share: f64| if (0.0..1.0).contains(&share) { part(share) } else { share };
-        self.target = match self.target {
-            PruneTarget::Channels(all) => PruneTarget::Channels(share(all)),
-            PruneTarget::MultiplyAdds(all) => PruneTarget::MultiplyAdds(share(all)),
-            latency @ PruneTarget::Latency { .. } => latency,
+    pub fn steps(&self, model: &Model, steps: usize) -> Vec<PruneConfig> {
+        let steps = steps.max(1);
+        let step = |at: usize| {
+            let part = at as f64 / steps as f64;
+            // The last share is the whole one to the last bit. What is no share stays what it was, to be refused as it is.
+            let share = |all: f64| match (0.0..1.0).contains(&all) && at < steps {
+                true => 1.0 - (1.0 - all).powf(part),
+                false => all,
+            };
+            let target = match self.target {
+                PruneTarget::Channels(all) => PruneTarget::Channels(share(all)),
+                PruneTarget::MultiplyAdds(all) => PruneTarget::MultiplyAdds(share(all)),
+                latency @ PruneTarget::Latency { .. } => latency,
+            };
+            PruneConfig { target, since: Some(model.clone()), ..self.clone() }
         };
-        self
+        (1..=steps).map(step).collect()
     }
 
     /// At least this share of the multiply-adds goes.
@@ -149,8 +163,8 @@ pub fn prune_channels(model: &Model, config: &PruneConfig) -> Result<Pruned> {
     config.check()?;
     let prepared = Prepared::of(model, config)?;
     let choice = prepared.choice(config)?;
-    let Prepared { parts, trace, groups, .. } = &prepared;
-    let search = Search { parts, trace, choice: &choice };
+    let Prepared { parts, trace, groups, whole, .. } = &prepared;
+    let search = Search { parts, trace, choice: &choice, multiply_adds: whole.multiply_adds as f64 };
     let removed = match config.target {
         PruneTarget::Channels(share) => choice.removed(share),
         PruneTarget::MultiplyAdds(share) => search.multiply_adds(share)?,
@@ -170,8 +184,8 @@ pub fn prune_channels(model: &Model, config: &PruneConfig) -> Result<Pruned> {
     let indices = indices.filter(|indices| indices.kept.len() < indices.of).collect();
     let groups = groups.iter().map(|group| PrunedGroup {
         layers: group.layers.clone(),
-        before: group.sets.len() * group.channels,
-        after: group.sets.iter().filter(|&&set| !removed[set as usize]).count() * group.channels,
+        before: group.channels.iter().sum(),
+        after: group.left(&removed),
     });
     let report = PruneReport::new(Cost::of(model), Cost::of(&pruned), groups.collect(), indices);
     Ok(Pruned { model: pruned, report })
@@ -182,12 +196,16 @@ struct Search<'a> {
     parts: &'a Parts,
     trace: &'a Trace,
     choice: &'a Choice<'a>,
+    /// Of what shares are of.
+    multiply_adds: f64,
 }
 
 /// Halvings of the interval that the share is looked for in.
 const HALVINGS: usize = 12;
 /// Forward passes whose median is a latency.
 const RUNS: usize = 7;
+/// Values of the images of a latency: 16 GiB.
+const MOST_VALUES: usize = 1 << 32;
 
 impl Search<'_> {
     /// The least that goes where `fits`, by halving. The error is what it comes to where all goes that may.
@@ -222,9 +240,8 @@ impl Search<'_> {
             let graph = Kept::new(self.trace, removed).graph(&self.parts.graph);
             Ok(graph.inferred()?.multiply_adds() as f64)
         };
-        let before = cost(&vec![false; self.trace.ties.len()])?;
         let found = self.least(|removed| {
-            let gone = 1.0 - cost(removed)? / before.max(1.0);
+            let gone = 1.0 - cost(removed)? / self.multiply_adds.max(1.0);
             Ok((gone >= share, gone))
         })?;
         found.map_err(|most| {
@@ -246,7 +263,7 @@ impl Search<'_> {
             let values = inputs
                 .iter()
                 .map(|input| input.shape.iter().try_fold(batch, |values, &side| values.checked_mul(side)));
-            if values.into_iter().any(|values| values.is_none_or(|values| values > 1 << 40)) {
+            if values.into_iter().any(|values| values.is_none_or(|values| values > MOST_VALUES)) {
                 return Err(refused(
                     "a batch that fits into a memory".into(),
                     format!("{batch} images"),

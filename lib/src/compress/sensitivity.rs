@@ -99,8 +99,9 @@ pub fn sensitivity(
             let removed = choice.removed_of(at, share);
             let pruned = Kept::new(trace, &removed).model(parts)?;
             // Limits and whole multiples may let less go than was asked for.
-            let gone = group.sets.iter().filter(|&&set| removed[set as usize]).count();
-            points.push((gone as f64 / group.sets.len() as f64, worth(&pruned)?));
+            let all: usize = group.channels.iter().sum();
+            let gone = (all - group.left(&removed)) as f64 / all as f64;
+            points.push((gone, worth(&pruned)?));
         }
         layers.push(LayerSensitivity { layers: group.layers.clone(), points });
     }

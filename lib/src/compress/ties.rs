@@ -47,6 +47,11 @@ impl Ties {
         self.root(unit) == FIXED
     }
 
+    /// Whether the same units hang together in both.
+    pub(super) fn alike(&self, other: &Ties) -> bool {
+        self.len() == other.len() && (0..self.len() as u32).all(|unit| self.root(unit) == other.root(unit))
+    }
+
     /// All units there are.
     pub(super) fn len(&self) -> usize {
         self.parents.len()

@@ -10,6 +10,20 @@ pub(super) struct NOfM {
     dim: usize,
 }
 
+/// Where the values of a group lie.
+#[derive(Clone, Copy)]
+struct Places {
+    first: usize,
+    step: usize,
+    of: usize,
+}
+
+impl Places {
+    fn all(self) -> impl Iterator<Item = usize> {
+        (0..self.of).map(move |index| self.first + index * self.step)
+    }
+}
+
 /// Lengths of groups that are looked for: their indices fill whole bits.
 const GROUPS: [usize; 4] = [2, 4, 8, 16];
 
@@ -19,13 +33,14 @@ impl NOfM {
         let forms = GROUPS.iter().flat_map(|&of| [1, 0].map(|dim| (of, dim))).filter_map(|(of, dim)| {
             let form = NOfM { keep: 1, of, dim };
             let mut groups = form.groups(shape)?;
-            let count = |places: &[usize]| places.iter().filter(|&&place| mask[place] != 0).count();
-            let keep = count(&groups.next()?);
+            let count = |group: Places| group.all().filter(|&place| mask[place] != 0).count();
+            let keep = count(groups.next()?);
             let form = NOfM { keep, ..form };
-            (form.is_one() && groups.all(|places| count(&places) == keep)).then_some(form)
+            let may_be = form.is_one() && form.bits() * form.keep <= form.of;
+            (may_be && groups.all(|group| count(group) == keep)).then_some(form)
         });
         // The least room; of the same the smaller groups, along the inputs.
-        forms.filter(|form| form.bits() * form.keep <= form.of).min_by(|a, b| {
+        forms.min_by(|a, b| {
             let room = |form: &NOfM, other: &NOfM| form.bits() * form.keep * other.of;
             room(a, b).cmp(&room(b, a))
         })
@@ -41,7 +56,7 @@ impl NOfM {
     }
 
     /// The places of each group, rows by rows; none if the shape has no whole groups.
-    fn groups(self, shape: &[usize]) -> Option<impl Iterator<Item = Vec<usize>> + use<>> {
+    fn groups(self, shape: &[usize]) -> Option<impl Iterator<Item = Places> + use<>> {
         let length = *shape.get(self.dim)?;
         let NOfM { of, dim, .. } = self;
         if length == 0 || !length.is_multiple_of(of) {
@@ -51,9 +66,8 @@ impl NOfM {
         let inner: usize = shape[dim + 1..].iter().product();
         let rows = (0..outer).flat_map(move |o| (0..inner).map(move |i| (o, i)));
         Some(rows.flat_map(move |(o, i)| {
-            (0..length / of).map(move |group| {
-                (group * of..(group + 1) * of).map(|at| (o * length + at) * inner + i).collect()
-            })
+            let first = move |group: usize| (o * length + group * of) * inner + i;
+            (0..length / of).map(move |group| Places { first: first(group), step: inner, of })
         }))
     }
 
@@ -67,8 +81,8 @@ impl NOfM {
     /// The values that stay, group by group, and the packed indices in their groups, the first in the lowest bits.
     pub(super) fn taken(self, values: &[f32], mask: &[u8], shape: &[usize]) -> (Vec<f32>, Vec<u8>) {
         let (mut taken, mut indices) = (Vec::new(), Vec::new());
-        for places in self.groups(shape).into_iter().flatten() {
-            for (index, &place) in places.iter().enumerate().filter(|(_, place)| mask[**place] != 0) {
+        for group in self.groups(shape).into_iter().flatten() {
+            for (index, place) in group.all().enumerate().filter(|(_, place)| mask[*place] != 0) {
                 taken.push(values[place]);
                 indices.push(index);
             }
@@ -118,8 +132,8 @@ impl NOfM {
                     return None;
                 }
                 last = Some(index);
-                dense[places[index]] = value;
-                mask[places[index]] = 1;
+                let place = places.first + index * places.step;
+                (dense[place], mask[place]) = (value, 1);
             }
         }
         Some((dense, mask))

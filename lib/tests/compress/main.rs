@@ -13,5 +13,6 @@ mod saved;
 mod sparsity;
 mod sparsity_files;
 mod sparsity_training;
+mod widths;
 mod zeroed;
 mod zoo;

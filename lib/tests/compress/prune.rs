@@ -75,7 +75,8 @@ fn channels_that_norms_take_together_go_if_asked_to() -> Result<()> {
     Ok(())
 }
 
-fn cnn() -> Result<Model> {
+/// A residual block whose layers have names.
+pub fn cnn() -> Result<Model> {
     Model::build([1, 8, 8], |x| {
         let x = x.conv2d(16, 3).batch_norm().relu().named("stem");
         let y = x.conv2d(24, 3).named("wide").batch_norm().relu().conv2d(16, 3).named("narrow").batch_norm();

@@ -106,10 +106,14 @@ fn gradual() -> GradualPruning {
     GradualPruning::new(SparsityConfig::unstructured(0.9)).from(0.2).over(Span::Steps(3..15)).every(4)
 }
 
-fn learner(model: &Model) -> Result<Learner> {
+/// Nine steps an epoch.
+fn plain(model: &Model) -> Result<Learner> {
     let optimizer = sgd(0.05).momentum(0.9).weight_decay(1e-3);
-    let learner = Learner::new(model.clone(), data()?).optimizer(optimizer).ema(0.8).batch_size(32);
-    Ok(learner.callback(gradual()))
+    Ok(Learner::new(model.clone(), data()?).optimizer(optimizer).ema(0.8).batch_size(32))
+}
+
+fn learner(model: &Model) -> Result<Learner> {
+    Ok(plain(model)?.callback(gradual()))
 }
 
 /// Stops after so many steps.
@@ -217,6 +221,32 @@ fn what_no_schedule_is_ends_the_fit_before_its_first_step() -> Result<()> {
         let error = Learner::new(model.clone(), data()?).callback(pruning).fit(1).unwrap_err().to_string();
         assert!(error.contains(words), "{words:?} is not in {error:?}");
         assert!(bits(&model)? == before);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_span_that_is_over_prunes_what_it_says_or_is_refused() -> Result<()> {
+    for config in [SparsityConfig::unstructured(0.6), SparsityConfig::unstructured(0.6).global()] {
+        for over in [Span::Epochs(0.0..1.0), Span::Steps(2..9)] {
+            let model = net()?;
+            let mut training = plain(&model)?;
+            training.fit(1)?;
+            let before = bits(&model)?;
+            let pruning = GradualPruning::new(config.clone()).over(over.clone()).every(3);
+            let mut training = training.callback(pruning.clone());
+            let error = training.fit(1).unwrap_err().to_string();
+            assert!(error.contains("after 1 epochs") && error.contains("still to go"), "{error}");
+            assert!(bits(&model)? == before && training.history().len() == 1);
+            // Where it was followed to its end, training goes on.
+            let model = net()?;
+            let mut training = plain(&model)?.callback(pruning);
+            training.fit(1)?;
+            let then = held(&model)?;
+            assert!((SparsityReport::of(&model)?.sparsity() - 0.6).abs() < 1e-3);
+            training.fit(1)?;
+            assert_eq!(held(&model)?, then);
+        }
     }
     Ok(())
 }

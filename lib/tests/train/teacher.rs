@@ -240,6 +240,19 @@ fn the_history_and_the_learner_tell_of_a_teacher() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn nodes_of_a_teacher_of_other_classes_can_be_learnt() -> Result<()> {
+    // Trained on a thousand classes, say: its logits say nothing to the student, its features do.
+    let teacher = Teacher::new(deep(5, 4, 1)?).labels(0.0);
+    let mut learner =
+        student(teacher.term(Term::features("low", "low")).term(Term::attention("high", "high")))?;
+    learner.fit(1)?;
+    let before = term(&learner, "features low to low");
+    learner.fit(20)?;
+    assert!(term(&learner, "features low to low") < 0.9 * before);
+    Ok(())
+}
+
 /// A net of one's own.
 struct Own(Model);
 

@@ -1,16 +1,19 @@
 use std::ops::Range;
 
-use super::{Pattern, SparsityConfig, prune_weights_in_place, refused};
+use super::{Pattern, SparsityConfig, hold, refused, select};
 use crate::Result;
 use crate::compress::prune::Scope;
-use crate::train::{Callback, Control, FitBegin, StepEnd};
+use crate::nn::Model;
+use crate::train::{Callback, Control, FitBegin, History, StepEnd};
 
 /// Prunes weights while a model is trained, so that what is left can take over bit by bit: "To prune, or not to prune" (Zhu and Gupta 2017). From its
 /// beginning to its end the sparsity goes from the initial to the final one as
 /// `s(t) = s_f + (s_i - s_f) · (1 - (t - t_0) / (t_1 - t_0))³`, fast at first and slowly at last; every few steps the smallest weights that
 /// are left go, to stay 0.
 ///
-/// It follows from the count of steps alone: a training that goes on from a checkpoint, which has the masks, goes on as it would have.
+/// It follows from the count of steps alone, which goes on from fit to fit: a training that goes on from a checkpoint, which has the
+/// masks, goes on as it would have. A learner that has trained for 10 epochs prunes in the next three with
+/// `Span::Epochs(10.0..13.0)`; where the span is over and the sparsity is not reached, the fit is an error.
 ///
 /// ```
 /// use sconce::compress::{GradualPruning, Span, SparsityConfig, SparsityReport};
@@ -89,6 +92,26 @@ impl GradualPruning {
         }
     }
 
+    /// Whether the last weights went before what comes now.
+    fn is_over(&self, history: &History) -> bool {
+        match &self.span {
+            Span::Steps(range) => history.num_steps() >= range.end,
+            Span::Epochs(range) => history.len() as f64 >= range.end,
+        }
+    }
+
+    fn too_late(&self, history: &History, more: usize) -> crate::Error {
+        let (epochs, steps) = (history.len(), history.num_steps());
+        refused(
+            "a span that ends after the steps that were made, or a model that has the sparsity already",
+            format!(
+                "{:?} after {epochs} epochs of {steps} steps, with {more} weights still to go",
+                self.span
+            ),
+            "The span counts all steps of the learner: let it begin where training is now.",
+        )
+    }
+
     /// Whether weights go after this step.
     fn is_due(&self, step: usize, per_epoch: usize) -> bool {
         let Range { start, end } = self.steps(per_epoch);
@@ -130,7 +153,19 @@ impl Callback for GradualPruning {
             _ => 0.0,
         };
         let tried = SparsityConfig { pattern: Pattern::Unstructured { sparsity }, ..self.config.clone() };
-        super::select::chosen(begin.learner.model()?, &tried).map(|_| ())
+        let model = begin.learner.model()?;
+        let chosen = select::chosen(model, &tried)?;
+        if !self.is_over(begin.learner.history()) {
+            return Ok(());
+        }
+        let chosen = match self.config.scope {
+            Scope::Uniform => chosen,
+            Scope::Global => select::chosen(model, &self.config)?,
+        };
+        match more(model, &chosen)? {
+            0 => Ok(()),
+            more => Err(self.too_late(begin.learner.history(), more)),
+        }
     }
 
     fn on_step_end(&mut self, end: &StepEnd) -> Result<Control> {
@@ -138,8 +173,23 @@ impl Callback for GradualPruning {
             && let Some(sparsity) = self.sparsity_at(end.total_steps, end.steps)
         {
             let pattern = Pattern::Unstructured { sparsity };
-            prune_weights_in_place(end.learner.model()?, &SparsityConfig { pattern, ..self.config.clone() })?;
+            hold(end.learner.model()?, &SparsityConfig { pattern, ..self.config.clone() })?;
         }
         Ok(Control::GoOn)
     }
+}
+
+/// How many weights a choice holds that the model does not hold yet.
+fn more(model: &Model, chosen: &select::Chosen) -> Result<usize> {
+    let held = model.mask_tensors();
+    let mut more = 0;
+    for (tensor, mask) in &chosen.masks {
+        let zeros = mask.iter().filter(|&&kept| kept == 0).count();
+        let known = match &held[*tensor] {
+            Some(held) => held.flatten_all()?.to_vec1::<u8>()?.iter().filter(|&&kept| kept == 0).count(),
+            None => 0,
+        };
+        more += zeros.saturating_sub(known);
+    }
+    Ok(more)
 }

@@ -155,13 +155,19 @@ pub fn prune_weights(model: &Model, config: &SparsityConfig) -> Result<Sparse> {
 /// # Errors
 /// As [`prune_weights`]; the model is then as it was.
 pub fn prune_weights_in_place(model: &Model, config: &SparsityConfig) -> Result<SparsityReport> {
+    let left_out = hold(model, config)?;
+    SparsityReport::new(model, left_out)
+}
+
+/// The same without a report, which takes a look at all weights; what keeps all of its weights.
+fn hold(model: &Model, config: &SparsityConfig) -> Result<Vec<LeftOut>> {
     config.check()?;
     let chosen = select::chosen(model, config)?;
     for (tensor, mask) in chosen.masks {
         let shape = model.graph().tensors()[tensor].shape.as_slice();
         model.hold(tensor, Some(Tensor::from_vec(mask, shape, model.device())?))?;
     }
-    SparsityReport::new(model, chosen.left_out)
+    Ok(chosen.left_out)
 }
 
 /// An error of pruning weights.

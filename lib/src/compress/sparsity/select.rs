@@ -115,30 +115,36 @@ fn share(of: usize, share: f64) -> usize {
 fn global(ranked: &[Ranked], sparsity: f64) -> Vec<usize> {
     let open = ranked.iter().filter(|ranked| ranked.most > 0);
     let wanted = share(open.map(|ranked| ranked.sizes.len()).sum(), sparsity);
-    let mut all = Vec::new();
+    let mut all: Vec<(f32, u32)> = Vec::new();
     for (at, ranked) in ranked.iter().enumerate() {
-        let order = ranked.order();
-        all.extend(order[..ranked.most].iter().map(|&place| (ranked.sizes[place], at)));
+        all.extend(ranked.smallest(ranked.most).into_iter().map(|place| (ranked.sizes[place], at as u32)));
     }
+    let wanted = wanted.min(all.len());
     // Of the same size those of earlier layers first.
-    all.par_sort_by(|a, b| a.0.total_cmp(&b.0));
+    if wanted < all.len() {
+        all.select_nth_unstable_by(wanted, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    }
     let mut counts = vec![0; ranked.len()];
-    all.into_iter().take(wanted).for_each(|(_, at)| counts[at] += 1);
+    all[..wanted].iter().for_each(|&(_, at)| counts[at as usize] += 1);
     counts
 }
 
 impl Ranked {
-    /// The places of the values from the smallest, of the same size in their order.
-    fn order(&self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.sizes.len()).collect();
-        order.par_sort_by(|&a, &b| self.sizes[a].total_cmp(&self.sizes[b]));
-        order
+    /// The places of so many of the smallest values, of the same size the first ones; in no order, as to sort them would take longer.
+    fn smallest(&self, count: usize) -> Vec<usize> {
+        let mut places: Vec<usize> = (0..self.sizes.len()).collect();
+        if count < places.len() {
+            let sizes = &self.sizes;
+            places.select_nth_unstable_by(count, |&a, &b| sizes[a].total_cmp(&sizes[b]).then(a.cmp(&b)));
+            places.truncate(count);
+        }
+        places
     }
 
     /// The mask without so many of the smallest, and without what is held already.
     fn without(&self, count: usize) -> Vec<u8> {
         let mut mask: Vec<u8> = self.sizes.iter().map(|&size| u8::from(size >= 0.0)).collect();
-        self.order()[..count].iter().for_each(|&place| mask[place] = 0);
+        self.smallest(count).into_iter().for_each(|place| mask[place] = 0);
         mask
     }
 

@@ -26,6 +26,8 @@ pub(super) enum Kept {
 pub(super) struct Table {
     /// Where the answers about each image lie, if there are any.
     places: Vec<Option<usize>>,
+    /// How many there are answers about.
+    images: usize,
     /// The logits, if they are needed, then each node's.
     parts: Vec<Part>,
 }
@@ -81,7 +83,7 @@ impl Learner {
     fn all_answers(&self, teacher: &Teacher) -> Result<Kept> {
         let lesson = self.lesson_of(teacher)?;
         let data = &self.data.train;
-        let mut table = Table { places: vec![None; data.len()], parts: Vec::new() };
+        let mut table = Table { places: vec![None; data.len()], images: 0, parts: Vec::new() };
         let mut progress = Progress::start("teacher", Unit::Images, Some(data.len() as u64));
         let mut seen = 0;
         for batch in self.batches(data) {
@@ -134,7 +136,8 @@ impl Table {
         if !self.parts.iter().zip(answers).all(alike) {
             return Ok(false);
         }
-        let before = self.places.iter().flatten().count();
+        let before = self.images;
+        self.images += indices.len();
         for (at, &index) in indices.iter().enumerate() {
             if let Some(place) = self.places.get_mut(index) {
                 *place = Some(before + at);

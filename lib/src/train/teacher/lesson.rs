@@ -63,15 +63,16 @@ impl Lesson {
             }
         }
         weight("of the labels", teacher.labels)?;
+        let needs_logits = teacher.terms.iter().any(|term| term.nodes().is_none());
         check_nets(teacher.net(), student)?;
+        if needs_logits {
+            check_outputs(teacher.net(), student)?;
+        }
         let mut lesson =
-            Lesson { student: Vec::new(), teacher: Vec::new(), logits: false, matches: Vec::new() };
+            Lesson { student: Vec::new(), teacher: Vec::new(), logits: needs_logits, matches: Vec::new() };
         for (at, term) in teacher.terms.iter().enumerate() {
             let made = match term.nodes() {
-                None => {
-                    lesson.logits = true;
-                    Match::Logits
-                }
+                None => Match::Logits,
                 Some(nodes) => {
                     let seed = seed.derive(&format!("projection {}", at + 1));
                     lesson.of_nodes(term, nodes, [student, teacher.net()], seed)?
@@ -241,6 +242,11 @@ fn check_nets(teacher: &dyn Net, student: &dyn Net) -> Result<()> {
             "Teacher::copy_of(&net)? keeps the weights that a model has now.",
         ));
     }
+    Ok(())
+}
+
+/// An error where their logits are of other classes, as far as that can be seen before they say anything.
+fn check_outputs(teacher: &dyn Net, student: &dyn Net) -> Result<()> {
     let classes = |net: &dyn Net| {
         let graph = net.as_model()?.graph();
         graph.nodes().get(graph.outputs().first()?.node).map(|node| node.shape.clone())
@@ -265,7 +271,8 @@ fn other_classes(teacher: usize, student: usize) -> Error {
     refused(
         &format!("a teacher of {student} classes, as the student has"),
         format!("one of {teacher}"),
-        "Train it on the same classes, or give it a new head: net.replace_head(num_classes, seed).",
+        "Train it on the same classes, give it a new head by net.replace_head(num_classes, seed), or learn from its nodes \
+         alone, as Term::features and Term::attention do.",
     )
 }
 
