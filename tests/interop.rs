@@ -36,9 +36,3 @@ fn jupyter_clients_run_the_installed_kernel() {
         pytest(&[&format!("tests/jupyter/test_{file}.py")]).unwrap();
     }
 }
-
-// Beside the one above: most of its time one core waits.
-#[test]
-fn a_thousand_cells_leave_the_kernel_as_small_as_it_was() {
-    pytest(&["tests/jupyter/test_soak.py"]).unwrap();
-}
