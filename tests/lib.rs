@@ -28,7 +28,7 @@ pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root()).stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
-        let of_package = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_CRATE_NAME", "CARGO_BIN_"];
+        let of_package = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_CRATE_NAME", "CARGO_BIN_", "OUT_DIR"];
         if of_package.iter().any(|start| name.to_string_lossy().starts_with(start)) {
             command.env_remove(name);
         }

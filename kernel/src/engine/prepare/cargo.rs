@@ -18,7 +18,7 @@ pub fn cargo(folder: &Path, target: &Path) -> Command {
     {
         command.env_remove(name);
     }
-    let of_package = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_CRATE_NAME", "CARGO_BIN_"];
+    let of_package = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_CRATE_NAME", "CARGO_BIN_", "OUT_DIR"];
     for (name, _) in std::env::vars_os() {
         if of_package.iter().any(|start| name.to_string_lossy().starts_with(start)) {
             command.env_remove(name);
@@ -132,7 +132,7 @@ mod tests {
         let command = cargo(Path::new("."), Path::new("target"));
         let handed_on: Vec<_> = command.get_envs().filter(|(_, value)| value.is_some()).collect();
         assert_eq!(handed_on.len(), 1, "{handed_on:?}");
-        for name in ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "CARGO_PKG_VERSION"] {
+        for name in ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "CARGO_PKG_VERSION", "OUT_DIR"] {
             assert!(std::env::var_os(name).is_some(), "cargo tells a test of {name}");
             assert!(command.get_envs().any(|(removed, value)| removed == name && value.is_none()), "{name}");
         }
