@@ -39,15 +39,19 @@ pub fn models() -> Result<Vec<Row>, Failed> {
             })
         })?;
     }
-    for name in ["resnet18", "resnet50"] {
-        let net = models::create(name, models::ModelConfig::default())?.init(Seed(0), &Device::Cpu)?;
-        rows.push((format!("model/{name}"), [3, 224, 224], net));
-    }
-    for name in
-        ["mobilenet_v2", "mobilenet_v3_large", "efficientnet_b0", "inception_v3", "convnext_tiny", "vit_s_16"]
-    {
-        let net = models::create(name, models::ModelConfig::default())?.init(Seed(0), &Device::Cpu)?;
-        rows.push((format!("zoo/{name}"), [3, 224, 224], net));
+    let others = [
+        "mobilenet_v2",
+        "mobilenet_v3_large",
+        "efficientnet_b0",
+        "inception_v3",
+        "convnext_tiny",
+        "vit_s_16",
+    ];
+    for (kind, names) in [("model", &["resnet18", "resnet50"][..]), ("zoo", &others)] {
+        for name in names {
+            let net = models::create(name, models::ModelConfig::default())?.init(Seed(0), &Device::Cpu)?;
+            rows.push((format!("{kind}/{name}"), [3, 224, 224], net));
+        }
     }
     Ok(rows)
 }

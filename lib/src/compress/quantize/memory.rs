@@ -2,7 +2,7 @@
 
 use super::layers::Packed;
 use super::model::QuantizedModel;
-use super::plan::Work;
+use super::plan::{Work, uses_of};
 
 impl QuantizedModel {
     /// Bytes that are in use at one time at most for one image: the weights, in each order that they are kept in, and
@@ -26,14 +26,7 @@ impl QuantizedModel {
     /// Bytes of the values that are needed at one time for the main output, step by step, as they are freed after
     /// their last use.
     fn most_bytes(&self, shapes: &[Vec<usize>]) -> usize {
-        let main = self.graph.outputs[0].node;
-        let mut uses = vec![0_usize; shapes.len()];
-        uses[main] = 1;
-        for step in self.steps.iter().rev() {
-            if uses[step.output] > 0 {
-                step.inputs.iter().for_each(|&input| uses[input] += 1);
-            }
-        }
+        let mut uses = uses_of(&self.steps, shapes.len(), &[self.graph.outputs[0].node]);
         let mut sizes = vec![0; shapes.len()];
         let values = |node: usize| shapes[node].iter().product::<usize>();
         sizes[0] = size_of::<f32>() * values(0);

@@ -95,6 +95,19 @@ pub(super) fn steps(graph: &Graph, tensor: impl Fn(usize) -> Result<Tensor>) -> 
     Ok(steps)
 }
 
+/// How often each of the `nodes` nodes' values is taken, by steps and as one of those `wanted`, where only what is needed for these is
+/// computed.
+pub(super) fn uses_of(steps: &[Step], nodes: usize, wanted: &[usize]) -> Vec<usize> {
+    let mut uses = vec![0; nodes];
+    wanted.iter().for_each(|&wanted| uses[wanted] += 1);
+    for step in steps.iter().rev() {
+        if uses[step.output] > 0 {
+            step.inputs.iter().for_each(|&input| uses[input] += 1);
+        }
+    }
+    uses
+}
+
 struct Planner<'a> {
     graph: &'a Graph,
     uses: Vec<usize>,

@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::layers::{Layer, MIDDLE, Packed, Stored};
 use super::model::{QuantizedModel, broken};
-use super::plan::{Output, Step, Work};
+use super::plan::{Output, Step, Work, uses_of};
 use crate::Result;
 use crate::nn::{Mode, Node, Operator, evaluate, of_layer};
 use crate::ops::channels_last::to_channels_first;
@@ -45,19 +45,14 @@ impl Value {
 pub(super) fn run(model: &QuantizedModel, x: &Tensor, wanted: &[usize]) -> Result<Vec<Value>> {
     model.check_input(x)?;
     let count = model.graph.nodes.len();
-    let mut uses = vec![0_usize; count];
-    wanted.iter().for_each(|&wanted| uses[wanted] += 1);
-    let mut needed = vec![false; model.steps.len()];
-    for (step, needed) in model.steps.iter().zip(&mut needed).rev() {
-        if uses[step.output] > 0 {
-            *needed = true;
-            step.inputs.iter().for_each(|&input| uses[input] += 1);
-        }
-    }
+    let mut uses = uses_of(&model.steps, count, wanted);
     let mut values: Vec<Option<Value>> = vec![None; count];
     values[0] = Some(Value::Float(x.clone()));
-    for ((step, layer), _) in model.steps.iter().zip(&*model.layers).zip(needed).filter(|(_, needed)| *needed)
-    {
+    for (step, layer) in model.steps.iter().zip(&*model.layers) {
+        // Its own uses all come behind it.
+        if uses[step.output] == 0 {
+            continue;
+        }
         let mut inputs = Vec::with_capacity(step.inputs.len());
         for &input in &step.inputs {
             uses[input] -= 1;
